@@ -1,0 +1,1 @@
+"""The command line that talks to lodestard over its Unix socket."""

@@ -1,0 +1,50 @@
+"""Which model of which server: the words for candidates and plans."""
+
+import msgspec
+
+from lodestard.domain.money import Price
+
+
+class Target(msgspec.Struct, frozen=True, order=True):
+    """A model of an upstream. Written ``upstream/model``; the model's own name may hold slashes."""
+
+    upstream: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.upstream}/{self.model}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Target":
+        """``"t600/llama3.1:8b"`` → Target. Raises ``ValueError`` where either half is missing."""
+        upstream, slash, model = text.partition("/")
+        if not (upstream and slash and model):
+            raise ValueError(f"expected upstream/model, got {text!r}")
+        return cls(upstream, model)
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A target that may answer, with what speaks for it. ``price`` is None where it is not known."""
+
+    target: Target
+    dialect: str
+    price: Price | None
+    free: bool
+    up: bool
+    predicted_wait_s: float | None = None
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    """A target that may not answer, and why (a sentence for a person)."""
+
+    target: Target
+    reason: str
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asked, in which order, and why. ``reason`` is one short line (the ``x-lodestar-reason`` header)."""
+
+    alias: str
+    candidates: tuple[Candidate, ...]
+    rejected: tuple[Rejection, ...] = ()
+    reason: str = ""

@@ -1,0 +1,1 @@
+"""Stand-ins for rooms, upstreams and clocks, shared by the tests."""
