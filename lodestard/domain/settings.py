@@ -11,9 +11,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-Positive = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=0)]
+MAX_SECONDS = 366 * 86_400.0
+MAX_COUNT = 10**12
+
+Positive = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
+Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
+Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 Dialect = Literal["ollama", "openai", "anthropic"]
 
 
@@ -94,7 +97,10 @@ class KeySource(Record, frozen=True):
 
 
 class Upstream(Record, frozen=True):
-    """A server with models. ``free`` says that nothing it does is ever billed."""
+    """A server with models. ``free`` says that nothing it does is ever billed.
+
+    ``url`` is its base: what the dialect's own paths (``/api/chat``, ``/chat/completions``) are appended to.
+    """
 
     dialect: Dialect
     url: str
@@ -134,6 +140,12 @@ class ModelPrice(Record, frozen=True):
 
 class Log(Record, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class ModuleSettings(Record, frozen=True):
+    """What every ``[modules.X]`` table has; a module's own schema may extend it."""
+
+    enabled: bool = True
 
 
 class Settings(Record, frozen=True):

@@ -1,0 +1,48 @@
+"""The example files load, without a warning, and say what the documentation promises."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from lodestard.config import load
+from lodestard.domain.upstream import Target
+
+EXAMPLES = Path(__file__).parents[3] / "config"
+ALIASES = {
+    "auto",
+    "gpt-3.5-turbo",
+    "local-llama",
+    "claude-sonnet",
+    "claude-opus",
+    "gpt-4o-mini",
+    "gpt-4o",
+    "grok-beta",
+    "gemini-pro",
+}
+
+
+@pytest.mark.parametrize("name", ["lodestard.toml", "lodestard.demo.toml"])
+def test_an_example_loads_without_a_warning(name: str) -> None:
+    loaded = load(EXAMPLES / name)
+
+    assert loaded.warnings == ()
+    assert set(loaded.settings.models) == ALIASES
+    assert loaded.settings.server.listen == ("127.0.0.1:4000",)
+
+
+def test_every_paid_target_is_priced_with_a_bound() -> None:
+    settings = load(EXAMPLES / "lodestard.toml").settings
+    targets = {text for model in settings.models.values() for text in model.route}
+    paid = {text for text in targets if not settings.upstreams[Target.parse(text).upstream].free}
+
+    assert paid == set(settings.prices)
+    assert all(settings.prices[text].max_output_tokens for text in paid)
+    assert settings.prices["openai/gpt-4o-mini"].input == Decimal("0.15")
+    assert all(upstream.free or upstream.key for upstream in settings.upstreams.values())
+
+
+def test_the_demo_needs_no_key_and_nobody_is_paid() -> None:
+    settings = load(EXAMPLES / "lodestard.demo.toml").settings
+
+    assert [(upstream.free, upstream.key) for upstream in settings.upstreams.values()] == [(True, None)]
