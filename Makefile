@@ -1,0 +1,121 @@
+# Lodestar's doors for a person: `make run` and `make test`. Everything that they need they install themselves:
+# Python packages from hashed locks into venvs in this folder, Debian's packages only as root and only when missing.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN_STAMP := .venv/run.stamp
+DEV_STAMP := .venv/dev.stamp
+AIDER_STAMP := .venv-aider/ready.stamp
+PIP_INSTALL := -m pip install -qq --no-input --disable-pip-version-check --require-hashes --no-deps
+INSTALL_OURSELVES := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable .
+UNLESS_ROOT_AND_TOOLS := bash packaging/setup/need.sh --optional
+
+##@ Use
+.PHONY: run
+run: $(RUN_STAMP) ## start the demo: the real daemon in front of a simulated upstream
+	@exec $(BIN)/lodestard --demo
+
+##@ Check
+.PHONY: test
+test: $(DEV_STAMP) systemd-tools ## lint, types, architecture contracts and all tests, with coverage >= 90 %
+	@$(MAKE) --jobs=2 --output-sync=target static aider-env
+	@$(MAKE) coverage
+
+.PHONY: static
+static: ## lint, types and contracts, one after the other
+	@$(MAKE) lint
+	@$(MAKE) types
+	@$(MAKE) contracts
+
+.PHONY: coverage
+coverage: $(DEV_STAMP)
+	@$(BIN)/coverage erase
+	@mkdir -p .cache
+	@status=0; $(BIN)/coverage run -m pytest $(TESTS) 2>&1 | tee .cache/pytest.txt || status=$$?; \
+	$(BIN)/coverage combine --quiet; \
+	$(BIN)/coverage report || { echo "make: the coverage report failed (see above)" >&2; [ $$status -ne 0 ] || status=1; }; \
+	tail -n 1 .cache/pytest.txt; exit $$status
+
+.PHONY: test-fast
+test-fast: $(DEV_STAMP) ## the tests that start no process and need no root
+	@$(BIN)/pytest -m "not daemon and not client and not systemd" tests
+
+.PHONY: test-systemd
+test-systemd: $(DEV_STAMP) systemd-tools ## boot a Debian 12 with systemd and run the daemon in it (needs root)
+	@$(BIN)/pytest -rs tests/systemd
+
+.PHONY: lint
+lint: $(DEV_STAMP) ## ruff (format and rules) and flake8-async
+	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/flake8 lodestard lodestarctl tests
+	@echo "lint: ok"
+
+.PHONY: format
+format: $(DEV_STAMP) ## rewrite the sources in the project's layout
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+.PHONY: types
+types: $(DEV_STAMP) ## mypy, strict
+	@$(BIN)/mypy
+
+.PHONY: contracts
+contracts: $(DEV_STAMP) ## who may import what (import-linter)
+	@$(BIN)/lint-imports
+
+.PHONY: bench
+bench: $(DEV_STAMP) ## direct call, bare relay and lodestard side by side, as a Markdown table
+	@$(BIN)/python -m tests.bench.run $(BENCH)
+
+##@ Keep
+.PHONY: lock
+lock: ## resolve packaging/locks/*.txt anew (UPGRADE=1 takes the newest versions)
+	@bash packaging/setup/lock.sh "$(PYTHON)" $(if $(UPGRADE),--upgrade)
+
+.PHONY: clean
+clean: ## remove everything that make has made in this folder
+	rm -rf .venv .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -f .coverage .coverage.*
+	find lodestard lodestarctl tests -name __pycache__ -type d -exec rm -rf {} +
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {print "\n" substr($$0, 5)} \
+	/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+##@ Set up (the others call these)
+.PHONY: setup
+setup: $(DEV_STAMP) ## .venv with everything that development needs
+
+.PHONY: aider-env
+aider-env: $(AIDER_STAMP) ## .venv-aider with the Aider that the client tests run
+
+.PHONY: systemd-tools
+systemd-tools: ## Debian's packages for the systemd test, as root
+	@$(UNLESS_ROOT_AND_TOOLS) mmdebstrap=mmdebstrap systemd-nspawn=systemd-container dbus-daemon=dbus \
+		gcc=gcc pkg-config=pkg-config /usr/include/systemd/sd-daemon.h=libsystemd-dev \
+		/usr/include/python3.11/Python.h=python3-dev curl=curl
+
+$(RUN_STAMP): packaging/locks/run.txt packaging/locks/build.txt pyproject.toml
+	@bash packaging/setup/venv.sh "$(PYTHON)" .venv
+	@echo "Installing Lodestar into .venv ..."
+	@$(BIN)/python $(PIP_INSTALL) -r packaging/locks/run.txt -r packaging/locks/build.txt
+	@$(INSTALL_OURSELVES)
+	@touch $@
+
+$(DEV_STAMP): packaging/locks/dev.txt pyproject.toml
+	@bash packaging/setup/venv.sh "$(PYTHON)" .venv
+	@echo "Installing Lodestar and its development tools into .venv ..."
+	@$(BIN)/python $(PIP_INSTALL) -r packaging/locks/dev.txt
+	@$(INSTALL_OURSELVES)
+	@touch $@ $(RUN_STAMP)
+
+$(AIDER_STAMP): packaging/locks/aider.txt
+	@bash packaging/setup/aider.sh "$(PYTHON)" .venv-aider packaging/locks/aider.txt
+	@touch $@
