@@ -1,0 +1,90 @@
+"""One group commit: many works, one transaction, one fsync.
+
+Law: each work has a savepoint, so a work that raises is undone alone; an error of the file undoes them all. Runs in
+the executor and touches only what it is given.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import apsw
+import trio
+
+from lodestard.domain.ports import Row, Tx, Value
+from lodestard.store.database import Place
+from lodestard.store.faults import FILE_ERRORS, fault_of
+
+
+class Work:
+    """A piece of writing on its way: what to run, who waits for it (``done``, None for nobody), how it ended."""
+
+    __slots__ = ("done", "error", "run", "value")
+
+    def __init__(self, run: Callable[[Tx], object], done: trio.Event | None = None) -> None:
+        self.run = run
+        self.done = done
+        self.value: object = None
+        self.error: Exception | None = None
+
+
+class Transaction:
+    """The ``Tx`` port over the writing connection. ``broken`` is the file's error, once there was one."""
+
+    __slots__ = ("_connection", "_path", "broken")
+
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+        self._connection = connection
+        self._path = path
+        self.broken: apsw.Error | None = None
+
+    def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        try:
+            return self._connection.execute(sql, tuple(params) or None).fetchall()
+        except FILE_ERRORS as error:
+            self.broken = error
+            raise fault_of(self._path, error) from error
+        except apsw.Error as error:
+            raise fault_of(self._path, error) from error
+
+    def changes(self) -> int:
+        return self._connection.changes()
+
+
+def commit_batch(connection: apsw.Connection, place: Place, works: Sequence[Work]) -> Exception | None:
+    """Run ``works`` in order and commit. None once they are durable, otherwise the file's error: none of them holds.
+
+    A work that itself raised has its ``error`` set and is the only one undone.
+    """
+    tx = Transaction(connection, place.path)
+    try:
+        place.check()
+        connection.execute("BEGIN IMMEDIATE")
+        for work in works:
+            _run_one(connection, tx, work)
+        connection.execute("COMMIT")
+    except (apsw.Error, OSError) as error:
+        _roll_back(connection)
+        return error
+    except BaseException:
+        _roll_back(connection)
+        raise
+    return None
+
+
+def _run_one(connection: apsw.Connection, tx: Transaction, work: Work) -> None:
+    work.error = None
+    connection.execute("SAVEPOINT work")
+    try:
+        work.value = work.run(tx)
+    except Exception as error:  # noqa: BLE001  it goes to the one who asked for the work, or is logged by the writer
+        work.error = error
+    if tx.broken is not None:
+        raise tx.broken
+    if work.error is not None:
+        connection.execute("ROLLBACK TO work")
+    connection.execute("RELEASE work")
+
+
+def _roll_back(connection: apsw.Connection) -> None:
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")

@@ -1,0 +1,59 @@
+"""SQLite's errors in the house's words.
+
+Law: no exception of apsw leaves the room. Errors are of two kinds: those of the *file* (full, locked, damaged,
+unreadable), which concern everyone who writes, and those of one *statement* (a constraint, a mistake in the SQL),
+which concern only the work that ran it.
+"""
+
+from pathlib import Path
+
+import apsw
+
+from lodestard.domain.errors import Code, HouseFault
+
+DAMAGE_ERRORS: tuple[type[apsw.Error], ...] = (apsw.CorruptError, apsw.NotADBError)
+FILE_ERRORS: tuple[type[apsw.Error], ...] = (
+    *DAMAGE_ERRORS,
+    apsw.AuthError,
+    apsw.BusyError,
+    apsw.CantOpenError,
+    apsw.FullError,
+    apsw.IOError,
+    apsw.LockedError,
+    apsw.NoLFSError,
+    apsw.NoMemError,
+    apsw.PermissionsError,
+    apsw.ProtocolError,
+    apsw.ReadOnlyError,
+    apsw.SchemaChangeError,
+)
+
+
+class UnusableFault(HouseFault):
+    """The file must be replaced: damaged, not ours, or from a newer version. Trying again won't help."""
+
+
+def fault_of(path: Path, error: Exception) -> HouseFault:
+    """What apsw or the operating system said about ``path`` → a fault that a person can act on."""
+    if isinstance(error, HouseFault):
+        return error
+    if isinstance(error, DAMAGE_ERRORS):
+        return damaged(path, str(error))
+    if isinstance(error, apsw.BusyError):
+        reason = "another program has locked it; close that program"
+    elif isinstance(error, apsw.FullError):
+        reason = "the disk is full; make room"
+    elif isinstance(error, (*FILE_ERRORS, OSError)):
+        reason = str(error)
+    else:
+        return HouseFault(Code.INTERNAL, f"{path.name}: {type(error).__name__}: {error}")
+    return HouseFault(Code.STORE_UNAVAILABLE, f"{path} can't be used: {reason}", retry_after_s=1.0)
+
+
+def damaged(path: Path, what: str) -> UnusableFault:
+    """The fault for a file that can't be trusted, with what to do about it."""
+    return UnusableFault(
+        Code.STORE_UNAVAILABLE,
+        f"{path} is damaged ({what}). Nothing was changed. Stop lodestard, move {path.name} and its -wal file to a"
+        " safe place, and put the latest backup there instead.",
+    )

@@ -1,0 +1,81 @@
+"""A database seen from outside: read-only, at one moment, beside the daemon or without it.
+
+Law: changes nothing in the database. For checks and exports that run in a process of their own.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from lodestard.domain.errors import Code, HouseFault
+from lodestard.domain.ports import Row, Value
+from lodestard.store.database import APPLICATION_ID, require_sqlite
+from lodestard.store.faults import damaged, fault_of
+
+
+class Snapshot:
+    """One moment of a database. Blocking; for one thread."""
+
+    __slots__ = ("_connection", "path")
+
+    def __init__(self, connection: apsw.Connection, path: Path) -> None:
+        self._connection = connection
+        self.path = path
+
+    def read(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
+        """Rows of one statement. Raises ``HouseFault``."""
+        return list(self.rows(sql, params))
+
+    def rows(self, sql: str, params: Sequence[Value] = ()) -> Iterator[Row]:
+        """The same, one after the other, for what doesn't fit into memory."""
+        try:
+            yield from self._connection.execute(sql, tuple(params) or None)
+        except apsw.Error as error:
+            raise fault_of(self.path, error) from error
+
+
+@contextmanager
+def open_snapshot(path: Path) -> Iterator[Snapshot]:
+    """Open ``path`` for reading. Raises ``HouseFault(STORE_UNAVAILABLE)``: missing, damaged, not ours."""
+    require_sqlite()
+    if not path.is_file():
+        raise HouseFault(Code.STORE_UNAVAILABLE, f"{path} is not there")
+    connection = _connect(path)
+    try:
+        yield Snapshot(connection, path)
+    finally:
+        connection.close()
+
+
+def _connect(path: Path) -> apsw.Connection:
+    try:
+        connection = _connect_as(path, apsw.SQLITE_OPEN_READONLY, str(path))
+    except apsw.CantOpenError:
+        # A reader that may not make the -shm file: allowed where no WAL waits to be read.
+        if path.with_name(path.name + "-wal").exists():
+            raise HouseFault(Code.STORE_UNAVAILABLE, f"{path} can't be read: run this as its owner") from None
+        uri = f"{path.absolute().as_uri()}?immutable=1"
+        connection = _connect_as(path, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, uri)
+    return connection
+
+
+def _connect_as(path: Path, flags: int, name: str) -> apsw.Connection:
+    connection = apsw.Connection(name, flags=flags)
+    try:
+        connection.set_busy_timeout(2_000)
+        if connection.pragma("application_id") != APPLICATION_ID:
+            raise damaged(path, "it is not a database of Lodestar")
+        connection.execute("BEGIN")
+        connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+    except apsw.CantOpenError:
+        connection.close()
+        raise
+    except apsw.Error as error:
+        connection.close()
+        raise fault_of(path, error) from error
+    except HouseFault:
+        connection.close()
+        raise
+    return connection
