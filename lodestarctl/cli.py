@@ -1,0 +1,103 @@
+"""From the words on the command line to an exit status.
+
+Law: every way out has its status, and nothing but data ever reaches standard output. What is imported here is what
+every start costs.
+"""
+
+import os
+import shutil
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Sequence
+from importlib import import_module
+
+from lodestarctl import exit_codes
+from lodestarctl.output import Output
+from lodestarctl.parser import command_parser, main_parser
+from lodestarctl.session import Session
+from lodestarctl.table import find_command
+from lodestard.control.client import ControlClient, ControlError, DaemonNotRunning, socket_paths
+from lodestard.control.messages import Code, Refusal, write_refusal
+
+Run = Callable[[Session], int]
+
+
+class UsageError(Exception):
+    """The command line can't be understood; the message says why."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit status; never raises but ``SystemExit`` from ``--help`` and usage."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    try:
+        status = _main(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return _reader_left()
+    except KeyboardInterrupt:
+        return exit_codes.INTERRUPTED
+    return status
+
+
+def _reader_left() -> int:
+    """Whoever read our output had enough. Nothing failed; Python's own flush at exit must not fail either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return exit_codes.OK
+
+
+def _main(words: list[str]) -> int:
+    parser = main_parser()
+    args = parser.parse_args(words)
+    if args.version:
+        from lodestard import __version__
+
+        sys.stdout.write(f"lodestarctl {__version__}\n")
+        return exit_codes.OK
+    if not args.words:
+        sys.stderr.write(parser.format_help())
+        return exit_codes.USAGE
+    run, args = _choose(args)
+    return _guarded(run, _open_session(args))
+
+
+def _choose(args: Namespace) -> tuple[Run, Namespace]:
+    found = find_command(args.words)
+    if found is None:
+        return import_module("lodestarctl.commands.generic").run, args
+    command, rest = found
+    module = import_module(f"lodestarctl.commands.{command.module}")
+    return module.run, command_parser(command).parse_args(rest, args)
+
+
+def _open_session(args: Namespace) -> Session:
+    paths = (args.socket,) if args.socket else socket_paths(os.environ, os.getuid())
+    colour = not args.no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    output = Output(sys.stdout, sys.stderr, json=args.json, colour=colour, width=shutil.get_terminal_size().columns)
+    return Session(args, ControlClient(paths), output, sys.stdin)
+
+
+def _guarded(run: Run, session: Session) -> int:
+    """Turn what went wrong into a message and a status."""
+    try:
+        return run(session)
+    except DaemonNotRunning as error:
+        _complain(session.output, Refusal(code="not_running", message=str(error)))
+        if not session.output.json:
+            session.output.say("Start it with: systemctl start lodestard (or: lodestard --config FILE)")
+        return exit_codes.NOT_RUNNING
+    except ControlError as error:
+        _complain(session.output, error.refusal)
+        return exit_codes.exit_code_of(error.code)
+    except UsageError as error:
+        _complain(session.output, Refusal(code=Code.INVALID_REQUEST.value, message=str(error)))
+        return exit_codes.USAGE
+
+
+def _complain(output: Output, refusal: Refusal) -> None:
+    if output.json:
+        output.say(write_refusal(refusal).decode())
+        return
+    output.say(f"lodestarctl: {refusal.message}")
+    if refusal.retry_after_s is not None:
+        output.say(f"Try again in {refusal.retry_after_s:.0f} s.")

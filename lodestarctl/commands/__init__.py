@@ -1,0 +1,1 @@
+"""The commands: one file each, with ``run(session) -> exit status``. Imported when asked for."""

@@ -1,0 +1,53 @@
+"""``lodestarctl ask``: one question, its answer as it comes."""
+
+from lodestarctl import exit_codes
+from lodestarctl.cli import UsageError
+from lodestarctl.render.words import clean, usd
+from lodestarctl.session import Session
+from lodestard.control.messages import AskItem
+
+KEEP = "\n\t"
+
+
+def run(session: Session) -> int:
+    arguments = {"question": _question(session), "model": session.args.model}
+    answer = _Answer(session)
+    session.each("ask", arguments, AskItem, answer.write)
+    answer.end()
+    return exit_codes.OK
+
+
+def _question(session: Session) -> str:
+    words = session.args.question
+    if words and words != ["-"]:
+        return " ".join(words)
+    if not words and session.stdin.isatty():
+        raise UsageError('what is the question? lodestarctl ask "…"')
+    return session.stdin.read()
+
+
+class _Answer:
+    """Writes the text to standard output and what is said about it to standard error."""
+
+    def __init__(self, session: Session) -> None:
+        self._output = session.output
+        self._last = "\n"
+
+    def write(self, item: AskItem) -> None:
+        if item.text:
+            text = clean(item.text, keep=KEEP) if self._output.terminal else item.text
+            self._output.write(text)
+            self._last = text[-1]
+        if item.request_id:
+            self.end()
+            self._output.say(self._output.tint(_about(item), "dim") if self._output.terminal else _about(item))
+
+    def end(self) -> None:
+        if self._last != "\n":
+            self._output.write("\n")
+            self._last = "\n"
+
+
+def _about(item: AskItem) -> str:
+    cached = " from the cache" if item.cache == "hit" else ""
+    return f"{item.target}{cached}, {usd(item.cost_nano_usd)}, {item.request_id}"

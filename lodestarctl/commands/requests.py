@@ -1,0 +1,31 @@
+"""``lodestarctl requests [-f]``."""
+
+from lodestarctl import exit_codes
+from lodestarctl.cli import UsageError
+from lodestarctl.render.blocks import Tone
+from lodestarctl.render.requests import render_requests, request_line
+from lodestarctl.session import Session
+from lodestard.control.messages import Message, RequestRow
+
+
+class RequestList(Message, frozen=True):
+    """The answer of the verb ``requests``, oldest first."""
+
+    requests: tuple[RequestRow, ...]
+
+
+def run(session: Session) -> int:
+    args = session.args
+    if args.lines < 0:
+        raise UsageError("-n must not be negative")
+    if args.follow:
+        session.each("requests.follow", {"last": args.lines}, RequestRow, lambda row: _write(session, row))
+        return exit_codes.OK
+    session.report("requests", {"last": args.lines}, RequestList, lambda data: render_requests(list(data.requests)))
+    return exit_codes.OK
+
+
+def _write(session: Session, row: RequestRow) -> None:
+    head, outcome, tail = request_line(row)
+    tone: Tone = "good" if row.outcome == "ok" else "bad"
+    session.output.write(f"{head}{session.output.tint(outcome, tone)}{tail}\n")

@@ -1,0 +1,217 @@
+"""Shell completions, generated from the table of commands. Pure.
+
+Law: static text; pressing Tab never starts a program.
+"""
+
+from collections.abc import Iterable
+
+from lodestarctl.table import COMMANDS, GLOBAL_OPTIONS, Command, Option, group_members
+
+
+def write_completion(shell: str) -> str:
+    """The script for ``bash``, ``zsh`` or ``fish``."""
+    return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell]()
+
+
+def first_words() -> list[str]:
+    """What may stand first, in the table's order."""
+    return list(dict.fromkeys(command.name.split()[0] for command in COMMANDS))
+
+
+def groups() -> list[str]:
+    """First words that have second ones."""
+    return list(dict.fromkeys(command.name.split()[0] for command in COMMANDS if " " in command.name))
+
+
+def flags_of(options: Iterable[Option]) -> list[str]:
+    return [flag for option in options if not option.positional for flag in option.flags]
+
+
+def words_of(command: Command) -> list[str]:
+    """What may follow a command's name: its options and the choices of its positionals."""
+    choices = [choice for option in command.options if option.positional for choice in option.choices]
+    return [*choices, *flags_of(command.options), *flags_of(GLOBAL_OPTIONS)]
+
+
+def _takes_file(command: Command) -> bool:
+    return any(option.kind == "file" for option in command.options)
+
+
+# bash
+
+
+def _bash() -> str:
+    cases = "\n".join(_bash_case(command) for command in COMMANDS)
+    subs = "\n".join(f'    {group}) words="{" ".join(group_members(group))}" ;;' for group in groups())
+    values = "\n".join(_bash_values(option) for option in _choosing())
+    return f"""# bash completion for lodestarctl
+_lodestarctl() {{
+  local cur prev word command="" words="" index
+  cur="${{COMP_WORDS[COMP_CWORD]}}"
+  prev="${{COMP_WORDS[COMP_CWORD-1]}}"
+  for ((index = 1; index < COMP_CWORD; index++)); do
+    word="${{COMP_WORDS[index]}}"
+    case "${{COMP_WORDS[index-1]}}" in --socket|--config) continue ;; esac
+    [[ $word == -* ]] || command="${{command:+$command }}$word"
+  done
+  case "$prev" in
+    --socket|--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+{values}
+  esac
+  case "$command" in
+    "") words="{" ".join([*first_words(), *flags_of(GLOBAL_OPTIONS), "--version", "--help"])}" ;;
+{subs}
+{cases}
+  esac
+  COMPREPLY=($(compgen -W "$words" -- "$cur"))
+}}
+complete -F _lodestarctl lodestarctl
+"""
+
+
+def _choosing() -> list[Option]:
+    """Options that take one of a few values."""
+    return [option for command in COMMANDS for option in command.options if option.choices and not option.positional]
+
+
+def _bash_values(option: Option) -> str:
+    return (
+        f'    {"|".join(option.flags)}) COMPREPLY=($(compgen -W "{" ".join(option.choices)}" -- "$cur")); return ;;'
+    )
+
+
+def _bash_case(command: Command) -> str:
+    files = ' COMPREPLY=($(compgen -f -- "$cur")); [[ $cur == -* ]] || return;' if _takes_file(command) else ""
+    return f'    "{command.name}"*) words="{" ".join(words_of(command))}";{files} ;;'
+
+
+# zsh
+
+
+def _zsh() -> str:
+    first = "\n".join(f"    {_zsh_pair(word, _summary(word))}" for word in first_words())
+    cases = "\n".join([*map(_zsh_group, groups()), *map(_zsh_single, _singles())])
+    return f"""#compdef lodestarctl
+_lodestarctl() {{
+  local -a commands
+  commands=(
+{first}
+  )
+  _arguments -C {_zsh_options(GLOBAL_OPTIONS)} '1: :->command' '*:: :->rest'
+  case $state in
+    command) _describe command commands ;;
+    rest)
+      case $words[1] in
+{cases}
+      esac ;;
+  esac
+}}
+compdef _lodestarctl lodestarctl
+"""
+
+
+def _singles() -> list[Command]:
+    return [command for command in COMMANDS if " " not in command.name]
+
+
+def _summary(word: str) -> str:
+    of_group = group_members(word)
+    if of_group:
+        return ", ".join(of_group)
+    return next(command.summary for command in COMMANDS if command.name == word)
+
+
+def _zsh_quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _zsh_pair(word: str, summary: str) -> str:
+    return _zsh_quoted(f"{word}:{summary.replace(':', chr(92) + ':')}")
+
+
+def _zsh_single(command: Command) -> str:
+    return f"        {command.name}) _arguments {_zsh_options((*command.options, *GLOBAL_OPTIONS))} ;;"
+
+
+def _zsh_group(group: str) -> str:
+    members = [command for command in COMMANDS if command.name.startswith(f"{group} ")]
+    pairs = " ".join(_zsh_pair(command.name.split()[1], command.summary) for command in members)
+    cases = "\n".join(
+        f"            {command.name.split()[1]}) _arguments {_zsh_options((*command.options, *GLOBAL_OPTIONS))} ;;"
+        for command in members
+    )
+    return f"""        {group})
+          if (( CURRENT == 2 )); then
+            local -a members
+            members=({pairs})
+            _describe command members
+          else
+            shift words; (( CURRENT-- ))
+            case $words[1] in
+{cases}
+            esac
+          fi ;;"""
+
+
+def _zsh_options(options: Iterable[Option]) -> str:
+    return " ".join(spec for option in options for spec in _zsh_specs(option))
+
+
+def _zsh_specs(option: Option) -> list[str]:
+    values = f"({' '.join(option.choices)})" if option.choices else "_files" if option.kind == "file" else " "
+    if option.positional:
+        return [_zsh_quoted(f"*:{option.flags[0]}:{values}")]
+    summary = option.help.replace("[", "(").replace("]", ")").replace(":", "\\:")
+    tail = "" if option.kind == "flag" else f":value:{values}"
+    return [_zsh_quoted(f"{flag}[{summary}]{tail}") for flag in option.flags]
+
+
+# fish
+
+
+def _fish() -> str:
+    lines = ["# fish completion for lodestarctl", "complete -c lodestarctl -f"]
+    lines += [_fish_option(option, "") for option in GLOBAL_OPTIONS]
+    lines += [_fish_word("__fish_use_subcommand", word, _summary(word)) for word in first_words()]
+    for command in COMMANDS:
+        lines += _fish_command(command)
+    return "\n".join(lines) + "\n"
+
+
+def _fish_command(command: Command) -> list[str]:
+    first, _, second = command.name.partition(" ")
+    seen = f"__fish_seen_subcommand_from {first}"
+    lines = []
+    if second:
+        others = " ".join(group_members(first))
+        lines.append(_fish_word(f"{seen}; and not __fish_seen_subcommand_from {others}", second, command.summary))
+        seen += f"; and __fish_seen_subcommand_from {second}"
+    return lines + [_fish_option(option, seen) for option in command.options]
+
+
+def _fish_quoted(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _fish_word(condition: str, word: str, summary: str) -> str:
+    return f"complete -c lodestarctl -n {_fish_quoted(condition)} -a {word} -d {_fish_quoted(summary)}"
+
+
+def _fish_option(option: Option, condition: str) -> str:
+    parts = ["complete -c lodestarctl"]
+    if condition:
+        parts.append(f"-n {_fish_quoted(condition)}")
+    if option.positional:
+        parts.append("-F" if option.kind == "file" else f"-a {_fish_quoted(' '.join(option.choices))}")
+    else:
+        parts += [f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags]
+        parts += _fish_value(option)
+    return " ".join([*parts, f"-d {_fish_quoted(option.help)}"])
+
+
+def _fish_value(option: Option) -> list[str]:
+    if option.kind == "flag":
+        return []
+    if option.kind == "file":
+        return ["-r -F"]
+    return [f"-x -a {_fish_quoted(' '.join(option.choices))}"] if option.choices else ["-x"]

@@ -1,0 +1,107 @@
+"""Parsers made from the table: one for what stands before the command, one for the command itself.
+
+Law: only the parser that is needed is built, and what ``--help`` says comes from the table alone.
+"""
+
+from argparse import REMAINDER, SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from collections.abc import Sequence
+from typing import Any
+
+from lodestarctl.table import COMMANDS, GLOBAL_OPTIONS, Command, Option
+from lodestard.control.messages import VerbInfo
+
+PROGRAM = "lodestarctl"
+DESCRIPTION = "Asks a running lodestard, and tells it what to do."
+EXITS = """exit status:
+  0 ok, 1 failure, 2 usage, 3 daemon not running, 4 not permitted,
+  5 budget refused, 6 provider unavailable, 130 interrupted"""
+
+
+def main_parser() -> ArgumentParser:
+    """Reads the global options and leaves the command and all after it in ``words``."""
+    parser = ArgumentParser(
+        PROGRAM,
+        description=DESCRIPTION,
+        epilog=f"commands:\n{_command_list()}\n\n{EXITS}",
+        formatter_class=RawDescriptionHelpFormatter,
+        usage="%(prog)s [options] command …",
+        allow_abbrev=False,
+    )
+    _add_globals(parser, suppressed=False)
+    parser.add_argument("--version", action="store_true", help="print this program's version and exit")
+    parser.add_argument("words", nargs=REMAINDER, help=SUPPRESS)
+    return parser
+
+
+def _command_list() -> str:
+    longest = max(len(command.name) for command in COMMANDS)
+    return "\n".join(f"  {command.name:<{longest}}  {command.summary}" for command in COMMANDS)
+
+
+def command_parser(command: Command) -> ArgumentParser:
+    """Reads what stands after a command's name; global options may stand there too."""
+    parser = ArgumentParser(f"{PROGRAM} {command.name}", description=f"{command.summary}.", allow_abbrev=False)
+    for option in command.options:
+        _add(parser, option)
+    _add_globals(parser, suppressed=True)
+    return parser
+
+
+def verb_parser(verb: VerbInfo) -> ArgumentParser:
+    """Reads the arguments of a verb that only the daemon knows: required ones in order, others by name."""
+    words = verb.name.replace(".", " ")
+    parser = ArgumentParser(f"{PROGRAM} {words}", description=f"{verb.summary}.", allow_abbrev=False)
+    for argument in verb.arguments:
+        settings: dict[str, Any] = {"help": argument.help, "default": argument.default}
+        if argument.kind == "flag":
+            parser.add_argument(f"--{_dashed(argument.name)}", action="store_true", help=argument.help)
+            continue
+        if argument.kind == "integer":
+            settings["type"] = int
+        if argument.choices:
+            settings["choices"] = argument.choices
+        if argument.kind == "list":
+            settings["nargs"] = "*"
+        if argument.required:
+            del settings["default"]
+            parser.add_argument(argument.name, **settings)
+        else:
+            parser.add_argument(f"--{_dashed(argument.name)}", dest=argument.name, **settings)
+    _add_globals(parser, suppressed=True)
+    return parser
+
+
+def _dashed(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def _add_globals(parser: ArgumentParser, *, suppressed: bool) -> None:
+    group = parser.add_argument_group("global options")
+    for option in GLOBAL_OPTIONS:
+        default: object = SUPPRESS if suppressed else False if option.kind == "flag" else ""
+        if option.kind == "flag":
+            group.add_argument(*option.flags, action="store_true", default=default, help=option.help)
+        else:
+            group.add_argument(*option.flags, metavar="PATH", default=default, help=option.help)
+
+
+def _add(parser: ArgumentParser, option: Option) -> None:
+    if option.kind == "flag":
+        parser.add_argument(*option.flags, action="store_true", help=option.help)
+        return
+    settings: dict[str, Any] = {"help": option.help, "default": option.default}
+    if option.kind == "integer":
+        settings["type"] = int
+    if option.choices:
+        settings["choices"] = option.choices
+    if option.metavar:
+        settings["metavar"] = option.metavar
+    if option.positional:
+        settings["nargs"] = "*" if option.many else "?" if option.optional else None
+    parser.add_argument(*option.flags, **settings)
+
+
+def names(commands: Sequence[Command] = COMMANDS) -> list[str]:
+    """Every command's name, and the first words of those with two."""
+    whole = [command.name for command in commands]
+    return [*whole, *dict.fromkeys(name.split()[0] for name in whole if " " in name)]

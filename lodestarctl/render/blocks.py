@@ -1,0 +1,71 @@
+"""Blocks: what a screen is made of, before anybody knows how wide or colourful it is. Plain data."""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+Tone = Literal["", "good", "bad", "warn", "dim", "strong"]
+Align = Literal["left", "right", "decimal"]
+
+
+class Cell(NamedTuple):
+    """A text with a tone. The tone repeats what the text says; it never says something of its own."""
+
+    text: str
+    tone: Tone = ""
+
+
+class Column(NamedTuple):
+    """``flexible`` columns give way where the line is too long."""
+
+    title: str
+    align: Align = "left"
+    flexible: bool = False
+
+
+class Heading(NamedTuple):
+    """The first line of a screen: cells on the left, a text on the right."""
+
+    left: tuple[Cell, ...]
+    right: str = ""
+
+
+class Grid(NamedTuple):
+    """Figures with labels, ``columns`` side by side."""
+
+    title: str
+    pairs: tuple[tuple[str, Cell], ...]
+    columns: int = 3
+
+
+class Facts(NamedTuple):
+    """Labels and texts, one a line."""
+
+    pairs: tuple[tuple[str, Cell], ...]
+    title: str = ""
+
+
+class Table(NamedTuple):
+    """Rows under columns. ``total`` is a last row, set apart. ``empty`` is said where there are no rows."""
+
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[Cell]]
+    title: str = ""
+    total: Sequence[Cell] = ()
+    empty: str = "Nothing yet."
+
+
+class Note(NamedTuple):
+    """A sentence with a mark before it, and a second, quieter one below."""
+
+    text: str
+    tone: Tone = ""
+    mark: str = ""
+    advice: str = ""
+
+
+Block = Heading | Grid | Facts | Table | Note
+
+
+def cells(*texts: str) -> tuple[Cell, ...]:
+    """Cells without a tone."""
+    return tuple(Cell(text) for text in texts)

@@ -1,0 +1,71 @@
+"""What is wrong, for people: the configuration's faults and the doctor's findings."""
+
+from lodestarctl.render.blocks import Block, Cell, Column, Note, Table
+from lodestarctl.render.status import note
+from lodestarctl.render.words import plural
+from lodestard.control.messages import ConfigProblem, ConfigReport, ConfigValues, DoctorReport, ReloadReport
+
+
+def render_config_report(report: ConfigReport) -> list[Block]:
+    """Every fault with its place, then the warnings, then the verdict."""
+    files = ", ".join(report.files)
+    verdict = (
+        Note(f"The configuration is good{f': {files}' if files else ''}.", "good", "✓")
+        if report.ok
+        else Note(f"{plural(len(report.faults), 'fault')} in the configuration.", "bad", "✗")
+    )
+    return [*_problems(report.faults, "error"), *_problems(report.warnings, "warning"), verdict]
+
+
+def _problems(problems: tuple[ConfigProblem, ...], severity: str) -> list[Block]:
+    return [note(severity, _place(problem) + problem.message, "") for problem in problems]
+
+
+def _place(problem: ConfigProblem) -> str:
+    place = f"{problem.file}:{problem.line}" if problem.file and problem.line else problem.file
+    return "".join(f"{part}: " for part in (place, problem.key) if part)
+
+
+def render_reload(report: ReloadReport) -> list[Block]:
+    """What changed, what waits for a restart, or why nothing was taken in."""
+    if not report.ok:
+        kept = Note("The configuration that was in force stays in force.", "bad", "✗")
+        return [*_problems(report.faults, "error"), kept]
+    if not report.changed:
+        return [Note("Nothing has changed.", "dim", "·")]
+    notes: list[Block] = [Note(f"Taken in: {', '.join(report.changed)}.", "good", "✓")]
+    if report.restart:
+        notes.append(Note(f"Needs a restart: {', '.join(report.restart)}.", "warn", "!"))
+    return notes
+
+
+def render_values(values: ConfigValues, *, origin: bool) -> list[Block]:
+    """Key and value, with the place that it comes from where asked."""
+    if not origin:
+        rows = [(Cell(entry.key), Cell(entry.value)) for entry in values.entries]
+        return [Table((Column("key"), Column("value", flexible=True)), rows)]
+    columns = (Column("key"), Column("value", flexible=True), Column("from", flexible=True))
+    return [
+        Table(
+            columns,
+            [
+                (Cell(entry.key), Cell(entry.value), Cell(entry.origin, "dim" if entry.origin == "default" else ""))
+                for entry in values.entries
+            ],
+        )
+    ]
+
+
+def render_doctor(report: DoctorReport) -> list[Block]:
+    """Worst first, each with how to mend it."""
+    order = {"error": 0, "warning": 1, "info": 2}
+    findings = sorted(report.findings, key=lambda finding: order[finding.severity])
+    notes: list[Block] = [note(finding.severity, finding.what, finding.mend) for finding in findings]
+    bad = sum(finding.severity != "info" for finding in findings)
+    looked = f"{plural(report.checks, 'check')}, {'daemon running' if report.running else 'daemon not running'}"
+    verdict = (
+        Note(f"{plural(bad, 'problem')} ({looked}).", "warn", "!")
+        if bad
+        else Note(f"All is well ({looked}).", "good", "✓")
+    )
+    return [*notes, verdict]

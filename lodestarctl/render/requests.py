@@ -1,0 +1,143 @@
+"""Requests for people: the list, one line of it, and all about one."""
+
+from collections.abc import Iterator
+
+from lodestarctl.render.blocks import Block, Cell, Column, Facts, Heading, Note, Table
+from lodestarctl.render.words import clean, clip, count, millis, moment, usd
+from lodestard.control.messages import AttemptRow, CandidateRow, Explanation, RequestRow
+
+COLUMNS = (
+    Column("time"),
+    Column("id"),
+    Column("alias", flexible=True),
+    Column("outcome", flexible=True),
+    Column("cache"),
+    Column("took", "right"),
+    Column("tokens", "right"),
+    Column("cost", "decimal"),
+)
+SHORT_ID = 8
+
+
+def render_requests(rows: list[RequestRow]) -> list[Block]:
+    """The latest at the end, where the eye is."""
+    return [Table(COLUMNS, [_cells(row) for row in rows], empty="No request yet.")]
+
+
+def _cells(row: RequestRow) -> tuple[Cell, ...]:
+    return (
+        Cell(moment(row.started_ms, "%H:%M:%S"), "dim"),
+        Cell(row.request_id[-SHORT_ID:]),
+        Cell(row.alias, "strong"),
+        Cell(row.outcome, "good" if row.outcome == "ok" else "bad"),
+        Cell(row.cache, "good" if row.cache == "hit" else "dim"),
+        Cell(millis(row.total_ms)),
+        Cell(_tokens(row)),
+        Cell(usd(row.cost_nano_usd)),
+    )
+
+
+def _tokens(row: RequestRow) -> str:
+    return f"{count(row.prompt_tokens)}+{count(row.completion_tokens)}"
+
+
+def request_line(row: RequestRow) -> tuple[str, str, str]:
+    """One line of ``requests -f`` in three parts (before the outcome, the outcome, after it), 80 columns."""
+    outcome = clip(clean(row.outcome), 10)
+    head = f"{moment(row.started_ms, '%H:%M:%S')}  {row.request_id[-SHORT_ID:]}  {clip(clean(row.alias), 16):<16}  "
+    tail = f"  {row.cache:<6} {millis(row.total_ms):>7} {_tokens(row):>11}  {usd(row.cost_nano_usd)}"
+    return clean(head), f"{outcome:<10}", clean(tail)
+
+
+def render_explanation(explanation: Explanation) -> list[Block]:
+    """Who asked, what was chosen and why, what was tried, and what it cost."""
+    row = explanation.request
+    heading = Heading(
+        (Cell(row.request_id, "strong"), Cell(row.outcome, "good" if row.outcome == "ok" else "bad")),
+        moment(row.started_ms),
+    )
+    notes = [Note(text, "dim", "·") for text in explanation.notes]
+    return [
+        heading,
+        Facts(tuple(_facts(explanation))),
+        *_candidates(explanation.candidates),
+        *_attempts(explanation.attempts),
+        *notes,
+    ]
+
+
+def _facts(explanation: Explanation) -> Iterator[tuple[str, Cell]]:
+    row = explanation.request
+    yield "Asked for", Cell(f"{row.alias}{', streamed' if row.stream else ''}")
+    if explanation.reason:
+        yield "Because", Cell(explanation.reason)
+    yield "Answered by", Cell(row.target or "nobody")
+    yield "Asked by", Cell(_who(row))
+    yield "Cache", Cell(row.cache or "not looked at")
+    yield "Tokens", Cell(_all_tokens(row))
+    yield "Cost", Cell(usd(row.cost_nano_usd), "strong")
+    if row.saved_nano_usd is not None:
+        yield "Saved", Cell(usd(row.saved_nano_usd), "good" if row.saved_nano_usd > 0 else "")
+    yield "Time", Cell(_times(row))
+
+
+def _who(row: RequestRow) -> str:
+    said = [f"{name} {value}" for name, value in _claims(row) if value]
+    return ", ".join([row.principal or "local", *said])
+
+
+def _claims(row: RequestRow) -> tuple[tuple[str, str], ...]:
+    return ("client", row.client), ("project", row.project), ("user", row.user), ("session", row.session)
+
+
+def _all_tokens(row: RequestRow) -> str:
+    cached = f" ({count(row.cached_tokens)} cached)" if row.cached_tokens else ""
+    reasoning = f" ({count(row.reasoning_tokens)} reasoning)" if row.reasoning_tokens else ""
+    return f"{count(row.prompt_tokens)} in{cached}, {count(row.completion_tokens)} out{reasoning}"
+
+
+def _times(row: RequestRow) -> str:
+    own = f", {row.overhead_us / 1000:.2f} ms of it Lodestar's own" if row.overhead_us is not None else ""
+    return f"first piece after {millis(row.first_piece_ms)}, {millis(row.total_ms)} in all{own}"
+
+
+def _candidates(rows: tuple[CandidateRow, ...]) -> list[Block]:
+    if not rows:
+        return []
+    columns = (Column("model", flexible=True), Column("state"), Column("wait", "right"), Column("why", flexible=True))
+    table = [
+        (
+            Cell(row.target, "strong" if row.chosen else "dim"),
+            Cell(*(("ruled out", "warn") if not row.chosen else ("up", "good") if row.up else ("down", "bad"))),
+            Cell(millis(None if row.predicted_wait_s is None else row.predicted_wait_s * 1000)),
+            Cell(row.reason),
+        )
+        for row in rows
+    ]
+    return [Table(columns, table, "Candidates")]
+
+
+def _attempts(rows: tuple[AttemptRow, ...]) -> list[Block]:
+    columns = (
+        Column("model", flexible=True),
+        Column("outcome", flexible=True),
+        Column("state"),
+        Column("waited", "right"),
+        Column("took", "right"),
+        Column("held", "decimal"),
+        Column("cost", "decimal"),
+    )
+    table = [
+        (
+            Cell(row.target, "strong"),
+            Cell(row.outcome, "good" if row.outcome == "ok" else "bad"),
+            Cell(row.state),
+            Cell(millis(row.wait_ms)),
+            Cell(millis(row.total_ms)),
+            Cell(usd(row.hold_nano_usd)),
+            Cell(usd(row.cost_nano_usd)),
+        )
+        for row in rows
+    ]
+    details = [Note(f"{row.target}: {row.detail}", "warn", "!") for row in rows if row.detail]
+    return [Table(columns, table, "Attempts", empty="No upstream was asked."), *details]

@@ -1,0 +1,162 @@
+"""The commands, as a table: what the parser, the help and the completions are made from.
+
+Law: plain data; a command's module is imported only when it runs.
+"""
+
+from typing import Literal, NamedTuple
+
+
+class Option(NamedTuple):
+    """One option (``--by``, ``-n``) or positional (no dash). ``many`` takes any number of words."""
+
+    flags: tuple[str, ...]
+    help: str
+    kind: Literal["text", "integer", "flag", "file"] = "text"
+    choices: tuple[str, ...] = ()
+    default: str | int | None = None
+    metavar: str = ""
+    optional: bool = False
+    many: bool = False
+
+    @property
+    def positional(self) -> bool:
+        return not self.flags[0].startswith("-")
+
+
+class Command(NamedTuple):
+    """``name`` has one or two words. ``module`` is below ``lodestarctl.commands`` and has ``run``."""
+
+    name: str
+    summary: str
+    module: str
+    options: tuple[Option, ...] = ()
+
+
+GLOBAL_OPTIONS = (
+    Option(("--json",), "print data as JSON (a versioned envelope) for programs", "flag"),
+    Option(("--socket",), "the control socket (default: where lodestard puts it; LODESTAR_SOCKET)", "file"),
+    Option(("--config",), "the configuration for what works without the daemon", "file"),
+    Option(("--no-color",), "no colours (as NO_COLOR does)", "flag"),
+)
+
+GROUPS = ("model", "project", "user", "day", "client", "alias")
+LEVELS = ("debug", "info", "warning", "error")
+SINCE = "from when: 7d, 24h, today, month, or a date like 2025-11-30"
+
+COMMANDS = (
+    Command("status", "one screen about the house", "status"),
+    Command(
+        "costs",
+        "what was spent and saved",
+        "costs",
+        (
+            Option(("--by",), "group by", choices=GROUPS, default="model"),
+            Option(("--since",), SINCE, default="month", metavar="WHEN"),
+            Option(("--until",), "to when, as --since (a date is included)", metavar="WHEN"),
+        ),
+    ),
+    Command("cache stats", "what the response cache holds and what it does", "cache_stats"),
+    Command(
+        "cache clear",
+        "forget cached answers",
+        "cache_clear",
+        (
+            Option(("--model",), "only the answers of this alias or upstream/model"),
+            Option(("--older-than",), "only what is older: 90m, 24h, 7d", metavar="AGE"),
+        ),
+    ),
+    Command(
+        "cache warm",
+        "ask the requests of a file, so that their answers are cached",
+        "cache_warm",
+        (Option(("file",), "one chat-completion request as JSON a line; - for standard input", "file"),),
+    ),
+    Command("models list", "the aliases, where they go and what they cost", "models_list"),
+    Command(
+        "models test",
+        "one small real call to each upstream; says the price first",
+        "models_test",
+        (
+            Option(("alias",), "only these aliases", many=True),
+            Option(("--yes", "-y"), "do not ask before calls that cost money", "flag"),
+        ),
+    ),
+    Command(
+        "requests",
+        "the latest requests",
+        "requests",
+        (
+            Option(("-f", "--follow"), "go on as they come", "flag"),
+            Option(("-n", "--lines"), "how many", "integer", default=20, metavar="N"),
+        ),
+    ),
+    Command(
+        "explain",
+        "why a request went where it did, and what it cost",
+        "explain",
+        (Option(("id",), "the request's id (x-lodestar-request-id), or its beginning"),),
+    ),
+    Command(
+        "ask",
+        "ask a model one question",
+        "ask",
+        (
+            Option(("question",), "the question; - or nothing reads standard input", many=True),
+            Option(("-m", "--model"), "the alias to ask", default="auto"),
+        ),
+    ),
+    Command("config check", "check the configuration; all faults at once", "config_check"),
+    Command(
+        "config show",
+        "the configuration in force",
+        "config_show",
+        (Option(("--origin",), "say where each value comes from", "flag"),),
+    ),
+    Command("config reload", "take the configuration in anew; keeps the old one if it has faults", "config_reload"),
+    Command(
+        "ledger verify",
+        "check that every row of the ledger adds up",
+        "ledger_verify",
+        (Option(("file",), "a ledger file to check without the daemon", "file", optional=True),),
+    ),
+    Command(
+        "log-level",
+        "how much the daemon logs, until its next start",
+        "log_level",
+        (Option(("level",), "the level", choices=LEVELS),),
+    ),
+    Command("drain", "stop taking requests, end those under way, and exit", "drain"),
+    Command("doctor", "say what is wrong and how to mend it", "doctor"),
+    Command("version", "the versions of lodestarctl and lodestard", "version"),
+    Command(
+        "completion",
+        "the shell's completions",
+        "completion",
+        (Option(("shell",), "for which shell", choices=("bash", "zsh", "fish")),),
+    ),
+)
+
+DEFAULT_OF_GROUP = {"models": "list", "cache": "stats", "config": "show"}
+
+
+def find_command(words: list[str]) -> tuple[Command, list[str]] | None:
+    """The command that ``words`` begin with and the words that are left, or None."""
+    for count in (2, 1):
+        name = " ".join(words[:count])
+        for command in COMMANDS:
+            if command.name == name:
+                return command, words[count:]
+    default = DEFAULT_OF_GROUP.get(words[0]) if words else None
+    if default is None or _names_other(words):
+        return None
+    return find_command([words[0], default, *words[1:]])
+
+
+def _names_other(words: list[str]) -> bool:
+    """Whether a group's name is followed by a word that can only be meant as one of its commands."""
+    return len(words) > 1 and not words[1].startswith("-")
+
+
+def group_members(group: str) -> tuple[str, ...]:
+    """The second words of a group's commands."""
+    return tuple(command.name.split()[1] for command in COMMANDS if command.name.startswith(f"{group} "))
