@@ -1,0 +1,171 @@
+"""Bytes of a connection → the head and the body of an answer, held strictly to RFC 9112.
+
+Law: sans-IO: fed with bytes, asked for what they mean. llhttp (httptools) reads; what it lets through and we do
+not is refused here. Memory is bounded: a head of 32 KiB, and what one ``feed`` holds.
+"""
+
+import httptools
+
+from lodestard.upstream.faults import Lost, Malformed
+
+MAX_HEAD_BYTES = 32 * 1024
+MAX_FRAMING_BYTES = 64 * 1024
+"""Bytes of chunk extensions and trailers in a row, between two bytes of the body."""
+
+RawFields = list[tuple[bytes, bytes]]
+_FIRST_FINAL_STATUS = 200
+_BODILESS = (204, 304)
+
+
+class AnswerReader:
+    """The answers of one connection, one after another. ``begin`` before each."""
+
+    __slots__ = (
+        "_bodiless",
+        "_body",
+        "_delimited",
+        "_framing_bytes",
+        "_head_bytes",
+        "_keep_alive",
+        "_parser",
+        "_wrong",
+        "answered",
+        "complete",
+        "excess",
+        "fields",
+        "head_done",
+        "status",
+    )
+
+    def __init__(self) -> None:
+        self._parser = httptools.HttpResponseParser(self)
+        self.excess = False
+        self.begin()
+
+    def begin(self, *, bodiless: bool = False) -> None:
+        """The next answer. ``bodiless``: it answers a HEAD request, so it ends with its head."""
+        self._body: list[bytes] = []
+        self._bodiless = bodiless
+        self._delimited = False
+        self._framing_bytes = 0
+        self._head_bytes = 0
+        self._keep_alive = False
+        self._wrong = ""
+        self.answered = False
+        self.complete = False
+        self.fields: RawFields = []
+        self.head_done = False
+        self.status = 0
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the connection may carry another exchange."""
+        return self.complete and self._keep_alive and not self.excess
+
+    def take(self) -> bytes:
+        """What has come of the body since the last call (perhaps nothing)."""
+        body = self._body
+        if not body:
+            return b""
+        self._body = []
+        return body[0] if len(body) == 1 else b"".join(body)
+
+    def feed(self, data: bytes | memoryview) -> None:
+        """Bytes came. Raises ``Malformed`` for what is no answer."""
+        self.answered = True
+        held = len(self._body)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            raise Malformed("it switches protocols, which nobody asked for") from None
+        except httptools.HttpParserError as error:
+            self.excess = True
+            if not self.complete:  # what follows a whole answer spoils the connection, not the answer
+                raise Malformed(self._wrong or str(error).lower()) from None
+        if not self.complete:
+            self._count(len(data), got_body=len(self._body) > held)
+        if self._wrong:
+            self.excess = True
+            raise Malformed(self._wrong)
+
+    def feed_eof(self) -> None:
+        """The peer ended its side. Raises ``Lost`` where the answer was not whole."""
+        if self.head_done and self._delimited:
+            self.complete = True
+        if not self.complete:
+            raise Lost(written=True, answered=self.answered)
+
+    def _count(self, size: int, *, got_body: bool) -> None:
+        if not self.head_done:
+            self._head_bytes += size
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._wrong = f"its head is larger than {MAX_HEAD_BYTES} bytes"
+            return
+        self._framing_bytes = 0 if got_body else self._framing_bytes + size
+        if self._framing_bytes > MAX_FRAMING_BYTES:
+            self._wrong = f"more than {MAX_FRAMING_BYTES} bytes of chunk framing without a byte of content"
+
+    # What httptools calls:
+
+    def on_message_begin(self) -> None:
+        if self.complete:
+            self.excess = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self.complete or self.head_done:  # a second answer, or trailers, which nobody asked for
+            return
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._wrong = self._wrong or f"its head is larger than {MAX_HEAD_BYTES} bytes"
+            return
+        self.fields.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        if self.complete:
+            return
+        parser = self._parser
+        status = parser.get_status_code()
+        if 100 <= status < _FIRST_FINAL_STATUS:  # RFC 9110 section 15.2: read past any number of them
+            self.fields = []
+            return
+        self._check_version(parser.get_http_version(), status)
+        self._keep_alive = parser.should_keep_alive()
+        self._delimited = not self._framed(status)
+        self.status = status
+        self.head_done = True
+        self._head_bytes = 0
+        if self._bodiless:
+            self.complete = True
+            self._keep_alive = False  # llhttp can't be told that no body follows
+
+    def on_body(self, data: bytes) -> None:
+        if not self.complete:
+            self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        if self.head_done:
+            self.complete = True
+
+    def _check_version(self, version: str, status: int) -> None:
+        if version not in ("1.1", "1.0"):
+            self._wrong = "its version of HTTP is neither 1.0 nor 1.1"
+        elif status < _FIRST_FINAL_STATUS or status > 599:
+            self._wrong = f"its status is {status}"
+
+    def _framed(self, status: int) -> bool:
+        """Whether the end of the body is told by framing; otherwise by the end of the connection."""
+        if status in _BODILESS:
+            return True
+        framed = False
+        for name, value in self.fields:
+            if len(name) == 14 and name.lower() == b"content-length":
+                framed = True
+            elif len(name) == 17 and name.lower() == b"transfer-encoding":
+                framed = True
+                self._check_coding(value)
+        return framed
+
+    def _check_coding(self, value: bytes) -> None:
+        """RFC 9112 section 6.1: no coding beside chunked was offered, and HTTP/1.0 has none."""
+        if value.strip().lower() != b"chunked" or self._parser.get_http_version() == "1.0":
+            self._wrong = "its transfer coding is not plain chunked"

@@ -1,0 +1,267 @@
+"""Requests to upstreams: the dialect's codec writes and reads, the pool carries, the key goes with its origin.
+
+Law: implements ``domain.ports.Sender``. An upstream comes from the configuration alone. Keys live in their
+pool's fields and nowhere else. A connection goes back as soon as its answer is whole, or is closed.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import trio
+
+from lodestard import __version__
+from lodestard.domain.errors import Code, Fault, HouseFault, UpstreamFault
+from lodestard.domain.reply import Piece
+from lodestard.domain.request import Request
+from lodestard.domain.settings import KeySource, Upstream
+from lodestard.domain.upstream import Target
+from lodestard.protocols.codec import ReplyReader, UpstreamCodec, WireRequest
+from lodestard.upstream.call import Call, Timeouts
+from lodestard.upstream.origin import parse_origin
+from lodestard.upstream.pool import Pool, PoolSettings, PoolStatus
+from lodestard.upstream.request_head import Fields
+from lodestard.upstream.response import Response
+
+ERROR_BODY_BYTES = 64 * 1024
+ERROR_BODY_S = 5.0
+DRAIN_BYTES = 64 * 1024
+DRAIN_S = 0.1
+_REDIRECTS = range(300, 400)
+_SUCCESSES = range(200, 300)
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One upstream, opened: how to speak to it and over which connections.
+
+    ``key_place``: where its key has to be put; empty where it has one, or needs none.
+    """
+
+    settings: Upstream
+    pool: Pool
+    codec: UpstreamCodec
+    streamed: Timeouts
+    plain: Timeouts
+    key_place: str
+
+    def __repr__(self) -> str:
+        return f"Route({self.settings.url!r})"
+
+
+class PooledSender:
+    """``domain.ports.Sender`` over one pool per upstream. Open it with ``open_sender``."""
+
+    def __init__(
+        self, upstreams: Mapping[str, Upstream], keys: Mapping[str, str], codecs: Mapping[str, UpstreamCodec]
+    ) -> None:
+        """``keys`` by upstream, ``codecs`` by dialect. Raises ``HouseFault`` for an upstream that can't be used."""
+        self._routes = {
+            name: _plan_route(name, settings, keys.get(name, ""), codecs) for name, settings in upstreams.items()
+        }
+
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """By upstream."""
+        return {name: route.pool for name, route in self._routes.items()}
+
+    @property
+    def status(self) -> Mapping[str, PoolStatus]:
+        """By upstream."""
+        return {name: route.pool.status for name, route in self._routes.items()}
+
+    def send(self, target: Target, request: Request) -> "Sending":
+        """See ``domain.ports.Sender``. Entering also raises ``HouseFault`` where the upstream is not configured."""
+        route = self._routes.get(target.upstream)
+        if route is None:
+            raise HouseFault(Code.NO_CANDIDATE, f"no upstream is called {target.upstream!r}; check the routes")
+        return Sending(route, target, request)
+
+
+class Sending:
+    """One attempt on the wire: an async context manager whose value is itself, a ``domain.ports.ReplyStream``."""
+
+    __slots__ = ("_ended", "_reader", "_request", "_response", "_route", "_target")
+
+    _reader: ReplyReader
+    _response: Response
+
+    def __init__(self, route: Route, target: Target, request: Request) -> None:
+        self._route = route
+        self._target = target
+        self._request = request
+        self._ended = False
+
+    @property
+    def body(self) -> bytes:
+        return self._reader.body
+
+    async def receive(self) -> Sequence[Piece] | None:
+        """See ``domain.ports.ReplyStream``."""
+        if self._ended:
+            return None
+        try:
+            return await self._read()
+        except UpstreamFault as fault:
+            raise self._name(fault) from None
+
+    async def _read(self) -> Sequence[Piece]:
+        reader = self._reader
+        if reader.fault is not None:
+            raise reader.fault
+        data = await self._response.receive_some()
+        if data:
+            pieces = reader.feed(data)
+            self._ended = reader.done
+        else:
+            pieces = reader.finish()
+            self._ended = True
+        return pieces
+
+    async def __aenter__(self) -> Self:
+        route = self._route
+        if route.key_place:
+            raise route.pool.blame.key_missing(route.key_place)
+        wire = route.codec.write_request(self._request, self._target.model, route.settings)
+        self._reader = route.codec.reader(wire)
+        self._response = route.pool.request(_plan_call(route, wire))
+        await self._response.__aenter__()
+        try:
+            await self._check_head()
+        except BaseException as error:
+            await self._response.__aexit__(type(error), error, error.__traceback__)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._ended and kind is None and not self._response.complete:
+                await self._drain()
+        finally:
+            await self._response.__aexit__(kind, error, trace)
+
+    async def _check_head(self) -> None:
+        """Raises for everything but an answer that the codec's reader can be fed with."""
+        response, blame = self._response, self._route.pool.blame
+        if response.status in _REDIRECTS:
+            raise blame.redirect(response.status)
+        if response.header(b"content-encoding").lower() not in (b"", b"identity"):
+            raise blame.garbage("it is compressed, which was not asked for")
+        if response.status not in _SUCCESSES:
+            raise self._name(
+                self._route.codec.read_error(response.status, response.headers, await self._error_body())
+            )
+        if response.header(b"content-type").lower().startswith(b"text/html"):
+            raise blame.garbage("it is a web page")
+
+    async def _error_body(self) -> bytes:
+        """What can be had of it: within limits, and cut where the connection was."""
+        body = bytearray()
+        try:
+            with trio.move_on_after(ERROR_BODY_S):
+                while len(body) < ERROR_BODY_BYTES and (data := await self._response.receive_some()):
+                    body += data
+        except UpstreamFault:
+            pass  # the status is what counts
+        return bytes(body[:ERROR_BODY_BYTES])
+
+    async def _drain(self) -> None:
+        """Reads what frames the end of a whole answer, so that the connection can serve again."""
+        size = 0
+        try:
+            with trio.move_on_after(DRAIN_S):
+                while size < DRAIN_BYTES and (data := await self._response.receive_some()):
+                    size += len(data)
+        except UpstreamFault:
+            pass  # the answer is whole; only the connection is lost
+
+    def _name(self, fault: Fault) -> Fault:
+        """The codecs don't know what the upstream is called."""
+        if isinstance(fault, UpstreamFault) and not fault.upstream:
+            fault.upstream = self._target.upstream
+        return fault
+
+
+@asynccontextmanager
+async def open_sender(
+    upstreams: Mapping[str, Upstream], keys: Mapping[str, str], codecs: Mapping[str, UpstreamCodec]
+) -> AsyncIterator[PooledSender]:
+    """A sender with its pools and their keepers, for as long as the context lasts.
+
+    Leaving it closes idle connections; requests under way belong to contexts inside this one.
+    """
+    sender = PooledSender(upstreams, keys, codecs)
+    async with trio.open_nursery() as nursery:
+        for pool in sender.pools.values():
+            nursery.start_soon(pool.run_keeper)
+        try:
+            yield sender
+        finally:
+            for pool in sender.pools.values():
+                pool.close()
+            nursery.cancel_scope.cancel()
+
+
+def _plan_route(name: str, settings: Upstream, key: str, codecs: Mapping[str, UpstreamCodec]) -> Route:
+    codec = codecs.get(settings.dialect)
+    if codec is None:
+        raise HouseFault(Code.INTERNAL, f"upstream {name}: nothing here speaks the dialect {settings.dialect}")
+    try:
+        pool = Pool(plan_pool(name, settings), Fields(parse_origin(settings.url), _plan_headers(settings, key)))
+    except ValueError as error:
+        raise HouseFault(Code.INTERNAL, f"upstream {name}: {error}") from None
+    key_place = _describe(settings.key) if settings.key is not None and not key else ""
+    return Route(settings, pool, codec, *plan_timeouts(settings), key_place)
+
+
+def plan_pool(name: str, settings: Upstream) -> PoolSettings:
+    """Raises ``ValueError`` for a url that is none."""
+    return PoolSettings(
+        upstream=name,
+        origin=parse_origin(settings.url),
+        connections=settings.connections,
+        preopen=settings.preopen,
+        connect_timeout_s=settings.connect_timeout_s,
+        ca_file=settings.ca_file,
+        resend_on_reset=settings.free,
+    )
+
+
+def plan_timeouts(settings: Upstream) -> tuple[Timeouts, Timeouts]:
+    """For a streamed and for a plain answer.
+
+    Ollama sends no byte before the model is loaded, and of a plain answer none before it is whole; others send
+    the head of a plain answer when they please.
+    """
+    queue_s, idle_s = settings.first_byte_timeout_s, settings.idle_timeout_s
+    local = settings.dialect == "ollama"
+    head_s = settings.load_timeout_s if local else settings.first_byte_timeout_s
+    whole_s = settings.plain_timeout_s + (settings.load_timeout_s if local else 0.0)
+    return (
+        Timeouts(queue_s=queue_s, head_s=head_s, idle_s=idle_s),
+        Timeouts(queue_s=queue_s, head_s=whole_s, idle_s=idle_s, whole_s=whole_s),
+    )
+
+
+def _plan_headers(settings: Upstream, key: str) -> list[tuple[str, str]]:
+    headers = [("user-agent", f"lodestard/{__version__}"), *settings.headers.items()]
+    if key and settings.dialect == "anthropic":
+        headers.append(("x-api-key", key))
+    elif key:
+        headers.append(("authorization", f"Bearer {key}"))
+    return headers
+
+
+def _plan_call(route: Route, wire: WireRequest) -> Call:
+    timeouts = route.streamed if wire.streamed else route.plain
+    return Call(method="POST", path=wire.path, headers=wire.headers, body=wire.body, timeouts=timeouts)
+
+
+def _describe(source: KeySource) -> str:
+    """Where a person has to put the key."""
+    if source.credential:
+        return f"the systemd credential {source.credential}"
+    return f"the environment variable {source.env}" if source.env else f"the file {source.file}"
