@@ -26,6 +26,7 @@ _ALIAS = re.compile(r"[!-~]{1,200}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t -~]*")
+_DURATION = re.compile(r"-?(?:\d+(?:\.\d+)?(?:ns|us|µs|ms|s|m|h))+")
 _SECRET_HEADER = re.compile(r"auth|cookie|api-?key|token|secret|password|credential", re.IGNORECASE)
 _OWN_HEADERS = frozenset(
     ("host", "content-length", "content-type", "transfer-encoding", "connection", "accept-encoding")
@@ -97,8 +98,15 @@ def _check_upstreams(settings: Settings) -> Iterator[Finding]:
         yield from _check_headers((*path, "headers"), upstream.headers)
         if upstream.key is not None:
             yield from _check_key((*path, "key"), upstream.key, upstream)
+        yield from _check_keep_alive((*path, "keep_alive"), upstream.keep_alive)
         if upstream.ca_file and not PurePosixPath(upstream.ca_file).is_absolute():
             yield Finding((*path, "ca_file"), "expected an absolute path")
+
+
+def _check_keep_alive(path: KeyPath, keep_alive: str | int) -> Iterator[Finding]:
+    """Ollama refuses a bare number in a string, so every request would fail."""
+    if isinstance(keep_alive, str) and keep_alive and not _DURATION.fullmatch(keep_alive):
+        yield Finding(path, 'expected seconds as an integer (-1: for ever) or a duration with units such as "30m"')
 
 
 def _check_url(path: KeyPath, url: str) -> Iterator[Finding]:

@@ -142,12 +142,6 @@ class Log(Record, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
 
-class ModuleSettings(Record, frozen=True):
-    """What every ``[modules.X]`` table has; a module's own schema may extend it."""
-
-    enabled: bool = True
-
-
 class Settings(Record, frozen=True):
     """Everything that one ``lodestard`` was told."""
 
