@@ -8,9 +8,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
-from lodestard.domain.reply import Piece
-from lodestard.domain.request import Request
-from lodestard.domain.upstream import Target
+from lodestard.domain.closing import Closing
+from lodestard.domain.reply import Piece, Reply
+from lodestard.domain.request import Caller, Request
+from lodestard.domain.upstream import Candidate, Plan, Target
+from lodestard.domain.usage import Usage
 
 T = TypeVar("T")
 Value = int | str | bytes | float | None
@@ -86,8 +88,12 @@ class ReplyStream(Protocol):
 class Sender(Protocol):
     """Dials upstreams. The context is the attempt on the wire: leaving it gives the connection back."""
 
-    def send(self, target: Target, request: Request) -> AbstractAsyncContextManager[ReplyStream]:
+    def send(
+        self, target: Target, request: Request, on_sent: Callable[[], None]
+    ) -> AbstractAsyncContextManager[ReplyStream]:
         """Send ``request`` to ``target`` and read the head of its answer.
+
+        ``on_sent`` is called just before the first byte leaves: cancelled before that, nothing can be billed.
 
         Entering raises ``UpstreamFault`` (with ``sent`` and ``billed`` set) or ``CallerFault`` where the
         request can't be said in the upstream's dialect.
@@ -105,6 +111,105 @@ class Admission(Protocol):
     def predicted_wait_s(self, target: Target, prompt_tokens: int) -> float | None:
         """How long a request would wait for its first token, or None where nobody knows."""
         ...
+
+
+class EntryPort(Protocol):
+    """A request that the ledger knows of, until it is closed."""
+
+    @property
+    def id(self) -> str:
+        """The request's public id (``req_…``)."""
+        ...
+
+
+class AttemptPort(Protocol):
+    """One attempt that is held. It has exactly one end."""
+
+    @property
+    def hold_nano_usd(self) -> int: ...
+
+
+class LedgerPort(Protocol):
+    """Hold before dialling, settle after."""
+
+    def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> EntryPort: ...
+
+    async def hold(self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int) -> AttemptPort:
+        """Returns once the hold is durable (at once where the target is free).
+
+        Raises ``HouseFault(LEDGER_UNAVAILABLE)``. Cancelled while it waits, nothing stays held.
+        """
+        ...
+
+    def capture(self, attempt: AttemptPort, usage: Usage | None) -> int:
+        """The attempt's answer is whole: what it cost, in nano-USD. Without usage a paid one costs its hold."""
+        ...
+
+    def release(self, attempt: AttemptPort, why: str) -> None:
+        """Nothing can have been billed."""
+        ...
+
+    def unknown(self, attempt: AttemptPort, why: str) -> None:
+        """Something may have been billed; nobody knows how much. It is charged at the hold."""
+        ...
+
+    def close_entry(self, entry: EntryPort, closing: Closing) -> None: ...
+
+
+class Ticket(Protocol):
+    """What the cache may do for one request."""
+
+    @property
+    def key(self) -> str:
+        """The key of the whole semantic request."""
+        ...
+
+    @property
+    def cacheable(self) -> bool:
+        """Whether its answer may be taken from the cache."""
+        ...
+
+    @property
+    def reason(self) -> str:
+        """Why it is bypassed, or an empty string."""
+        ...
+
+
+class Kept(Protocol):
+    """A cached answer."""
+
+    @property
+    def reply(self) -> Reply: ...
+
+    @property
+    def target(self) -> Target: ...
+
+
+class CachePort(Protocol):
+    """Answers that were given before."""
+
+    def ticket(self, request: Request, target: Target, principal: str, cache_control: str) -> Ticket:
+        """What may be done for this request. Raises nothing."""
+        ...
+
+    def find(self, ticket: Ticket) -> Kept | None:
+        """The kept answer, in the loop. A broken cache has none."""
+        ...
+
+    def keep_nowait(self, ticket: Ticket, reply: Reply, target: Target, cost_nano_usd: int) -> None:
+        """Keep a whole, good answer where the ticket allows it."""
+        ...
+
+
+class RoutesPort(Protocol):
+    """The choice of who answers."""
+
+    def choose(self, alias: str) -> Plan:
+        """Who is asked for ``alias``. Raises ``CallerFault`` where nobody can be."""
+        ...
+
+    @property
+    def aliases(self) -> Sequence[str]: ...
 
 
 Task = Callable[[], Awaitable[None]]

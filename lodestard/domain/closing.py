@@ -1,0 +1,26 @@
+"""How a request ended: what its ledger row is made of."""
+
+from typing import Any
+
+import msgspec
+
+from lodestard.domain.upstream import Target
+from lodestard.domain.usage import Durations, Usage
+
+
+class Closing(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a request, for the ledger. ``outcome`` is ``ok`` or a fault's code; ``cache`` is hit, shared
+    (joined an answer under way), miss or bypass. Times are microseconds since the request's head was read.
+    ``saved_usage`` is what a cached answer would have used. ``trace`` is what ``explain`` shows.
+    """
+
+    outcome: str
+    status: int
+    cache: str
+    target: Target | None = None
+    usage: Usage | None = None
+    durations: Durations | None = None
+    total_us: int = 0
+    first_piece_us: int | None = None
+    overhead_us: int = 0
+    trace: dict[str, Any] = msgspec.field(default_factory=dict)

@@ -1,0 +1,90 @@
+"""The choice: one pure function from a request and a view of the house to a plan with its reasons.
+
+Law: total and deterministic. A target that may not answer is in ``rejected`` with a sentence that says why; one
+that is thought to be down is asked last rather than never, for a probe may be wrong and a request that can be
+answered is answered.
+"""
+
+import msgspec
+
+from lodestard.domain.errors import CallerFault, Code
+from lodestard.domain.near import did_you_mean
+from lodestard.domain.upstream import Candidate, Plan, Rejection, Target
+from lodestard.routing.catalog import Catalog, Offer
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """What the house knows when it chooses. ``down`` are upstreams that health says are down."""
+
+    catalog: Catalog
+    down: frozenset[str] = frozenset()
+
+
+def choose_route(alias: str, view: View) -> Plan:
+    """Who is asked for ``alias``, in which order, and why.
+
+    Raises ``CallerFault``: MODEL_NOT_FOUND with the nearest names, PRICE_UNKNOWN or NOT_SUPPORTED where every
+    target is ruled out.
+    """
+    offers = _offers(alias, view.catalog)
+    rejected = tuple(rejection for offer in offers if (rejection := _objection(offer, view.catalog)) is not None)
+    refused = {rejection.target for rejection in rejected}
+    candidates = [_candidate(offer, view) for offer in offers if offer.target not in refused]
+    if not candidates:
+        raise _nobody(alias, offers, rejected)
+    candidates.sort(key=lambda candidate: not candidate.up)
+    return Plan(alias=alias, candidates=tuple(candidates), rejected=rejected, reason=_reason(alias, candidates))
+
+
+def _offers(alias: str, catalog: Catalog) -> tuple[Offer, ...]:
+    offers = catalog.aliases.get(alias)
+    if offers is not None:
+        return offers
+    if "/" in alias:  # a target named outright: "openai/gpt-4o"
+        upstream, _, model = alias.partition("/")
+        if model and (offer := catalog.offer(Target(upstream, model))) is not None:
+            return (offer,)
+    near = did_you_mean(alias, catalog.aliases)
+    hint = f" Did you mean {near}?" if near else ""
+    raise CallerFault(
+        Code.MODEL_NOT_FOUND,
+        f"The model {alias!r} is not configured.{hint} GET /v1/models lists the models there are.",
+        param="model",
+    )
+
+
+def _objection(offer: Offer, catalog: Catalog) -> Rejection | None:
+    if offer.dialect not in catalog.spoken:
+        why = f"its upstream speaks the {offer.dialect} dialect, which this version can't speak yet"
+    elif offer.price is None:
+        why = f'it has no price: add [prices."{offer.target}"] to the configuration, or free = true to its upstream'
+    else:
+        return None
+    return Rejection(target=offer.target, reason=why)
+
+
+def _candidate(offer: Offer, view: View) -> Candidate:
+    return Candidate(
+        target=offer.target,
+        dialect=offer.dialect,
+        price=offer.price,
+        free=offer.free,
+        up=offer.target.upstream not in view.down,
+    )
+
+
+def _nobody(alias: str, offers: tuple[Offer, ...], rejected: tuple[Rejection, ...]) -> CallerFault:
+    reasons = "; ".join(f"{rejection.target}: {rejection.reason}" for rejection in rejected)
+    priced = any(offer.price is not None for offer in offers)
+    code = Code.NOT_SUPPORTED if priced else Code.PRICE_UNKNOWN
+    return CallerFault(code, f"The model {alias!r} can't be used: {reasons}.", param="model")
+
+
+def _reason(alias: str, candidates: list[Candidate]) -> str:
+    first = candidates[0]
+    passed_over = [candidate.target.upstream for candidate in candidates if not candidate.up]
+    by_name = alias in (first.target.model, str(first.target))
+    why = "asked for by name" if by_name else f"alias {alias}"
+    if passed_over and first.up:
+        why += f"; {', '.join(dict.fromkeys(passed_over))} down"
+    return why

@@ -1,0 +1,27 @@
+"""The routes of one configuration: the catalogue, and what the house knows right now."""
+
+from collections.abc import Callable, Sequence
+
+from lodestard.domain.upstream import Plan
+from lodestard.routing.catalog import Catalog
+from lodestard.routing.choose import View, choose_route
+
+
+class Routes:
+    """Implements ``domain.ports.RoutesPort``: takes the view, leaves the choice to ``choose_route``."""
+
+    def __init__(self, catalog: Catalog, is_up: Callable[[str], bool]) -> None:
+        self.catalog = catalog
+        self._is_up = is_up
+
+    @property
+    def aliases(self) -> Sequence[str]:
+        return tuple(self.catalog.aliases)
+
+    def choose(self, alias: str) -> Plan:
+        return choose_route(alias, self.view())
+
+    def view(self) -> View:
+        """What is known at this moment, frozen."""
+        down = frozenset(name for name in self.catalog.upstreams if not self._is_up(name))
+        return View(catalog=self.catalog, down=down)

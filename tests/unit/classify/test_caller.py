@@ -1,0 +1,64 @@
+"""Who asks, by what they say of themselves."""
+
+import msgspec
+import pytest
+
+from lodestard.classify.caller import identify_caller, name_client
+from lodestard.domain.request import Conversation, Message, Request, TextPart
+
+
+def request_of(system: str = "", **members: object) -> Request:
+    messages = [Message(role="user", parts=(TextPart("hello"),))]
+    if system:
+        messages.insert(0, Message(role="system", parts=(TextPart(system),)))
+    raw = {name: msgspec.Raw(msgspec.json.encode(value)) for name, value in members.items()}
+    return Request(
+        dialect="openai",
+        alias="m",
+        stream=False,
+        include_usage=False,
+        members=raw,
+        conversation=Conversation(messages=tuple(messages)),
+        size_bytes=10,
+    )
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        ("OpenAI/Python 2.20.0", "openai-sdk"),
+        ("AsyncOpenAI/Python 3.52.0", "openai-sdk"),
+        ("curl/7.88.1", "curl"),
+        ("claude-cli/2.1.197 (external)", "claude-code"),
+        ("MyTool/1.0 something", "MyTool"),
+        ("", ""),
+    ],
+)
+def test_the_user_agent_names_the_client(agent: str, name: str) -> None:
+    assert name_client(agent, request_of()) == name
+
+
+def test_aider_is_known_by_its_prompts() -> None:
+    request = request_of("Act as an expert software developer.\nAlways use best practices.")
+    assert name_client("OpenAI/Python 2.20.0", request) == "aider"
+
+
+def test_headers_come_before_the_body_and_the_agent() -> None:
+    headers = {
+        "x-lodestar-project": "web",
+        "x-lodestar-session": "s1",
+        "x-lodestar-user": "ann",
+        "x-lodestar-client": "mine",
+        "user-agent": "curl/8",
+    }
+    caller = identify_caller(headers, request_of(user="bob"))
+    assert (caller.project, caller.session, caller.user, caller.client) == ("web", "s1", "ann", "mine")
+    assert caller.principal == "local"
+    assert identify_caller({}, request_of(user="bob")).user == "bob"
+    assert identify_caller({}, request_of(user=7)).user == ""
+
+
+def test_labels_are_short_and_printable() -> None:
+    caller = identify_caller({"x-lodestar-project": "a\x1b[31mb" + "c" * 200}, request_of())
+    assert caller.project.startswith("a[31mbccc")
+    assert len(caller.project) <= 64
