@@ -155,7 +155,7 @@ def read_envelope(line: bytes) -> msgspec.Raw:
         raise _error(Code.INTERNAL, f"lodestard speaks version {envelope.version} of the control format.")
     if envelope.error is not None:
         raise ControlError(envelope.error)
-    return msgspec.Raw(b"null") if envelope.data is None else envelope.data
+    return envelope.data or msgspec.Raw(b"null")
 
 
 def _error(code: Code, message: str) -> ControlError:
@@ -166,11 +166,13 @@ def socket_paths(environment: Mapping[str, str], uid: int) -> tuple[str, ...]:
     """Where a control socket may be, likeliest first: root's is the system's, others try their own before it."""
     if given := environment.get("LODESTAR_SOCKET"):
         return (given,)
-    run_dir = environment.get("XDG_RUNTIME_DIR") or str(_state_home(environment) / "lodestard")
-    own = str(Path(run_dir) / "lodestard.sock")
+    state = Path(environment.get("HOME") or "/") / ".local" / "state"
+    run_dir = _absolute(environment, "XDG_RUNTIME_DIR", _absolute(environment, "XDG_STATE_HOME", state) / "lodestard")
+    own = str(run_dir / "lodestard.sock")
     return (SYSTEM_SOCKET, own) if uid == 0 else (own, SYSTEM_SOCKET)
 
 
-def _state_home(environment: Mapping[str, str]) -> Path:
-    home = environment.get("XDG_STATE_HOME", "")
-    return Path(home) if home else Path(environment.get("HOME", "/")) / ".local" / "state"
+def _absolute(environment: Mapping[str, str], name: str, default: Path) -> Path:
+    """XDG's rule: a relative path is ignored."""
+    given = Path(environment.get(name, ""))
+    return given if given.is_absolute() else default

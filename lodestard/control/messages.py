@@ -48,11 +48,11 @@ class Refusal(Message, frozen=True):
 
 
 class Envelope(Message, frozen=True):
-    """What is around every answer: exactly one of ``data`` and ``error`` is there."""
+    """What is around every answer: exactly one of ``data`` and ``error`` is there (no data is empty, not null)."""
 
     version: int
     verb: str = ""
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw()
     error: Refusal | None = None
 
 
