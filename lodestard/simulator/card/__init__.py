@@ -1,0 +1,1 @@
+"""The simulated graphics card: what fits, what is evicted, how long everything takes."""

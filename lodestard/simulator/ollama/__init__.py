@@ -1,0 +1,1 @@
+"""Ollama's native dialect, spoken by the simulator."""

@@ -1,0 +1,199 @@
+"""The simulated Ollama server: its routes, its errors, its state.
+
+Law: every answer is Ollama's (v0.33) down to the shape of its errors. Owner of the scheduler and of the answers.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+import trio
+
+from lodestard.simulator.answering.mind import Mind
+from lodestard.simulator.answering.question import Json, Script
+from lodestard.simulator.card.figures import Machine, Model
+from lodestard.simulator.card.scheduler import BusyError, Claim, Scheduler
+from lodestard.simulator.exchange import Exchange, Refusal
+from lodestard.simulator.ollama import catalogue
+from lodestard.simulator.ollama.embedding import answer_embed, answer_embeddings
+from lodestard.simulator.ollama.generation import NDJSON, PLAIN, Job, Timings, generate
+from lodestard.simulator.ollama.prompting import (
+    Prompting,
+    fit_turns,
+    question_of,
+    read_body,
+    read_chat,
+    read_generate,
+    render,
+    runner_options,
+)
+from lodestard.simulator.ollama.shapes import ChatShape, GenerateShape, Shape
+from lodestard.simulator.walltime import WallNs
+
+_BUSY = "server busy, please try again.  maximum pending requests exceeded"
+Route = Callable[[Exchange], Awaitable[None]]
+
+
+class OllamaApp:
+    """One Ollama server."""
+
+    def __init__(self, machine: Machine, *, wall_ns: WallNs, script: Script | None = None) -> None:
+        self.machine = machine
+        self.scheduler = Scheduler(machine)
+        self.mind = Mind(script)
+        self.wall_ns = wall_ns
+        self._models = {model.name: model for model in machine.models}
+        self._started_ns = wall_ns()
+        self._seen: dict[str, int] = {}
+        self._calls = 0
+        self._routes: dict[tuple[str, str], Route] = {
+            ("GET", "/"): self._root,
+            ("GET", "/api/version"): self._version,
+            ("GET", "/api/tags"): self._tags,
+            ("GET", "/api/ps"): self._ps,
+            ("POST", "/api/show"): self._show,
+            ("POST", "/api/pull"): self._pull,
+            ("POST", "/api/chat"): self._chat,
+            ("POST", "/api/generate"): self._generate,
+            ("POST", "/api/embed"): self._embed,
+            ("POST", "/api/embeddings"): self._embeddings,
+        }
+
+    async def answer(self, exchange: Exchange) -> None:
+        """Answers one request. Raises `Refusal`. Cancelled: a load is aborted, a generation ends."""
+        method, path = exchange.request.method, exchange.request.path
+        self._seen[path] = self._seen.get(path, 0) + 1
+        route = self._routes.get(("GET" if method == "HEAD" else method, path))
+        if route is None:
+            await self._no_route(exchange)
+            return
+        try:
+            await route(exchange)
+        except BusyError:
+            raise Refusal(503, _BUSY) from None
+
+    def write_refusal(self, refusal: Refusal, _index: int, /) -> tuple[Sequence[tuple[str, str]], bytes]:
+        return PLAIN, msgspec.json.encode({"error": refusal.message})
+
+    def meter_json(self) -> Json:
+        return {"requests": dict(self._seen), "loads": self.scheduler.loads, "nano_usd": 0}
+
+    def state_json(self) -> Json:
+        names = [runner.model.name for runner in self.scheduler.loaded()]
+        return {"loaded": names, "waiting": self.scheduler.waiting, "aborted_loads": self.scheduler.aborted_loads}
+
+    def reset(self) -> None:
+        self._seen.clear()
+        self.mind.clear()
+        self.scheduler.clear()
+
+    def find_model(self, name: str) -> Model:
+        """The model of a request; a name without a tag means ``:latest``. Raises `Refusal` (404)."""
+        for candidate in (name, f"{name}:latest"):
+            if candidate in self._models:
+                return self._models[candidate]
+        raise Refusal(404, f"model '{name}' not found")
+
+    async def _no_route(self, exchange: Exchange) -> None:
+        known = any(path == exchange.request.path for _, path in self._routes)
+        await exchange.text(405 if known else 404, "405 method not allowed" if known else "404 page not found")
+
+    async def _root(self, exchange: Exchange) -> None:
+        await exchange.text(200, "Ollama is running")
+
+    async def _version(self, exchange: Exchange) -> None:
+        await self._json(exchange, {"version": self.machine.server.version})
+
+    async def _tags(self, exchange: Exchange) -> None:
+        await self._json(exchange, {"models": [catalogue.tag(m, self._started_ns) for m in self._models.values()]})
+
+    async def _ps(self, exchange: Exchange) -> None:
+        now, wall_ns = trio.current_time(), self.wall_ns()
+        runners = self.scheduler.loaded()
+        listed = [catalogue.loaded(one, wall_ns, self.scheduler.expiry_of(one) - now) for one in runners]
+        await self._json(exchange, {"models": listed})
+
+    async def _show(self, exchange: Exchange) -> None:
+        members = read_body(exchange.request.body)
+        name = members.text("model") or members.text("name")
+        if not name:
+            raise Refusal(400, "model is required")
+        await self._json(exchange, catalogue.show(self.find_model(name), self._started_ns))
+
+    async def _pull(self, exchange: Exchange) -> None:
+        members = read_body(exchange.request.body)
+        name = members.text("model") or members.text("name")
+        known = self._models.get(name)
+        if known is None:
+            raise Refusal(500, "pull model manifest: file does not exist")
+        lines = catalogue.pull_progress(known.digest, known.file_bytes)
+        if not members.flag("stream", True):
+            await self._json(exchange, lines[-1])
+            return
+        await exchange.reply.start(200, NDJSON)
+        for line in lines:
+            await exchange.reply.send(msgspec.json.encode(line) + b"\n")
+            await trio.sleep(0.1 * self.machine.pace.scale)
+        await exchange.reply.finish()
+
+    async def _chat(self, exchange: Exchange) -> None:
+        prompting = read_chat(exchange.request.body)
+        model = self.find_model(prompting.model)
+        shape = ChatShape(prompting.model, self.wall_ns, lambda at: f"call_{self._calls:04d}{at:02d}")
+        await self._words(exchange, prompting, model, shape)
+
+    async def _generate(self, exchange: Exchange) -> None:
+        prompting = read_generate(exchange.request.body)
+        model = self.find_model(prompting.model)
+        prompt = None if prompting.raw else render(prompting.turns, ())
+        await self._words(exchange, prompting, model, GenerateShape(prompting.model, self.wall_ns, prompt))
+
+    async def _words(self, exchange: Exchange, prompting: Prompting, model: Model, shape: Shape) -> None:
+        if prompting.empty and prompting.keep_alive_s == 0:
+            self.scheduler.unload(model.name)
+            await self._empty(exchange, shape, "unload")
+            return
+        check_capabilities(prompting, model)
+        options = runner_options(prompting, model, self.machine.server)
+        claim = Claim(model=model, options=options, keep_alive_s=prompting.keep_alive_s)
+        timings = Timings()
+        async with self.scheduler.hold(claim) as runner:
+            timings.loaded = timings.prompt_read = trio.current_time()
+            if prompting.empty:
+                await self._empty(exchange, shape, "load")
+                return
+            job = self._job(exchange, prompting, claim, shape)
+            await generate(job, runner, exchange, timings, self.machine)
+
+    def _job(self, exchange: Exchange, prompting: Prompting, claim: Claim, shape: Shape) -> Job:
+        turns = fit_turns(prompting, claim.options.num_ctx)
+        question = question_of(prompting, claim.model, turns)
+        answer = self.mind.answer(question, exchange.request.header("x-sim-answer"))
+        self._calls += 1
+        return Job(prompting=prompting, model=claim.model, turns=turns, answer=answer, shape=shape, claim=claim)
+
+    async def _empty(self, exchange: Exchange, shape: Shape, reason: str) -> None:
+        body = {**shape.opening(), **shape.piece("text", ""), "done": True, "done_reason": reason}
+        await self._json(exchange, body)
+
+    async def _embed(self, exchange: Exchange) -> None:
+        await answer_embed(self, exchange)
+
+    async def _embeddings(self, exchange: Exchange) -> None:
+        await answer_embeddings(self, exchange)
+
+    async def _json(self, exchange: Exchange, value: Json) -> None:
+        await exchange.reply.whole(200, PLAIN, msgspec.json.encode(value))
+
+
+def check_capabilities(prompting: Prompting, model: Model) -> None:
+    """Raises `Refusal` (400) where the model can't do what is asked."""
+    full = f"registry.ollama.ai/library/{model.name}"
+    if not model.can("completion"):
+        raise Refusal(400, f'"{model.name}" does not support chat')
+    for wanted, capability in ((bool(prompting.tools), "tools"), (prompting.suffix is not None, "insert")):
+        if wanted and not model.can(capability):
+            raise Refusal(400, f"{full} does not support {capability}")
+    if prompting.think and not model.can("thinking"):
+        raise Refusal(400, f'"{model.name}" does not support thinking')
+    if prompting.images and not model.can("vision"):
+        raise Refusal(400, "this model is missing data required for image input")

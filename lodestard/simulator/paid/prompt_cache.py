@@ -1,0 +1,49 @@
+"""Prompt caching of the paid providers: which beginning of a prompt was seen before.
+
+Law: a provider's cache is per model; OpenAI's is automatic in blocks of 128 tokens from 1,024 on, Anthropic's
+holds what was marked. Owner: one `PromptCache` per simulated provider.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+from lodestard.simulator.tokens import split_tokens
+
+_LEAST_TOKENS = 1024
+_BLOCK_TOKENS = 128
+
+
+class PromptCache:
+    """Remembers beginnings by their hashes."""
+
+    def __init__(self) -> None:
+        self._seen: set[tuple[str, bytes]] = set()
+
+    def clear(self) -> None:
+        self._seen.clear()
+
+    def cached_tokens(self, model: str, prompt: str) -> int:
+        """How many tokens of ``prompt`` were seen at the start of an earlier one; remembers this one."""
+        pieces = split_tokens(prompt)
+        hasher, cached = hashlib.sha256(model.encode()), 0
+        for end in range(_BLOCK_TOKENS, len(pieces) + 1, _BLOCK_TOKENS):
+            hasher.update("".join(pieces[end - _BLOCK_TOKENS : end]).encode("utf-8", "surrogatepass"))
+            mark = (model, hasher.copy().digest())
+            if mark in self._seen and cached == end - _BLOCK_TOKENS:
+                cached = end
+            self._seen.add(mark)
+        return cached if cached >= _LEAST_TOKENS else 0
+
+    def marked_tokens(self, model: str, marks: Sequence[tuple[str, int]]) -> tuple[int, int]:
+        """Anthropic's way: ``marks`` are (text up to a breakpoint, its tokens), shortest first → (read, written)."""
+        read = written = 0
+        for text, tokens in marks:
+            if tokens < _LEAST_TOKENS:
+                continue
+            mark = (model, hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
+            if mark in self._seen:
+                read = tokens
+            else:
+                written = tokens
+            self._seen.add(mark)
+        return read, max(0, written - read)
