@@ -1,0 +1,10 @@
+"""What may be spent: pure arithmetic over prices and tokens.
+
+Law: integers only, rounded up once; nothing here does I/O, reads a clock or remembers. An unknown price is never
+zero: it never comes here.
+"""
+
+from lodestard.budget.pricing import cost_nano_usd
+from lodestard.budget.worst_case import Bounds, WorstCase, worst_case
+
+__all__ = ["Bounds", "WorstCase", "cost_nano_usd", "worst_case"]

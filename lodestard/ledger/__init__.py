@@ -1,0 +1,31 @@
+"""The money ledger: what was held, spent and saved, and why.
+
+Law: nothing paid is sent before its worst case is durable here, every attempt has exactly one end, and every figure
+that anybody shows comes from here. Owner of the tables ``request``, ``trace``, ``attempt`` and ``posting``.
+"""
+
+from lodestard.ledger.entry import Attempt, Entry
+from lodestard.ledger.ledger import Ledger, LedgerOptions, open_ledger
+from lodestard.ledger.reports import CostRow, Explanation, Reports, RequestFilter
+from lodestard.ledger.rows import AttemptRow, RequestRow
+from lodestard.ledger.schema import SCHEMA
+from lodestard.ledger.totals import Totals
+from lodestard.ledger.verify import VerifyReport, verify
+
+__all__ = [
+    "SCHEMA",
+    "Attempt",
+    "AttemptRow",
+    "CostRow",
+    "Entry",
+    "Explanation",
+    "Ledger",
+    "LedgerOptions",
+    "Reports",
+    "RequestFilter",
+    "RequestRow",
+    "Totals",
+    "VerifyReport",
+    "open_ledger",
+    "verify",
+]

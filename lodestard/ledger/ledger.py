@@ -1,0 +1,243 @@
+"""The ledger: hold on the way in (may wait), settle on the way out (never waits).
+
+Law: an attempt is known here before its hold is written, so however its caller goes away it has an end. Free
+attempts are written with their request, at its end, and nobody waits for them. Owner of every entry and attempt that
+is under way.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from os import urandom
+from zoneinfo import ZoneInfo
+
+import msgspec
+import trio
+
+from lodestard.budget import cost_nano_usd
+from lodestard.domain.clock import Clock
+from lodestard.domain.closing import Closing
+from lodestard.domain.errors import Code, HouseFault
+from lodestard.domain.money import FREE, MAX_NANO_USD, Price, format_usd
+from lodestard.domain.ports import AttemptPort, EntryPort, Store
+from lodestard.domain.request import Caller
+from lodestard.domain.upstream import Candidate
+from lodestard.domain.usage import Usage
+from lodestard.ledger.entry import NS_PER_US, Attempt, Entry
+from lodestard.ledger.ids import RequestIds
+from lodestard.ledger.recovery import log_recovered, recover
+from lodestard.ledger.reports import Reports
+from lodestard.ledger.rows import State, write_closing, write_end, write_hold
+from lodestard.ledger.totals import Tally, Totals
+
+_log = logging.getLogger(__name__)
+
+
+class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """``baseline`` is the price that savings are counted against, None for none. ``timezone`` says when a day begins.
+
+    ``strict``: a second end of an attempt raises (for tests) instead of being logged and ignored.
+    """
+
+    baseline: Price | None = None
+    timezone: str = "UTC"
+    strict: bool = False
+
+
+DEFAULT_OPTIONS = LedgerOptions()
+
+
+class Ledger:
+    """Implements ``domain.ports.LedgerPort``. Made by ``open_ledger``."""
+
+    def __init__(self, store: Store, clock: Clock, options: LedgerOptions, ids: RequestIds) -> None:
+        self._store = store
+        self._clock = clock
+        self._ids = ids
+        self._strict = options.strict
+        self._tally = Tally(ZoneInfo(options.timezone), clock.now_ms())
+        self._tally.seed(store)
+        self._next_seq = 1 + int(store.read("SELECT coalesce(max(seq), 0) FROM request")[0][0] or 0)
+        self._open: dict[int, Entry] = {}
+        self._held: set[Attempt] = set()
+        self.baseline = options.baseline
+        self.reports = Reports(store)
+
+    def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> Entry:
+        """A request has come. In memory until its first hold, or its end."""
+        now_ms = self._clock.now_ms()
+        seq = self._next_seq
+        self._next_seq += 1
+        entry = Entry(seq, self._ids.next_id(now_ms), now_ms, caller, alias, dialect, stream)
+        self._open[seq] = entry
+        self._tally.open += 1
+        return entry
+
+    async def hold(self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int) -> Attempt:
+        """An attempt begins. Paid: returns once its worst case is durable. Free: at once, without a checkpoint.
+
+        Raises ``HouseFault``: ``PRICE_UNKNOWN``, or ``LEDGER_UNAVAILABLE`` where the hold can't be written. However
+        it fails, and where the caller is cancelled while it waits, nothing stays held.
+        """
+        attempt = self._begin(_entry(entry), candidate, worst_nano_usd)
+        if attempt.free:
+            return attempt
+        try:
+            await self._store.commit(partial(write_hold, request=attempt.entry.opened_row(), attempt=attempt.row()))
+        except trio.Cancelled:
+            # The writer has the hold and may yet write it: this release comes after it in the same queue.
+            self.release(attempt, "the caller left before it was dialled")
+            raise
+        except HouseFault as fault:
+            self.release(attempt, "the hold could not be written")
+            raise HouseFault(
+                Code.LEDGER_UNAVAILABLE,
+                f"Paid models can't be used now: {fault.message}",
+                retry_after_s=fault.retry_after_s,
+            ) from fault
+        return attempt
+
+    def _begin(self, entry: Entry, candidate: Candidate, worst_nano_usd: int) -> Attempt:
+        price = candidate.price
+        if price is None and not candidate.free:
+            raise HouseFault(Code.PRICE_UNKNOWN, f"The price of {candidate.target} is not known; add it to [prices].")
+        if not 0 <= worst_nano_usd <= MAX_NANO_USD:
+            raise HouseFault(Code.INTERNAL, f"{worst_nano_usd} nano-USD can't be held")
+        free = candidate.free or price is None or price.free
+        attempt = Attempt(
+            entry,
+            len(entry.attempts) + 1,
+            candidate.target,
+            free,
+            FREE if free or price is None else price,
+            0 if free else worst_nano_usd,
+            self._clock.now_ms(),
+            self._clock.monotonic_ns(),
+        )
+        entry.attempts.append(attempt)
+        self._held.add(attempt)
+        self._tally.held += attempt.hold_nano_usd
+        return attempt
+
+    def capture(self, attempt: AttemptPort, usage: Usage | None) -> int:
+        """Its answer is whole: charge ``usage`` and give the rest back. Without usage a paid attempt is unknown.
+
+        Gives the cost in nano-USD. A cost above the hold is charged as it is, and logged.
+        """
+        held = _attempt(attempt)
+        if usage is None and not held.free:
+            self.unknown(held, "the upstream did not say what it used")
+            return held.cost_nano_usd
+        cost = cost_nano_usd(usage, held.price) if usage is not None else 0
+        if self._end(held, "captured", min(cost, MAX_NANO_USD), "", usage) and cost > held.hold_nano_usd:
+            _log.error(
+                "ledger: %s at %s cost $%s, above its hold of $%s",
+                held.entry.id,
+                held.target,
+                format_usd(cost),
+                format_usd(held.hold_nano_usd),
+            )
+        return held.cost_nano_usd
+
+    def release(self, attempt: AttemptPort, why: str) -> None:
+        """Nothing can have been billed: give the hold back."""
+        self._end(_attempt(attempt), "released", 0, why)
+
+    def unknown(self, attempt: AttemptPort, why: str) -> None:
+        """Something may have been billed: charge the hold."""
+        held = _attempt(attempt)
+        self._end(held, "unknown", held.hold_nano_usd, why)
+
+    def _end(self, attempt: Attempt, state: State, cost: int, why: str, usage: Usage | None = None) -> bool:
+        """The one end. False where there was one before, which then stands."""
+        entry = attempt.entry
+        if attempt.state != "held":
+            return self._refuse(f"{entry.id}: attempt {attempt.ordinal} is {attempt.state} and can't be {state} too")
+        attempt.state = state
+        attempt.cost_nano_usd = cost
+        attempt.usage = usage
+        attempt.reason = why
+        attempt.ended_ms = self._clock.now_ms()
+        attempt.total_us = (self._clock.monotonic_ns() - attempt.started_ns) // NS_PER_US
+        self._held.discard(attempt)
+        self._tally.held -= attempt.hold_nano_usd
+        if entry.closed is not None:
+            self._tally.count_late(entry.closed, cost, cost if state == "unknown" else 0, attempt.ended_ms)
+        if not attempt.free or entry.closed is not None:
+            self._store.post(partial(write_end, request=entry.opened_row(), attempt=attempt.row()))
+        return True
+
+    def close_entry(self, entry: EntryPort, closing: Closing) -> None:
+        """The request has ended, and with it what is known of its answer. An attempt may still end after it."""
+        closed = _entry(entry)
+        if closed.closed is not None:
+            self._refuse(f"{closed.id} is closed already")
+            return
+        row = closed.closed_row(closing, self._baseline_of(closed, closing))
+        closed.closed = row
+        del self._open[closed.seq]
+        self._tally.open -= 1
+        self._tally.count_closed(row, self._clock.now_ms())
+        unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
+        trace = msgspec.json.encode(closing.trace).decode() if closing.trace else ""
+        self._store.post(partial(write_closing, request=row, attempts=unwritten, trace=trace))
+
+    def _baseline_of(self, entry: Entry, closing: Closing) -> int | None:
+        """What the answer would have cost on the baseline model; None where there is no answer or no baseline."""
+        if self.baseline is None or closing.usage is None:
+            return None
+        if closing.outcome != "ok" and not any(attempt.state == "captured" for attempt in entry.attempts):
+            return None
+        usage = msgspec.structs.replace(closing.usage, billed_nano_usd=None)
+        return min(cost_nano_usd(usage, self.baseline), MAX_NANO_USD)
+
+    def _refuse(self, what: str) -> bool:
+        if self._strict:
+            raise HouseFault(Code.INTERNAL, what)
+        _log.error("ledger: a defect: %s", what)
+        return False
+
+    def totals(self) -> Totals:
+        """Today's figures and what is held now. In memory; the same that the reports give."""
+        return self._tally.totals(self._clock.now_ms())
+
+    def close(self) -> None:
+        """Give every attempt and entry that is still under way its end. For ``open_ledger`` alone."""
+        for attempt in sorted(self._held, key=lambda attempt: (attempt.entry.seq, attempt.ordinal)):
+            self.unknown(attempt, "lodestard was stopped")
+        for entry in tuple(self._open.values()):
+            self.close_entry(entry, Closing(outcome=Code.SHUTTING_DOWN, status=503, cache=""))
+
+
+def _entry(entry: EntryPort) -> Entry:
+    if not isinstance(entry, Entry):
+        raise TypeError("not an entry of this ledger")
+    return entry
+
+
+def _attempt(attempt: AttemptPort) -> Attempt:
+    if not isinstance(attempt, Attempt):
+        raise TypeError("not an attempt of this ledger")
+    return attempt
+
+
+@asynccontextmanager
+async def open_ledger(
+    store: Store,
+    clock: Clock,
+    *,
+    options: LedgerOptions = DEFAULT_OPTIONS,
+    entropy: Callable[[int], bytes] = urandom,
+) -> AsyncIterator[Ledger]:
+    """Open the ledger in ``store`` (which has ``SCHEMA``). What a crash left held is charged as unknown, and logged.
+
+    Raises ``HouseFault(STORE_UNAVAILABLE)``; ``ValueError`` for an unknown time zone. Leaving it gives what is still
+    under way its end; the store writes that when it is closed.
+    """
+    log_recovered(await store.commit(partial(recover, now_ms=clock.now_ms())))
+    ledger = Ledger(store, clock, options, RequestIds(entropy))
+    try:
+        yield ledger
+    finally:
+        ledger.close()
