@@ -2,7 +2,6 @@
 
 from lodestarctl import exit_codes
 from lodestarctl.cli import UsageError
-from lodestarctl.render.blocks import Tone
 from lodestarctl.render.requests import render_requests, request_line
 from lodestarctl.session import Session
 from lodestard.control.messages import Message, RequestRow
@@ -27,5 +26,4 @@ def run(session: Session) -> int:
 
 def _write(session: Session, row: RequestRow) -> None:
     head, outcome, tail = request_line(row)
-    tone: Tone = "good" if row.outcome == "ok" else "bad"
-    session.output.write(f"{head}{session.output.tint(outcome, tone)}{tail}\n")
+    session.output.write(f"{head}{session.output.tint(outcome.text, outcome.tone)}{tail}\n")

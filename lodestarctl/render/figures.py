@@ -1,7 +1,7 @@
 """Costs, the cache and the ledger for people."""
 
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Note, Table, cells
-from lodestarctl.render.words import count, moment, plural, share, size, usd
+from lodestarctl.render.words import about, count, moment, plural, share, size, usd
 from lodestard.control.messages import CacheReport, CacheWarmed, CostRow, CostsReport, LedgerVerification
 
 
@@ -11,7 +11,7 @@ def render_costs(report: CostsReport) -> list[Block]:
     columns = (
         Column(report.by, flexible=True),
         Column("requests", "right"),
-        Column("free", "right"),
+        Column("cached", "right"),
         Column("tokens in", "right"),
         Column("out", "right"),
         Column("cost", "decimal"),
@@ -27,9 +27,9 @@ def _cost_row(row: CostRow, *, saved: bool) -> tuple[Cell, ...]:
     return (
         Cell(row.name or "(none)"),
         Cell(count(row.requests)),
-        Cell(share(row.free_requests, row.requests)),
-        Cell(count(row.prompt_tokens)),
-        Cell(count(row.completion_tokens)),
+        Cell(share(row.cache_hits, row.requests)),
+        Cell(about(row.prompt_tokens)),
+        Cell(about(row.completion_tokens)),
         Cell(usd(row.cost_nano_usd), "strong"),
         *((Cell(usd(row.saved_nano_usd), "good" if (row.saved_nano_usd or 0) > 0 else ""),) if saved else ()),
     )

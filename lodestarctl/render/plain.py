@@ -7,6 +7,7 @@ from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading,
 from lodestarctl.render.words import align_decimals, clean, clip
 
 GAP = "  "
+INDENT = 2
 MIN_FLEXIBLE = 8
 
 
@@ -77,19 +78,21 @@ def _table(block: Table, width: int) -> Iterator[str]:
     if not block.rows:
         yield f"  {block.empty}"
         return
-    rows = [*block.rows, *([block.total] if block.total else [])]
-    texts = column_texts(block.columns, rows)
-    widths = fit(
-        [max(map(len, [column.title, *texts[at]])) for at, column in enumerate(block.columns)],
-        [column.flexible for column in block.columns],
-        width - 2,
-    )
+    texts, widths = lay_out(block, width - INDENT)
     yield _line([column.title for column in block.columns], block.columns, widths)
     for row in range(len(block.rows)):
         yield _line([column[row] for column in texts], block.columns, widths)
     if block.total:
         yield "  " + "-" * (sum(widths) + len(GAP) * (len(widths) - 1))
         yield _line([column[-1] for column in texts], block.columns, widths)
+
+
+def lay_out(block: Table, width: int) -> tuple[list[list[str]], list[int]]:
+    """Each column's texts (the total's last) and width, so that a line takes at most ``width``."""
+    rows = [*block.rows, *([block.total] if block.total else [])]
+    texts = column_texts(block.columns, rows)
+    natural = [max(map(len, [column.title, *texts[at]])) for at, column in enumerate(block.columns)]
+    return texts, fit(natural, [column.flexible for column in block.columns], width)
 
 
 def column_texts(columns: Sequence[Column], rows: Sequence[Sequence[Cell]]) -> list[list[str]]:

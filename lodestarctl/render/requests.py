@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Heading, Note, Table
-from lodestarctl.render.words import clean, clip, count, millis, moment, usd
+from lodestarctl.render.words import UNKNOWN, about, clean, clip, count, millis, moment, usd
 from lodestard.control.messages import AttemptRow, CandidateRow, Explanation, RequestRow
 
 COLUMNS = (
@@ -11,12 +11,12 @@ COLUMNS = (
     Column("id"),
     Column("alias", flexible=True),
     Column("outcome", flexible=True),
-    Column("cache"),
     Column("took", "right"),
     Column("tokens", "right"),
     Column("cost", "decimal"),
 )
 SHORT_ID = 8
+SOURCES = {"hit": "ok, cached", "shared": "ok, shared"}
 
 
 def render_requests(rows: list[RequestRow]) -> list[Block]:
@@ -29,31 +29,39 @@ def _cells(row: RequestRow) -> tuple[Cell, ...]:
         Cell(moment(row.started_ms, "%H:%M:%S"), "dim"),
         Cell(row.request_id[-SHORT_ID:]),
         Cell(row.alias, "strong"),
-        Cell(row.outcome, "good" if row.outcome == "ok" else "bad"),
-        Cell(row.cache, "good" if row.cache == "hit" else "dim"),
+        _outcome(row),
         Cell(millis(row.total_ms)),
         Cell(_tokens(row)),
         Cell(usd(row.cost_nano_usd)),
     )
 
 
+def _outcome(row: RequestRow) -> Cell:
+    """Where the answer came from, if it is a good one; a request under way has no outcome."""
+    if not row.outcome:
+        return Cell("under way", "dim")
+    if row.outcome != "ok":
+        return Cell(row.outcome, "bad")
+    return Cell(SOURCES.get(row.cache, "ok"), "good")
+
+
 def _tokens(row: RequestRow) -> str:
-    return f"{count(row.prompt_tokens)}+{count(row.completion_tokens)}"
+    return f"{about(row.prompt_tokens)}+{about(row.completion_tokens)}" if row.prompt_tokens is not None else UNKNOWN
 
 
-def request_line(row: RequestRow) -> tuple[str, str, str]:
-    """One line of ``requests -f`` in three parts (before the outcome, the outcome, after it), 80 columns."""
-    outcome = clip(clean(row.outcome), 10)
-    head = f"{moment(row.started_ms, '%H:%M:%S')}  {row.request_id[-SHORT_ID:]}  {clip(clean(row.alias), 16):<16}  "
-    tail = f"  {row.cache:<6} {millis(row.total_ms):>7} {_tokens(row):>11}  {usd(row.cost_nano_usd)}"
-    return clean(head), f"{outcome:<10}", clean(tail)
+def request_line(row: RequestRow) -> tuple[str, Cell, str]:
+    """One line of ``requests -f`` in three parts: before the outcome, the outcome, after it. 80 columns."""
+    outcome = _outcome(row)
+    head = f"{moment(row.started_ms, '%H:%M:%S')}  {row.request_id[-SHORT_ID:]}  {clip(clean(row.alias), 14):<14}  "
+    tail = f"  {millis(row.total_ms):>7} {_tokens(row):>13}  {usd(row.cost_nano_usd)}"
+    return clean(head), Cell(f"{clip(clean(outcome.text), 10):<10}", outcome.tone), clean(tail)
 
 
 def render_explanation(explanation: Explanation) -> list[Block]:
     """Who asked, what was chosen and why, what was tried, and what it cost."""
     row = explanation.request
     heading = Heading(
-        (Cell(row.request_id, "strong"), Cell(row.outcome, "good" if row.outcome == "ok" else "bad")),
+        (Cell(row.request_id, "strong"), _outcome(row)),
         moment(row.started_ms),
     )
     notes = [Note(text, "dim", "·") for text in explanation.notes]

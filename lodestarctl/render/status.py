@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Note, Table, Tone
-from lodestarctl.render.words import UNKNOWN, count, millis, share, span, usd
+from lodestarctl.render.words import UNKNOWN, about, count, millis, plural, share, span, usd
 from lodestard.control.messages import Figures, Listener, Problem, Status, UpstreamStatus, VersionReport
 
 STATE_TONES: Mapping[str, Tone] = {"ready": "good", "degraded": "warn", "draining": "warn", "starting": "dim"}
@@ -44,7 +44,7 @@ def _heading(status: Status) -> Heading:
 
 def _where(status: Status) -> Facts:
     listening = ", ".join(_address(listener) for listener in status.listeners) or "nowhere"
-    traffic = f"{count(status.connections)} open connections, {count(status.exchanges)} requests under way"
+    traffic = f"{plural(status.connections, 'open connection')}, {plural(status.exchanges, 'request')} under way"
     pairs = [("Listening", Cell(listening)), ("Traffic", Cell(traffic))]
     if status.config:
         pairs.append(("Config", Cell(status.config)))
@@ -63,7 +63,7 @@ def _today(figures: Figures) -> Grid:
         ("Cache hits", Cell(share(figures.cache_hits, figures.cache_lookups))),
         ("Free", Cell(share(figures.free_requests, figures.requests), "good" if figures.free_requests else "")),
         ("Saved", Cell(usd(figures.saved_nano_usd), "good" if figures.saved_nano_usd else "")),
-        ("Tokens", Cell(count(figures.prompt_tokens + figures.completion_tokens))),
+        ("Tokens", Cell(about(figures.prompt_tokens + figures.completion_tokens))),
         ("Failed", Cell(count(figures.failed_requests), failed)),
         ("Held", Cell(usd(figures.held_nano_usd))),
     )

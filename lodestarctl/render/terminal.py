@@ -12,8 +12,8 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lodestarctl.render.blocks import Block, Cell, Facts, Grid, Heading, Note, Table, Tone
-from lodestarctl.render.plain import column_texts
+from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Note, Table, Tone
+from lodestarctl.render.plain import INDENT, lay_out
 from lodestarctl.render.words import clean
 
 STYLES: Mapping[Tone, str] = {
@@ -45,12 +45,12 @@ def paint_terminal(blocks: Sequence[Block], *, width: int, colour: bool) -> str:
     for block in blocks:
         if previous is not None and not (isinstance(block, Note) and isinstance(previous, Note)):
             console.print()
-        console.print(_paint(block))
+        console.print(_paint(block, width))
         previous = block
     return "".join(f"{line.rstrip()}\n" for line in target.getvalue().splitlines())
 
 
-def _paint(block: Block) -> RenderableType:
+def _paint(block: Block, width: int) -> RenderableType:
     match block:
         case Heading():
             return _heading(block)
@@ -59,7 +59,7 @@ def _paint(block: Block) -> RenderableType:
         case Facts():
             return _titled(block.title, _facts(block))
         case Table():
-            return _titled(block.title, _table(block))
+            return _titled(block.title, _table(block, width))
         case Note():
             return _note(block)
 
@@ -69,7 +69,7 @@ def _text(cell: Cell) -> Text:
 
 
 def _titled(title: str, body: RenderableType) -> RenderableType:
-    inside = Padding(body, (0, 0, 0, 2))
+    inside = Padding(body, (0, 0, 0, INDENT))
     return Group(Text(title, style=TITLE), inside) if title else inside
 
 
@@ -103,27 +103,35 @@ def _facts(block: Facts) -> RenderableType:
     return grid
 
 
-def _table(block: Table) -> RenderableType:
+def _table(block: Table, width: int) -> RenderableType:
     if not block.rows:
         return Text(block.empty, style=LABEL)
     table = RichTable(
-        box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, show_footer=bool(block.total), header_style=LABEL
+        box=box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+        show_footer=bool(block.total),
+        header_style=LABEL,
     )
-    rows = [*block.rows, *([block.total] if block.total else [])]
-    texts = column_texts(block.columns, rows)
+    texts, widths = lay_out(block, width - INDENT)
     for at, column in enumerate(block.columns):
         table.add_column(
-            Text(column.title),
-            justify="left" if column.align == "left" else "right",
+            Text(column.title if column.align == "left" else column.title.rjust(widths[at])),
             no_wrap=True,
             overflow="ellipsis",
-            min_width=8 if column.flexible else None,
-            footer=Text(texts[at][-1], style=STYLES["strong"]) if block.total else "",
-            ratio=None,
+            width=widths[at],
+            footer=_set(texts[at][-1], column, widths[at], "strong") if block.total else "",
         )
     for index, row in enumerate(block.rows):
-        table.add_row(*(Text(texts[at][index], style=STYLES[cell.tone]) for at, cell in enumerate(row)))
+        cells = zip(block.columns, widths, row, strict=True)
+        table.add_row(*(_set(texts[at][index], *cell[:2], cell[2].tone) for at, cell in enumerate(cells)))
     return table
+
+
+def _set(text: str, column: Column, width: int, tone: Tone) -> Text:
+    """Set flush right by us: ``rich`` would strip the blanks that keep decimal points in line."""
+    return Text(text if column.align == "left" else text.rjust(width), style=STYLES[tone])
 
 
 def _note(block: Note) -> RenderableType:

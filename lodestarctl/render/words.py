@@ -36,6 +36,19 @@ def count(number: int | None) -> str:
     return UNKNOWN if number is None else f"{number:,}"
 
 
+def about(number: int | None) -> str:
+    """Exact up to four digits, three digits and a unit above: ``9,999``, ``81.2 k``, ``4.81 M``."""
+    if number is None or abs(number) < 10_000:
+        return count(number)
+    value = float(number)
+    for unit in ("k", "M", "G"):
+        value /= 1000
+        if abs(value) < 999.5 or unit == "G":
+            break
+    places = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0
+    return f"{value:.{places}f} {unit}"
+
+
 def share(part: int, whole: int) -> str:
     """``83.1 %``; a dash where there is nothing to share. Never rounded up to 100 %."""
     if whole <= 0:

@@ -7,7 +7,7 @@ exceptions: nobody is there, or somebody said no.
 import http.client
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,7 +91,8 @@ class ControlClient:
         connection = self._connect(timeout_s)
         try:
             with _wall():
-                connection.request(method, path, body, {"content-type": MEDIA_JSON})
+                with suppress(BrokenPipeError):  # it may have answered before it had read all
+                    connection.request(method, path, body, {"content-type": MEDIA_JSON})
                 response = connection.getresponse()
                 yield response
         finally:
@@ -129,7 +130,7 @@ def _wall() -> Iterator[None]:
         yield
     except TimeoutError:
         raise _error(Code.REQUEST_TIMEOUT, "lodestard did not answer in time.") from None
-    except (BrokenPipeError, http.client.RemoteDisconnected):
+    except http.client.RemoteDisconnected:
         raise DaemonNotRunning("lodestard closed the connection without an answer.") from None
     except (http.client.HTTPException, ConnectionError):
         raise _error(Code.INTERNAL, "lodestard's answer was cut off.") from None
@@ -163,13 +164,17 @@ def _error(code: Code, message: str) -> ControlError:
 
 
 def socket_paths(environment: Mapping[str, str], uid: int) -> tuple[str, ...]:
-    """Where a control socket may be, likeliest first: root's is the system's, others try their own before it."""
+    """Where a control socket may be, likeliest first: root's is the system's, others try their own before it.
+
+    The demo's comes last, so that it never stands before a real daemon.
+    """
     if given := environment.get("LODESTAR_SOCKET"):
         return (given,)
     state = Path(environment.get("HOME") or "/") / ".local" / "state"
-    run_dir = _absolute(environment, "XDG_RUNTIME_DIR", _absolute(environment, "XDG_STATE_HOME", state) / "lodestard")
-    own = str(run_dir / "lodestard.sock")
-    return (SYSTEM_SOCKET, own) if uid == 0 else (own, SYSTEM_SOCKET)
+    state_home = _absolute(environment, "XDG_STATE_HOME", state)
+    own = str(_absolute(environment, "XDG_RUNTIME_DIR", state_home / "lodestard") / "lodestard.sock")
+    demo = str(state_home / "lodestard-demo" / "lodestard.sock")
+    return (SYSTEM_SOCKET, own, demo) if uid == 0 else (own, SYSTEM_SOCKET, demo)
 
 
 def _absolute(environment: Mapping[str, str], name: str, default: Path) -> Path:

@@ -18,6 +18,8 @@ from lodestard.control.client import (
 )
 from lodestard.control.messages import LogLevel
 
+OWN = "lodestard/lodestard.sock"
+DEMO = "lodestard-demo/lodestard.sock"
 OK_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 CHUNKED_HEAD = OK_HEAD + b"transfer-encoding: chunked\r\n\r\n"
 ANSWER = b'{"version":1,"verb":"log-level","data":{"level":"debug","was":"info","new":[1]}}\n'
@@ -29,6 +31,17 @@ def plain(body: bytes, head: bytes = OK_HEAD) -> bytes:
 
 def chunk(data: bytes) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """A whole request, so that closing after the answer resets nothing."""
+    data = b""
+    while True:
+        data += connection.recv(65536)
+        head, end, body = data.partition(b"\r\n\r\n")
+        size = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0] or b"0")
+        if end and len(body) >= size:
+            return data
 
 
 @contextmanager
@@ -43,7 +56,7 @@ def answering(path: Path, *answers: bytes) -> Iterator[list[bytes]]:
         for answer in answers:
             connection, _ = listener.accept()
             with connection:
-                seen.append(connection.recv(65536))
+                seen.append(read_request(connection))
                 connection.sendall(answer)
 
     thread = threading.Thread(target=serve)
@@ -96,7 +109,7 @@ def test_an_item_is_there_before_the_next_one_is_sent(path: Path) -> None:
     def serve() -> None:
         connection, _ = listener.accept()
         with connection:
-            connection.recv(65536)
+            read_request(connection)
             connection.sendall(CHUNKED_HEAD + chunk(b'{"version":1,"verb":"v","data":1}\n'))
             assert second_may_go.wait(5)
             connection.sendall(chunk(b'{"version":1,"verb":"v","data":2}\n') + b"0\r\n\r\n")
@@ -180,6 +193,28 @@ def test_a_socket_that_may_not_be_opened(path: Path, monkeypatch: pytest.MonkeyP
     assert caught.value.code == "not_permitted"
 
 
+def test_an_answer_that_came_before_the_whole_request_was_read(path: Path) -> None:
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    body = b'{"version":1,"error":{"code":"request_too_large","message":"Too large."}}'
+
+    def serve() -> None:
+        connection, _ = listener.accept()
+        with connection:
+            connection.recv(100)
+            connection.sendall(plain(body, b"HTTP/1.1 413 Content Too Large\r\n"))
+            connection.shutdown(socket.SHUT_RD)
+            connection.recv(1)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    with pytest.raises(ControlError, match="Too large"):
+        ControlClient(str(path)).call("cache.warm", {"lines": ["x" * 5_000_000]})
+    thread.join()
+    listener.close()
+
+
 def test_data_of_another_shape_is_said_to_be_another_version() -> None:
     import msgspec
 
@@ -191,11 +226,19 @@ def test_data_of_another_shape_is_said_to_be_another_version() -> None:
     ("environment", "uid", "paths"),
     [
         ({"LODESTAR_SOCKET": "/x/s"}, 0, ("/x/s",)),
-        ({"HOME": "/root"}, 0, (SYSTEM_SOCKET, "/root/.local/state/lodestard/lodestard.sock")),
-        ({"XDG_RUNTIME_DIR": "/run/user/7"}, 7, ("/run/user/7/lodestard.sock", SYSTEM_SOCKET)),
-        ({"XDG_STATE_HOME": "/s"}, 7, ("/s/lodestard/lodestard.sock", SYSTEM_SOCKET)),
-        ({"XDG_STATE_HOME": "s", "HOME": "/h"}, 7, ("/h/.local/state/lodestard/lodestard.sock", SYSTEM_SOCKET)),
-        ({}, 7, ("/.local/state/lodestard/lodestard.sock", SYSTEM_SOCKET)),
+        ({"HOME": "/root"}, 0, (SYSTEM_SOCKET, f"/root/.local/state/{OWN}", f"/root/.local/state/{DEMO}")),
+        (
+            {"XDG_RUNTIME_DIR": "/run/user/7"},
+            7,
+            ("/run/user/7/lodestard.sock", SYSTEM_SOCKET, f"/.local/state/{DEMO}"),
+        ),
+        ({"XDG_STATE_HOME": "/s"}, 7, (f"/s/{OWN}", SYSTEM_SOCKET, f"/s/{DEMO}")),
+        (
+            {"XDG_STATE_HOME": "s", "HOME": "/h"},
+            7,
+            (f"/h/.local/state/{OWN}", SYSTEM_SOCKET, f"/h/.local/state/{DEMO}"),
+        ),
+        ({}, 7, (f"/.local/state/{OWN}", SYSTEM_SOCKET, f"/.local/state/{DEMO}")),
     ],
 )
 def test_where_the_socket_may_be(environment: dict[str, str], uid: int, paths: tuple[str, ...]) -> None:
