@@ -1,0 +1,160 @@
+"""The daemon as a service: a real Debian 12 boots, systemd starts it, it answers, the journal knows.
+
+The tests run in order, over one boot: install, start, ask, read, reload, stop.
+"""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.systemd.debian import Debian, boot, debian_tree, missing_tools
+from tests.systemd.product import ROOT, layout, missing_python, product_venv
+
+pytestmark = pytest.mark.systemd
+
+CANARY = "sk-canary-3f9d1c"
+PROMPT = "what colour is the secret lighthouse"
+READY_S = 2.0
+
+SIMULATOR_UNIT = """\
+[Service]
+ExecStart=/opt/lodestard/bin/python3 -m lodestard.simulator --ollama-port 11434 --profile instant
+DynamicUser=yes
+"""
+
+ASK = """\
+import json, sys, urllib.request
+message = {"role": "user", "content": sys.argv[1]}
+body = {"model": "local-llama", "temperature": 0, "messages": [message]}
+request = urllib.request.Request(
+    "http://127.0.0.1:4000/v1/chat/completions", json.dumps(body).encode(), {"content-type": "application/json"}
+)
+with urllib.request.urlopen(request, timeout=30) as answer:
+    print(json.dumps({"headers": dict(answer.headers.items()), "body": json.load(answer)}))
+"""
+
+
+def why_not() -> str:
+    return missing_tools() or missing_python()
+
+
+@pytest.fixture(scope="module")
+def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
+    if why := why_not():
+        pytest.skip(f"NOT RUN, the systemd test: {why}")
+    folder = tmp_path_factory.mktemp("debian")
+    files = {
+        "ask.py": ("/opt/ask.py", ASK),
+        "simulator.service": ("/etc/systemd/system/simulator.service", SIMULATOR_UNIT),
+        "key": ("/etc/credstore/lodestard.openai", CANARY),
+        "lodestard.toml": ("/etc/lodestard/lodestard.toml", (ROOT / "config/lodestard.toml").read_text()),
+    }
+    binds = layout(product_venv(folder))
+    for name, (inside, text) in files.items():
+        (folder / name).write_text(text)
+        binds[folder / name] = inside
+    with boot(debian_tree(), binds, folder / "console.txt") as booted:
+        booted.run("systemd-sysusers")
+        booted.run("systemd-tmpfiles", "--create", "lodestard.conf")
+        booted.run("systemctl", "start", "simulator.service")
+        yield booted
+
+
+def records(debian: Debian) -> list[dict[str, str]]:
+    lines = debian.run("journalctl", "--unit=lodestard.service", "--output=json", "--no-pager")
+    return [json.loads(line) for line in lines.splitlines()]
+
+
+def shown(debian: Debian, name: str) -> str:
+    return debian.run("systemctl", "show", "--value", f"--property={name}", "lodestard.service").strip()
+
+
+def ask(debian: Debian, prompt: str = PROMPT) -> dict[str, dict[str, str]]:
+    answer: dict[str, dict[str, str]] = json.loads(debian.run("/usr/bin/python3", "/opt/ask.py", prompt))
+    return answer
+
+
+def test_the_units_are_well_formed(debian: Debian) -> None:
+    units = ("lodestard.service", "lodestard.socket", "lodestard-control.socket")
+    debian.run("systemd-analyze", "verify", *units)
+
+
+def test_the_sandbox_is_tight(debian: Debian) -> None:
+    unit = "/usr/lib/systemd/system/lodestard.service"
+    debian.run("systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", unit)
+
+
+def test_it_starts(debian: Debian) -> None:
+    debian.run("systemctl", "start", "lodestard.socket", "lodestard-control.socket", "lodestard.service")
+    assert shown(debian, "ActiveState") == "active"
+    assert "serving on" in shown(debian, "StatusText")
+    started_us, ready_us = (
+        int(shown(debian, f"{name}TimestampMonotonic")) for name in ("ExecMainStart", "ActiveEnter")
+    )
+    assert (ready_us - started_us) / 1e6 <= READY_S
+
+
+def test_it_runs_as_its_own_user(debian: Debian) -> None:
+    assert debian.run("ps", "-o", "user=", "-p", shown(debian, "MainPID")).strip() == "lodestar"
+    assert debian.run("stat", "--format=%U:%G %a", "/run/lodestard.sock").strip() == "root:lodestar 660"
+    assert debian.run("stat", "--format=%U %a", "/var/lib/lodestard/ledger.db").strip() == "lodestar 600"
+
+
+def test_it_answers_and_the_journal_has_the_figures(debian: Debian) -> None:
+    answer = ask(debian)
+    request_id = answer["headers"]["x-lodestar-request-id"]
+    assert answer["body"]["choices"]
+
+    def told() -> list[dict[str, str]]:
+        return [record for record in records(debian) if record.get("LODESTAR_REQUEST_ID") == request_id]
+
+    debian.wait_until(lambda: bool(told()), "the request's record in the journal", timeout_s=10)
+    record = told()[0]
+    assert record["SYSLOG_IDENTIFIER"] == "lodestard"
+    assert record["PRIORITY"] == "6"
+    assert record["LODESTAR_OUTCOME"] == "ok"
+    assert record["_SYSTEMD_UNIT"] == "lodestard.service"
+
+
+def test_the_ctl_talks_to_it(debian: Debian) -> None:
+    status = json.loads(debian.run("/opt/lodestard/bin/lodestarctl", "status", "--json"))
+    assert status
+
+
+def test_a_member_of_the_group_may_look_and_others_may_not(debian: Debian) -> None:
+    debian.run("useradd", "--groups=lodestar", "member")
+    debian.run("useradd", "stranger")
+    command = "/opt/lodestard/bin/lodestarctl status"
+    debian.run("su", "member", "--shell=/bin/sh", f"--command={command}")
+    refused = debian.ask("su", "stranger", "--shell=/bin/sh", f"--command={command}")
+    assert refused.returncode == 4, refused.stderr
+
+
+def test_a_reload_keeps_it_up(debian: Debian) -> None:
+    pid = shown(debian, "MainPID")
+    debian.run("systemctl", "reload", "lodestard.service")
+    debian.wait_until(lambda: "reloaded" in shown(debian, "StatusText"), "the reload", timeout_s=10)
+    assert shown(debian, "MainPID") == pid
+    assert ask(debian)["body"]["choices"]
+
+
+def test_after_a_crash_the_sockets_wait_for_the_next_one(debian: Debian) -> None:
+    pid = shown(debian, "MainPID")
+    debian.run("systemctl", "kill", "--signal=KILL", "lodestard.service")
+    assert ask(debian, "still there?")["body"]["choices"]
+    assert shown(debian, "MainPID") != pid
+
+
+def test_it_stops_and_the_first_request_starts_it_again(debian: Debian) -> None:
+    debian.run("systemctl", "stop", "lodestard.service")
+    assert shown(debian, "ActiveState") == "inactive"
+    assert shown(debian, "Result") == "success"
+    assert ask(debian, "who is there?")["body"]["choices"]
+    assert shown(debian, "ActiveState") == "active"
+
+
+def test_the_journal_knows_no_key_and_no_prompt(debian: Debian) -> None:
+    journal = debian.run("journalctl", "--output=json", "--no-pager")
+    assert CANARY not in journal
+    assert PROMPT not in journal
