@@ -12,6 +12,8 @@ MAX_HEAD_BYTES = 32 * 1024
 MAX_FRAMING_BYTES = 64 * 1024
 """Bytes of chunk extensions and trailers in a row, between two bytes of the body."""
 
+_LARGE_HEAD = f"its head is larger than {MAX_HEAD_BYTES} bytes"
+
 RawFields = list[tuple[bytes, bytes]]
 _FIRST_FINAL_STATUS = 200
 _BODILESS = (204, 304)
@@ -24,6 +26,7 @@ class AnswerReader:
         "_bodiless",
         "_body",
         "_delimited",
+        "_field_bytes",
         "_framing_bytes",
         "_head_bytes",
         "_keep_alive",
@@ -47,6 +50,7 @@ class AnswerReader:
         self._body: list[bytes] = []
         self._bodiless = bodiless
         self._delimited = False
+        self._field_bytes = 0
         self._framing_bytes = 0
         self._head_bytes = 0
         self._keep_alive = False
@@ -99,7 +103,7 @@ class AnswerReader:
         if not self.head_done:
             self._head_bytes += size
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._wrong = f"its head is larger than {MAX_HEAD_BYTES} bytes"
+                self._wrong = _LARGE_HEAD
             return
         self._framing_bytes = 0 if got_body else self._framing_bytes + size
         if self._framing_bytes > MAX_FRAMING_BYTES:
@@ -114,9 +118,9 @@ class AnswerReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.complete or self.head_done:  # a second answer, or trailers, which nobody asked for
             return
-        self._head_bytes += len(name) + len(value)
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._wrong = self._wrong or f"its head is larger than {MAX_HEAD_BYTES} bytes"
+        self._field_bytes += len(name) + len(value)
+        if self._field_bytes > MAX_HEAD_BYTES:
+            self._wrong = _LARGE_HEAD
             return
         self.fields.append((name, value))
 
@@ -133,7 +137,6 @@ class AnswerReader:
         self._delimited = not self._framed(status)
         self.status = status
         self.head_done = True
-        self._head_bytes = 0
         if self._bodiless:
             self.complete = True
             self._keep_alive = False  # llhttp can't be told that no body follows

@@ -110,7 +110,8 @@ def describe_dial_error(error: BaseException) -> str:
         reason = cause.verify_message
         return f"its certificate is not trusted ({reason}); check its url, or name its authority in ca_file"
     if isinstance(cause, ssl.SSLError):
-        return f"the TLS handshake failed ({cause.reason or 'no reason given'}); does this port speak https?"
+        reason = getattr(cause, "reason", None) or "no reason given"  # absent where OpenSSL gave none
+        return f"the TLS handshake failed ({reason}); does this port speak https?"
     if isinstance(cause, OSError) and cause.errno is not None:
         advice = _ADVICE.get(cause.errno, "check the upstream's url and the network")
         return f"{os.strerror(cause.errno).lower()}; {advice}"

@@ -125,7 +125,12 @@ class Sending:
             raise route.pool.blame.key_missing(route.key_place)
         wire = route.codec.write_request(self._request, self._target.model, route.settings)
         self._reader = route.codec.reader(wire)
-        self._response = route.pool.request(_plan_call(route, wire))
+        try:
+            self._response = route.pool.request(_plan_call(route, wire))
+        except ValueError as error:
+            raise HouseFault(
+                Code.INTERNAL, f"this can't be sent to upstream {self._target.upstream}: {error}"
+            ) from None
         await self._response.__aenter__()
         try:
             await self._check_head()

@@ -22,7 +22,7 @@ class Peer:
     def __init__(self, server: "ScriptedServer", stream: trio.abc.Stream) -> None:
         self.server = server
         self.stream = stream
-        self.gone = False
+        self.left = trio.Event()
         self._rest = b""
 
     async def read_request(self) -> bytes:
@@ -48,8 +48,8 @@ class Peer:
         await self.stream.send_all(data)
 
     async def close(self) -> None:
-        self.gone = True
         await trio.aclose_forcefully(self.stream)
+        self.left.set()
 
 
 class ScriptedServer:
@@ -58,6 +58,8 @@ class ScriptedServer:
     def __init__(self, nursery: trio.Nursery, *scripts: Script) -> None:
         self._nursery = nursery
         self._scripts = scripts
+        self.met = trio.Event()
+        """A client has connected."""
         self.peers: list[Peer] = []
         self.requests: list[bytes] = []
 
@@ -71,7 +73,7 @@ class ScriptedServer:
             ours.send_stream.close()
             ours.receive_stream.close()
 
-        return StreamWire(ours, close_now, lambda _was_read: peer.gone)
+        return StreamWire(ours, close_now, lambda _was_read: peer.left.is_set())
 
     async def handle(self, stream: trio.abc.Stream) -> None:
         """A handler for ``trio.serve_tcp`` and friends."""
@@ -80,6 +82,7 @@ class ScriptedServer:
     def _accept(self, stream: trio.abc.Stream) -> Peer:
         peer = Peer(self, stream)
         self.peers.append(peer)
+        self.met.set()
         return peer
 
     async def _run(self, peer: Peer) -> None:

@@ -1,22 +1,18 @@
 """The pool: reuse, limits, order, deadlines, what is sent twice."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-
 import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
 from lodestard.domain.errors import Code, HouseFault, UpstreamFault
 from lodestard.upstream.call import Call, Timeouts
-from lodestard.upstream.origin import Origin
-from lodestard.upstream.pool import Pool, PoolSettings, open_pool
+from lodestard.upstream.pool import PoolSettings, open_pool
 from lodestard.upstream.request_head import Fields
+from tests.fakes.scripted_pool import ORIGIN, POST, fetch, pool_with
 from tests.fakes.scripted_server import (
     OK,
     Peer,
     Script,
-    ScriptedServer,
     answers,
     answers_then_closes,
     closes,
@@ -24,24 +20,6 @@ from tests.fakes.scripted_server import (
     reads_only,
     scripted,
 )
-
-ORIGIN = Origin("http", "gpu.lan", 11434)
-POST = Call(method="POST", path="/api/chat", body=b"{}")
-
-
-@asynccontextmanager
-async def pool_with(*scripts: Script, **settings: object) -> AsyncIterator[tuple[Pool, ScriptedServer]]:
-    record = PoolSettings(upstream="t600", origin=ORIGIN, **settings)  # type: ignore[arg-type]
-    async with scripted(*scripts) as server, open_pool(record, Fields(ORIGIN), dial=server.dial) as pool:
-        yield pool, server
-
-
-async def fetch(pool: Pool, call: Call = POST) -> bytes:
-    async with pool.request(call) as response:
-        body = b""
-        while data := await response.receive_some():
-            body += data
-        return body
 
 
 async def test_a_request_as_it_goes_out_and_its_answer(autojump_clock: object) -> None:
