@@ -1,0 +1,83 @@
+"""The cache's words: what a request is given, what it finds, and the figures that are told. Plain data."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from lodestard.cache.entry import Entry
+from lodestard.cache.rules import Ruling
+from lodestard.domain.reply import Reply
+from lodestard.domain.upstream import Target
+
+
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
+    """What the cache may do for one request. ``key`` is that of ``target``, the first that would be asked."""
+
+    key: str
+    target: Target
+    digest: bytes
+    ruling: Ruling
+
+    @property
+    def cacheable(self) -> bool:
+        return self.ruling.look
+
+    @property
+    def reason(self) -> str:
+        return self.ruling.reason
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A kept answer. ``created_ms`` is wall time; ``cost_nano_usd`` is what the original cost, saved this time."""
+
+    reply: Reply
+    target: Target
+    created_ms: int
+    cost_nano_usd: int
+
+
+class ModelStats(msgspec.Struct, frozen=True):
+    """``model`` is ``upstream/model``."""
+
+    model: str
+    entries: int
+    bytes: int
+
+
+class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Both tiers, and what they did since the start. Without a disk the first three are the memory's."""
+
+    enabled: bool
+    disk: bool
+    entries: int
+    bytes: int
+    max_bytes: int
+    memory_entries: int
+    memory_bytes: int
+    memory_max_bytes: int
+    hits: int
+    misses: int
+    bypassed: int
+    evicted: int
+    lost: int
+    saved_nano_usd: int
+    models: tuple[ModelStats, ...]
+
+
+class Counters(msgspec.Struct):
+    """Since the start."""
+
+    hits: int = 0
+    misses: int = 0
+    bypassed: int = 0
+    saved_nano_usd: int = 0
+
+
+def count_models(entries: Iterable[Entry]) -> tuple[ModelStats, ...]:
+    """How much there is of each model, the largest first."""
+    counted: dict[str, tuple[int, int]] = {}
+    for entry in entries:
+        count, size_bytes = counted.get(str(entry.target), (0, 0))
+        counted[str(entry.target)] = (count + 1, size_bytes + entry.packed.size_bytes)
+    by_size = sorted(counted.items(), key=lambda item: -item[1][1])
+    return tuple(ModelStats(model, count, size_bytes) for model, (count, size_bytes) in by_size)
