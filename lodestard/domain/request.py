@@ -37,11 +37,15 @@ Part = TextPart | ImagePart | OtherPart
 
 
 class ToolCall(msgspec.Struct, frozen=True):
-    """A call that the model made. ``arguments`` is JSON text, as the model wrote it (perhaps not valid)."""
+    """A call that the model made. ``arguments`` is JSON text, as the model wrote it (perhaps not valid).
+
+    A ``kind`` other than function belongs to one dialect alone: every other writer refuses it.
+    """
 
     id: str
     name: str
     arguments: str
+    kind: str = "function"
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +63,13 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):
-    """A function that the model may call; ``parameters`` is its JSON schema, raw."""
+    """A function that the model may call; ``parameters`` is its JSON schema, raw.
+
+    A ``kind`` other than function belongs to one dialect alone: every other writer refuses it.
+    """
 
     name: str
+    kind: str = "function"
     description: str = ""
     parameters: msgspec.Raw | None = None
     strict: bool | None = None

@@ -1,0 +1,116 @@
+"""Faults in each dialect's own words: the one table from a code to a status and a type.
+
+Law: every code has a row, and nobody else decides a status. The statuses are chosen for what clients do with
+them: Aider takes 400, 401 and 404 as final, asks again and again after 402, 403, 409 and 413, and breaks on 422;
+a text with "429" or "rate limit" in it makes it ask again whatever the status says. So what asking again can't
+change is a 400, and 403 is for foreign hosts and origins alone.
+"""
+
+import math
+from typing import Any
+
+import msgspec
+
+from lodestard.domain.errors import Code, Fault
+
+_INVALID = "invalid_request_error"
+_TABLE: dict[Code, tuple[int, str]] = {
+    Code.INVALID_JSON: (400, _INVALID),
+    Code.INVALID_REQUEST: (400, _INVALID),
+    Code.MODEL_NOT_FOUND: (404, _INVALID),
+    Code.CONTEXT_LENGTH_EXCEEDED: (400, _INVALID),
+    Code.NOT_SUPPORTED: (400, _INVALID),
+    Code.REQUEST_TOO_LARGE: (413, _INVALID),
+    Code.UNSUPPORTED_MEDIA_TYPE: (415, _INVALID),
+    Code.NOT_FOUND: (404, _INVALID),
+    Code.METHOD_NOT_ALLOWED: (405, _INVALID),
+    Code.FORBIDDEN_HOST: (403, "permission_error"),
+    Code.FORBIDDEN_ORIGIN: (403, "permission_error"),
+    Code.IDEMPOTENCY_MISMATCH: (400, _INVALID),
+    Code.NOT_PERMITTED: (401, "permission_error"),
+    Code.REQUEST_TIMEOUT: (408, _INVALID),
+    Code.BUDGET_REFUSED: (400, "budget_error"),
+    Code.UPSTREAM_UNREACHABLE: (502, "upstream_error"),
+    Code.UPSTREAM_TIMEOUT: (504, "upstream_error"),
+    Code.UPSTREAM_RATE_LIMITED: (429, "rate_limit_error"),
+    Code.UPSTREAM_QUOTA: (400, "insufficient_quota"),
+    Code.UPSTREAM_AUTH: (401, "authentication_error"),
+    Code.UPSTREAM_REJECTED: (400, _INVALID),
+    Code.UPSTREAM_ERROR: (502, "upstream_error"),
+    Code.UPSTREAM_GARBAGE: (502, "upstream_error"),
+    Code.UPSTREAM_CUT: (502, "upstream_error"),
+    Code.UPSTREAM_MODEL_MISSING: (404, _INVALID),
+    Code.OVERLOADED: (503, "overloaded_error"),
+    Code.SHUTTING_DOWN: (503, "overloaded_error"),
+    Code.LEDGER_UNAVAILABLE: (503, "server_error"),
+    Code.STORE_UNAVAILABLE: (503, "server_error"),
+    Code.PRICE_UNKNOWN: (400, _INVALID),
+    Code.NO_CANDIDATE: (503, "server_error"),
+    Code.INTERNAL: (500, "server_error"),
+}
+_WAIT_S: dict[Code, float] = {
+    Code.UPSTREAM_RATE_LIMITED: 5,
+    Code.OVERLOADED: 1,
+    Code.SHUTTING_DOWN: 5,
+    Code.LEDGER_UNAVAILABLE: 5,
+    Code.STORE_UNAVAILABLE: 5,
+    Code.NO_CANDIDATE: 5,
+}
+_ANTHROPIC_TYPES = {
+    400: "invalid_request_error",
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+    504: "timeout_error",
+}
+_JSON = ("content-type", "application/json")
+
+
+def status_of(fault: Fault) -> int:
+    """The HTTP status for a fault that is met before the first byte of an answer."""
+    return _TABLE[fault.code][0]
+
+
+def openai_error(fault: Fault) -> dict[str, Any]:
+    """``{"error": {…}}`` in OpenAI's shape."""
+    return {
+        "error": {
+            "message": fault.message,
+            "type": _TABLE[fault.code][1],
+            "param": fault.param,
+            "code": fault.code.value,
+        }
+    }
+
+
+def anthropic_error(fault: Fault, request_id: str) -> dict[str, Any]:
+    """``{"type": "error", …}`` in Anthropic's shape."""
+    kind = _ANTHROPIC_TYPES.get(status_of(fault), "api_error" if status_of(fault) >= 500 else _INVALID)
+    return {"type": "error", "error": {"type": kind, "message": fault.message}, "request_id": request_id}
+
+
+def write_error(dialect: str, fault: Fault, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Status, headers (content type, ``retry-after`` where waiting helps) and body, in the client's dialect.
+
+    An unknown dialect gets OpenAI's shape, which has the most readers.
+    """
+    match dialect:
+        case "anthropic":
+            shape = anthropic_error(fault, request_id)
+        case "ollama":
+            shape = {"error": fault.message}
+        case _:
+            shape = openai_error(fault)
+    return status_of(fault), [_JSON, *_retry_after(fault)], msgspec.json.encode(shape)
+
+
+def _retry_after(fault: Fault) -> list[tuple[str, str]]:
+    wait_s = _WAIT_S.get(fault.code)
+    if wait_s is None:
+        return []
+    if fault.retry_after_s is not None:
+        wait_s = fault.retry_after_s
+    return [("retry-after", str(max(1, math.ceil(wait_s))))]

@@ -1,0 +1,45 @@
+"""What an upstream says about its failures, made fit for a person's eyes.
+
+Law: nothing that looks like a key passes, control characters neither, and a page of HTML is not quoted.
+"""
+
+import re
+
+from lodestard.domain.errors import CallerFault, Code
+
+MAX_SHOWN_CHARS = 600
+CONTEXT_SENTENCE = "This model's maximum context length is"
+"""How OpenAI begins this refusal; Aider and others know it by these words."""
+
+_KEY = re.compile(
+    r"\b(?:sk|xai|gsk|pk|rk|key|hf|r8|AIza|ya29|nvapi|pplx|fw|csk|tgp)[-_.]?[A-Za-z0-9_\-*.•…]{8,}"  # known prefixes
+    r"|\bBearer\s+\S+"
+    r"|(?<=key=)[^\s&\"']+"
+    r"|\b(?=[A-Za-z0-9_\-]*\d)(?=[A-Za-z0-9_\-]*[A-Za-z])[A-Za-z0-9_\-]{32,}\b"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
+
+
+def shown(text: str) -> str:
+    """One short line: keys masked, control characters gone. Never empty."""
+    text = text[: 16 * MAX_SHOWN_CHARS].strip()
+    if text[:1] == "<":
+        title = _TITLE.search(text)
+        text = f"(a web page: {title[1].strip()})" if title else "(a web page)"
+    text = " ".join(_CONTROL.sub(" ", mask_keys(text)).split())
+    if len(text) > MAX_SHOWN_CHARS:
+        text = text[: MAX_SHOWN_CHARS - 1] + "…"
+    return text or "(it gave no reason)"
+
+
+def mask_keys(text: str) -> str:
+    """``text`` with all that looks like a key replaced by ``[key]``."""
+    return _KEY.sub("[key]", text)
+
+
+def context_fault(said: str) -> CallerFault:
+    """The prompt is too long; ``said`` is the provider's own sentence, as ``shown`` gives it."""
+    if not said.startswith(CONTEXT_SENTENCE):
+        said = f"{CONTEXT_SENTENCE} exceeded by this request. The server says: {said}"
+    return CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, said, param="messages")

@@ -1,0 +1,109 @@
+"""The frame of every reader of a streamed answer: cut into events, turn each into pieces, know how it ended.
+
+Law: the same bytes give the same pieces and the same failure however they were portioned. What came before a
+failure is returned first, and the failure is raised by the next call.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from lodestard.domain.errors import Code, Fault, UpstreamFault
+from lodestard.domain.reply import Piece
+
+
+class Splitter(Protocol):
+    """Bytes in any portions → whole events."""
+
+    def feed(self, data: bytes) -> list[bytes]: ...
+
+    def finish(self) -> list[bytes]:
+        """What the end of the stream completes."""
+        ...
+
+
+class Events(Protocol):
+    """The meaning of one dialect's events, in the order in which they come."""
+
+    done: bool
+
+    @property
+    def ended(self) -> bool:
+        """Whether the answer is whole if nothing follows."""
+        ...
+
+    def pieces(self, event: bytes) -> list[Piece]:
+        """What one event says. Raises ``Fault``."""
+        ...
+
+
+class EventReader:
+    """Reads one streamed answer; a ``ReplyReader``."""
+
+    __slots__ = ("_events", "_splitter", "fault")
+
+    body = b""
+
+    def __init__(self, splitter: Splitter, events: Events) -> None:
+        self._splitter = splitter
+        self._events = events
+        self.fault: Fault | None = None
+
+    @property
+    def done(self) -> bool:
+        return self._events.done
+
+    def feed(self, data: bytes) -> list[Piece]:
+        self._raise_fault()
+        if self._events.done:
+            return []
+        try:
+            events = self._splitter.feed(data)
+        except UpstreamFault as fault:
+            self.fault = fault
+            raise
+        return self._read(events)
+
+    def finish(self) -> list[Piece]:
+        self._raise_fault()
+        if self._events.done:
+            return []
+        pieces = self._read_last(self._splitter.finish())
+        if self.done or self.fault is not None:
+            return pieces
+        if not self._events.ended:
+            raise cut()
+        self._events.done = True
+        return pieces
+
+    def _read(self, events: Sequence[bytes]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for event in events:
+            try:
+                pieces += self._events.pieces(event)
+            except Fault as fault:
+                self.fault = fault
+                if not pieces:
+                    raise
+                break
+            if self._events.done:
+                break
+        return pieces
+
+    def _read_last(self, events: Sequence[bytes]) -> list[Piece]:
+        """What came without its end: half an event is a cut, not garbage."""
+        try:
+            return self._read(events)
+        except Fault as fault:
+            if fault.code is not Code.UPSTREAM_GARBAGE:
+                raise
+            self.fault = cut()
+            raise self.fault from None
+
+    def _raise_fault(self) -> None:
+        if self.fault is not None:
+            raise self.fault
+
+
+def cut() -> UpstreamFault:
+    """The upstream closed before its answer had ended."""
+    return UpstreamFault(Code.UPSTREAM_CUT, "The upstream's answer ended in the middle.")

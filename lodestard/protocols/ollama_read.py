@@ -1,0 +1,210 @@
+"""Answers in Ollama's own dialect: lines of ``/api/chat`` → pieces, and its errors → faults.
+
+Law: an answer is whole only when a line said ``done``; anything else, the end of the stream above all, is a
+failure. Source: Ollama's API documentation, "Generate a chat completion", and its ``api/types.go``.
+"""
+
+import hashlib
+import re
+
+import msgspec
+
+from lodestard.domain.errors import Code, Fault, UpstreamFault
+from lodestard.domain.reply import Finish, Piece, ToolCallPiece
+from lodestard.domain.usage import Durations, Usage
+from lodestard.protocols.error_text import context_fault, shown
+from lodestard.protocols.event_reader import EventReader
+from lodestard.protocols.ndjson import LineParser
+
+_ABSENT = msgspec.Raw()
+_CONTEXT = re.compile(r"exceed\w*\b.*\bcontext\b|\bcontext\b.*\bexceed", re.IGNORECASE | re.DOTALL)
+
+
+class _Function(msgspec.Struct, frozen=True):
+    name: str
+    arguments: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Call(msgspec.Struct, frozen=True):
+    function: _Function
+    id: str = ""
+
+
+class _Message(msgspec.Struct, frozen=True):
+    content: str = ""
+    thinking: str | None = None
+    tool_calls: list[_Call] | None = None
+
+
+class _Line(msgspec.Struct, frozen=True):
+    model: str = ""
+    created_at: str = ""
+    message: _Message | None = None
+    done: bool = False
+    done_reason: str = ""
+    error: msgspec.Raw = _ABSENT
+    logprobs: list[msgspec.Raw] | None = None
+
+
+class _Meter(msgspec.Struct, frozen=True):
+    """The figures of the last line; zeros are left out by the server."""
+
+    total_duration: int = 0
+    load_duration: int = 0
+    prompt_eval_count: int = 0
+    prompt_eval_duration: int = 0
+    eval_count: int = 0
+    eval_duration: int = 0
+
+
+_line = msgspec.json.Decoder(_Line)
+_meter = msgspec.json.Decoder(_Meter)
+
+
+def open_reader() -> EventReader:
+    """A reader for one streamed answer."""
+    return EventReader(LineParser(), OllamaLines())
+
+
+class OllamaLines:
+    """What the lines of one answer say, one after the other."""
+
+    __slots__ = ("_calls", "_named", "done")
+
+    ended = False  # only a line can say so
+
+    def __init__(self) -> None:
+        self._calls = 0
+        self._named = False
+        self.done = False
+
+    def pieces(self, event: bytes) -> list[Piece]:
+        return [self._piece(event)]
+
+    def _piece(self, text: bytes) -> Piece:
+        try:
+            line = _line.decode(text)
+        except (ValueError, RecursionError):
+            raise _garbage() from None
+        if bytes(line.error) not in (b"", b"null"):
+            raise _stream_error(bytes(line.error))
+        message = line.message or _Message()
+        calls = tuple(self._call(call, line.created_at) for call in message.tool_calls or ())
+        self.done = line.done
+        model = "" if self._named else line.model
+        self._named = True
+        if not line.done:
+            return Piece(
+                text=message.content,
+                reasoning=message.thinking or "",
+                tool_calls=calls,
+                logprobs=_logprobs(line),
+                model=model,
+            )
+        usage, durations = _read_meter(text)
+        return Piece(
+            text=message.content,
+            reasoning=message.thinking or "",
+            tool_calls=calls,
+            logprobs=_logprobs(line),
+            finish=self._finish(line.done_reason),
+            usage=usage,
+            durations=durations,
+            model=model,
+        )
+
+    def _finish(self, reason: str) -> Finish:
+        if reason == "unload":
+            self.done = False
+            raise UpstreamFault(Code.UPSTREAM_ERROR, "Ollama unloaded the model instead of answering.", billed=False)
+        if reason == "length":
+            return "length"
+        return "tool_calls" if self._calls else "stop"
+
+    def _call(self, call: _Call, created_at: str) -> ToolCallPiece:
+        index = self._calls
+        self._calls += 1
+        arguments = bytes(call.function.arguments).decode()
+        made = call.id or _call_id(index, created_at, call.function.name, arguments)
+        return ToolCallPiece(index, made, call.function.name, arguments)
+
+
+def read_error(status: int, body: bytes) -> Fault:
+    """What a status other than 200 says. No work was done, so nothing of it is ever billed."""
+    said = _said(body)
+    lower = said.lower()
+    if _CONTEXT.search(said):
+        return context_fault(said)
+    if status == 404:
+        advice = "Fetch it there with: ollama pull MODEL" if "model" in lower else "Is its address right?"
+        return _refusal(Code.UPSTREAM_MODEL_MISSING, f"Ollama does not have it ({said}). {advice}", status)
+    if status in (401, 403):
+        return _refusal(Code.UPSTREAM_AUTH, f"Ollama refused us: {said}", status)
+    if status in (429, 503):
+        busy = _refusal(Code.UPSTREAM_RATE_LIMITED, f"Ollama is busy: {said}", status)
+        busy.retry_after_s = 1.0
+        return busy
+    if status < 500 and status != 499:
+        return _refusal(Code.UPSTREAM_REJECTED, f"Ollama refused the request: {said}", status)
+    return _refusal(Code.UPSTREAM_ERROR, f"Ollama failed: {said}", status)
+
+
+def _refusal(code: Code, text: str, status: int) -> UpstreamFault:
+    return UpstreamFault(code, text, status=status, billed=False)
+
+
+def _said(body: bytes) -> str:
+    try:
+        error = msgspec.json.decode(body, type=_Line).error
+        return shown(_error_text(bytes(error)))
+    except (ValueError, RecursionError):
+        return shown(body.decode(errors="replace"))
+
+
+def _error_text(raw: bytes) -> str:
+    """``"text"`` or ``{"message": "text"}`` → the text."""
+    said = msgspec.json.decode(raw or b'""')
+    if isinstance(said, dict):
+        said = said.get("message", "")
+    return said if isinstance(said, str) else raw.decode(errors="replace")
+
+
+def _stream_error(raw: bytes) -> Fault:
+    said = shown(_error_text(raw))
+    if _CONTEXT.search(said):
+        return context_fault(said)
+    return UpstreamFault(Code.UPSTREAM_ERROR, f"Ollama broke off: {said}")
+
+
+def _logprobs(line: _Line) -> msgspec.Raw | None:
+    if not line.logprobs:
+        return None
+    return msgspec.Raw(msgspec.json.encode({"content": line.logprobs, "refusal": None}))
+
+
+def _read_meter(text: bytes) -> tuple[Usage | None, Durations | None]:
+    """Figures that can't be right are none at all; they never break an answer that has come whole."""
+    try:
+        meter = _meter.decode(text)
+    except ValueError:
+        return None, None
+    if min(msgspec.structs.astuple(meter)) < 0:
+        return None, None
+    usage = Usage(prompt_tokens=meter.prompt_eval_count, completion_tokens=meter.eval_count)
+    durations = Durations(
+        total_ns=meter.total_duration,
+        load_ns=meter.load_duration,
+        prefill_ns=meter.prompt_eval_duration,
+        decode_ns=meter.eval_duration,
+    )
+    return usage, durations
+
+
+def _call_id(index: int, created_at: str, name: str, arguments: str) -> str:
+    """A name for a call that has none: the same for the same bytes, another one in another turn."""
+    digest = hashlib.sha256("\0".join((created_at, str(index), name, arguments)).encode())
+    return f"call_{digest.hexdigest()[:24]}"
+
+
+def _garbage() -> UpstreamFault:
+    return UpstreamFault(Code.UPSTREAM_GARBAGE, "Ollama sent something that is no line of an answer.")

@@ -1,0 +1,343 @@
+"""OpenAI's chat completions, as a client sends them: bytes → ``Request``.
+
+Law: known members are checked and read, unknown ones are kept raw and judged by nobody. A wrong value is named
+by its path in the body. Source: OpenAI's API reference, "Create chat completion".
+"""
+
+from collections.abc import Sequence
+from typing import Annotated, cast, get_args
+
+import msgspec
+from msgspec import Meta
+
+from lodestard.domain.errors import CallerFault, Code
+from lodestard.domain.request import (
+    Conversation,
+    Format,
+    ImagePart,
+    Message,
+    OtherPart,
+    Part,
+    Request,
+    Role,
+    Sampling,
+    TextPart,
+    Tool,
+    ToolCall,
+    ToolChoice,
+)
+from lodestard.protocols.json_text import read_members, shape_fault
+
+MAX_CHOICES = 128
+
+_Tokens = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+_ABSENT = msgspec.Raw()
+_ROLES = frozenset(get_args(Role))
+
+
+class _Function(msgspec.Struct, frozen=True):
+    name: str
+    arguments: str = ""
+
+
+class _Custom(msgspec.Struct, frozen=True):
+    name: str
+    input: str = ""
+
+
+class _ToolCall(msgspec.Struct, frozen=True):
+    function: _Function | None = None
+    custom: _Custom | None = None
+    id: str | None = None
+    type: str = "function"
+
+
+class _Message(msgspec.Struct, frozen=True):
+    role: str
+    content: str | list[msgspec.Raw] | None = None
+    tool_calls: list[_ToolCall] | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+    reasoning_content: str | None = None
+    refusal: str | None = None
+    function_call: dict[str, msgspec.Raw] | None = None
+
+
+class _ToolFunction(msgspec.Struct, frozen=True):
+    name: str
+    description: str | None = None
+    parameters: msgspec.Raw = _ABSENT
+    strict: bool | None = None
+
+
+class _Tool(msgspec.Struct, frozen=True):
+    type: str = "function"
+    function: _ToolFunction | None = None
+
+
+class _NamedFunction(msgspec.Struct, frozen=True):
+    name: str
+
+
+class _NamedChoice(msgspec.Struct, frozen=True):
+    type: str
+    function: _NamedFunction | None = None
+
+
+class _Schema(msgspec.Struct, frozen=True):
+    name: str = ""
+    schema: msgspec.Raw = _ABSENT
+
+
+class _Format(msgspec.Struct, frozen=True):
+    type: str
+    json_schema: _Schema | None = None
+
+
+class _StreamOptions(msgspec.Struct, frozen=True):
+    include_usage: bool | None = None
+
+
+class _Body(msgspec.Struct, frozen=True, kw_only=True):
+    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    messages: Annotated[list[_Message], Meta(min_length=1)]
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    tools: list[_Tool] | None = None
+    tool_choice: str | _NamedChoice | None = None
+    response_format: _Format | None = None
+    n: Annotated[int, Meta(ge=1, le=MAX_CHOICES)] | None = None
+    stop: str | list[str] | None = None
+    max_tokens: _Tokens | None = None
+    max_completion_tokens: _Tokens | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_k: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
+    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
+    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    reasoning_effort: str | None = None
+    functions: list[msgspec.Raw] | None = None
+    function_call: str | dict[str, msgspec.Raw] | None = None
+
+
+class _ImageUrl(msgspec.Struct, frozen=True):
+    url: str
+    detail: str | None = None
+
+
+class _TypedPart(msgspec.Struct, frozen=True):
+    type: str
+    text: str | None = None
+    image_url: _ImageUrl | str | None = None
+    refusal: str | None = None
+
+
+_body = msgspec.json.Decoder(_Body)
+_part = msgspec.json.Decoder(_TypedPart)
+
+
+def read_request(body: bytes, *, depth: int) -> Request:
+    """A client's body → the request, checked.
+
+    Raises ``CallerFault``: ``INVALID_JSON``; ``INVALID_REQUEST`` with the path of the wrong value as ``param``;
+    ``NOT_SUPPORTED`` for the functions that tools replaced.
+    """
+    members = read_members(body, depth=depth)
+    try:
+        typed = _body.decode(body)
+    except msgspec.ValidationError as error:
+        raise shape_fault(error) from None
+    except msgspec.DecodeError as error:  # well formed, yet a value that no machine holds
+        raise CallerFault(Code.INVALID_JSON, f"The body can't be read: {error}.") from None
+    options = typed.stream_options
+    return Request(
+        dialect="openai",
+        alias=typed.model,
+        stream=bool(typed.stream),
+        include_usage=bool(options and options.include_usage),
+        members=members,
+        conversation=_conversation(typed),
+        size_bytes=len(body),
+    )
+
+
+def _conversation(typed: _Body) -> Conversation:
+    if typed.functions or typed.function_call not in (None, "none", "auto"):
+        name = "functions" if typed.functions else "function_call"
+        raise CallerFault(
+            Code.NOT_SUPPORTED,
+            f"'{name}' is not supported: use 'tools' and 'tool_choice', which replaced it.",
+            param=name,
+        )
+    return Conversation(
+        messages=tuple([_message(message, index) for index, message in enumerate(typed.messages)]),
+        tools=_tools(typed.tools) if typed.tools else (),
+        tool_choice=None if typed.tool_choice is None else _tool_choice(typed.tool_choice),
+        sampling=_sampling(typed),
+        format=Format() if typed.response_format is None else _format(typed.response_format),
+        n=1 if typed.n is None else typed.n,
+        reasoning_effort=typed.reasoning_effort or "",
+        logprobs=bool(typed.logprobs),
+        top_logprobs=typed.top_logprobs,
+    )
+
+
+def _sampling(typed: _Body) -> Sampling:
+    stop = (typed.stop,) if isinstance(typed.stop, str) else tuple(typed.stop or ())
+    limit = typed.max_tokens if typed.max_completion_tokens is None else typed.max_completion_tokens
+    return Sampling(
+        temperature=typed.temperature,
+        top_p=typed.top_p,
+        top_k=typed.top_k,
+        seed=typed.seed,
+        stop=stop,
+        presence_penalty=typed.presence_penalty,
+        frequency_penalty=typed.frequency_penalty,
+        max_output_tokens=limit,
+    )
+
+
+def _message(message: _Message, index: int) -> Message:
+    role, content = message.role, message.content
+    if role not in _ROLES or message.function_call is not None:
+        raise _bad_message(message, index)
+    parts: tuple[Part, ...] = ()
+    if isinstance(content, str):
+        parts = (TextPart(content),) if content else ()
+    elif content is not None:
+        parts = _parts(content, f"messages[{index}].content")
+    elif role not in ("assistant", "tool"):
+        raise _missing(f"messages[{index}].content")
+    return Message(
+        role=cast("Role", role),
+        parts=parts,
+        tool_calls=_tool_calls(message.tool_calls, index) if message.tool_calls else (),
+        tool_call_id=message.tool_call_id or "",
+        name=message.name or "",
+        reasoning=message.reasoning_content or "",
+    )
+
+
+def _bad_message(message: _Message, index: int) -> CallerFault:
+    if message.role == "function" or message.function_call is not None:
+        path = f"messages[{index}]"
+        return CallerFault(
+            Code.NOT_SUPPORTED, f"'{path}' is of the functions that tools replaced: use tool calls.", param=path
+        )
+    return _invalid(f"messages[{index}].role", f"expected one of {', '.join(get_args(Role))}")
+
+
+def _parts(raws: Sequence[msgspec.Raw], path: str) -> tuple[Part, ...]:
+    parts: list[Part] = []
+    for index, raw in enumerate(raws):
+        where = f"{path}[{index}]"
+        try:
+            parts.append(_read_part(_part.decode(raw), raw, where))
+        except msgspec.ValidationError as error:
+            raise shape_fault(error, where) from None
+    return tuple(parts)
+
+
+def _read_part(part: _TypedPart, raw: msgspec.Raw, where: str) -> Part:
+    match part.type:
+        case "text":
+            if part.text is None:
+                raise _missing(f"{where}.text")
+            return TextPart(part.text)
+        case "refusal":
+            return TextPart(part.refusal or "")
+        case "image_url":
+            if part.image_url is None:
+                raise _missing(f"{where}.image_url")
+            return _image(part.image_url)
+    return OtherPart(part.type, raw.copy())
+
+
+def _image(image: _ImageUrl | str) -> ImagePart:
+    """``data:image/png;base64,…`` is taken apart; any other address stays one."""
+    url, detail = (image, "") if isinstance(image, str) else (image.url, image.detail or "")
+    if url[:5].lower() == "data:":
+        head, comma, data = url[5:].partition(",")
+        kind, semicolon, encoding = head.rpartition(";")
+        if comma and semicolon and encoding.lower() == "base64":
+            return ImagePart(media_type=kind, data=data, detail=detail)
+    return ImagePart(url=url, detail=detail)
+
+
+def _tool_calls(calls: Sequence[_ToolCall], message: int) -> tuple[ToolCall, ...]:
+    read: list[ToolCall] = []
+    for index, call in enumerate(calls):
+        if call.function is not None:
+            read.append(ToolCall(call.id or "", call.function.name, call.function.arguments))
+        elif call.custom is not None:
+            read.append(ToolCall(call.id or "", call.custom.name, call.custom.input, call.type))
+        elif call.type == "function":
+            raise _missing(f"messages[{message}].tool_calls[{index}].function")
+        else:
+            read.append(ToolCall(call.id or "", "", "", call.type))
+    return tuple(read)
+
+
+def _tools(tools: Sequence[_Tool]) -> tuple[Tool, ...]:
+    return tuple([_tool(tool, f"tools[{index}].function") for index, tool in enumerate(tools)])
+
+
+def _tool(tool: _Tool, path: str) -> Tool:
+    if tool.type != "function":
+        return Tool(name="", kind=tool.type)
+    if tool.function is None:
+        raise _missing(path)
+    return Tool(
+        name=tool.function.name,
+        description=tool.function.description or "",
+        parameters=_object(tool.function.parameters, f"{path}.parameters"),
+        strict=tool.function.strict,
+    )
+
+
+def _tool_choice(choice: str | _NamedChoice) -> ToolChoice:
+    if isinstance(choice, _NamedChoice):
+        if choice.type != "function":
+            return ToolChoice("auto")  # of tools that only OpenAI has: it reads the raw member
+        if choice.function is None:
+            raise _missing("tool_choice.function")
+        return ToolChoice("function", choice.function.name)
+    match choice:
+        case "auto" | "none" | "required":
+            return ToolChoice(choice)
+    raise _invalid("tool_choice", "expected auto, none, required or a function")
+
+
+def _format(form: _Format) -> Format:
+    match form.type:
+        case "text":
+            return Format()
+        case "json_object":
+            return Format(kind="json")
+        case "json_schema":
+            if form.json_schema is None:
+                raise _missing("response_format.json_schema")
+            schema = _object(form.json_schema.schema, "response_format.json_schema.schema")
+            return Format(kind="json_schema", schema=schema, name=form.json_schema.name)
+    raise _invalid("response_format.type", "expected text, json_object or json_schema")
+
+
+def _object(raw: msgspec.Raw, path: str) -> msgspec.Raw | None:
+    """A raw member that must be an object, where it is there."""
+    text = bytes(raw)
+    if text in (b"", b"null"):
+        return None
+    if not text.startswith(b"{"):
+        raise CallerFault(Code.INVALID_REQUEST, f"Invalid type for '{path}': expected an object.", param=path)
+    return raw
+
+
+def _missing(path: str) -> CallerFault:
+    return CallerFault(Code.INVALID_REQUEST, f"Missing required parameter: '{path}'.", param=path)
+
+
+def _invalid(path: str, wanted: str) -> CallerFault:
+    return CallerFault(Code.INVALID_REQUEST, f"Invalid value for '{path}': {wanted}.", param=path)
