@@ -68,7 +68,7 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         if self._open:
             self._open = False
-            await self._response.__aexit__(None, None, None)
+            self._response.leave()
 
 
 def _plan_timeouts(timeouts: dict[str, Any]) -> Timeouts:

@@ -6,7 +6,7 @@ cancel, gives its seat back in sync code, so the counters are right at every che
 """
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -96,13 +96,15 @@ class Pool:
             failed=self._failed,
         )
 
-    def request(self, call: Call) -> Response:
+    def request(self, call: Call, on_sent: Callable[[], None] = lambda: None) -> Response:
         """``async with pool.request(call) as response``: entering sends it and reads the answer's head.
 
-        Raises ``UpstreamFault`` (with ``sent`` set) and ``HouseFault(SHUTTING_DOWN)``. A cancel at any point
-        leaves the pool as it was, less the connection where bytes were under way.
+        ``on_sent`` is called just before the first byte leaves, and again before a request is sent again.
+        Raises ``ValueError`` at once for what no request can hold. Entering raises ``UpstreamFault`` (with
+        ``sent`` set) and ``HouseFault(SHUTTING_DOWN)``. A cancel at any point leaves the pool as it was, less
+        the connection where bytes were under way.
         """
-        return Response(self, call)
+        return Response(self, call, on_sent)
 
     async def take(self, limit_s: float) -> Connection | None:
         """A seat: with a live idle connection, or None: dial one. The seat is left with ``give_back``."""

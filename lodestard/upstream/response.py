@@ -4,7 +4,7 @@ Law: the caller's task does all of it. A connection on which anything was left h
 left in sync code, whatever ended the exchange.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -44,13 +44,14 @@ class Response:
     Left before its end, its connection is closed.
     """
 
-    __slots__ = ("_call", "_connection", "_pool", "_request", "_whole_deadline_s")
+    __slots__ = ("_call", "_connection", "_on_sent", "_pool", "_request", "_whole_deadline_s")
 
     _connection: Connection
 
-    def __init__(self, pool: Lessor, call: Call) -> None:
+    def __init__(self, pool: Lessor, call: Call, on_sent: Callable[[], None]) -> None:
         self._pool = pool
         self._call = call
+        self._on_sent = on_sent
         self._request = encode_head(call.method, call.path, pool.fields, call.headers, call.body) + call.body
         self._whole_deadline_s = float("inf")
 
@@ -128,6 +129,10 @@ class Response:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.leave()
+
+    def leave(self) -> None:
+        """What ends the context: sync, once. The connection is kept where the answer was whole and allows it."""
         connection = self._connection
         if connection.reader.reusable:
             self._pool.give_back(connection)
@@ -161,6 +166,7 @@ class Response:
         limit_s = min(timeouts.head_s, timeouts.whole_s)
         try:
             with trio.CancelScope(deadline=now_s + limit_s) as scope:
+                self._on_sent()
                 await connection.ask(self._request, bodiless=self._call.method == "HEAD")
         except Malformed as malformed:
             connection.close()

@@ -4,7 +4,7 @@ Law: implements ``domain.ports.Sender``. An upstream comes from the configuratio
 pool's fields and nowhere else. A connection goes back as soon as its answer is whole, or is closed.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
@@ -71,26 +71,27 @@ class PooledSender:
         """By upstream."""
         return {name: route.pool.status for name, route in self._routes.items()}
 
-    def send(self, target: Target, request: Request) -> "Sending":
-        """See ``domain.ports.Sender``. Entering also raises ``HouseFault`` where the upstream is not configured."""
+    def send(self, target: Target, request: Request, on_sent: Callable[[], None] = lambda: None) -> "Sending":
+        """See ``domain.ports.Sender``. Raises ``HouseFault(NO_CANDIDATE)`` for an upstream that is not configured."""
         route = self._routes.get(target.upstream)
         if route is None:
             raise HouseFault(Code.NO_CANDIDATE, f"no upstream is called {target.upstream!r}; check the routes")
-        return Sending(route, target, request)
+        return Sending(route, target, request, on_sent)
 
 
 class Sending:
     """One attempt on the wire: an async context manager whose value is itself, a ``domain.ports.ReplyStream``."""
 
-    __slots__ = ("_ended", "_reader", "_request", "_response", "_route", "_target")
+    __slots__ = ("_ended", "_on_sent", "_reader", "_request", "_response", "_route", "_target")
 
     _reader: ReplyReader
     _response: Response
 
-    def __init__(self, route: Route, target: Target, request: Request) -> None:
+    def __init__(self, route: Route, target: Target, request: Request, on_sent: Callable[[], None]) -> None:
         self._route = route
         self._target = target
         self._request = request
+        self._on_sent = on_sent
         self._ended = False
 
     @property
@@ -120,45 +121,49 @@ class Sending:
         return pieces
 
     async def __aenter__(self) -> Self:
+        self._response = self._write()
+        await self._response.__aenter__()
+        try:
+            await self._check_head()
+        except BaseException:
+            self._response.leave()
+            raise
+        return self
+
+    def _write(self) -> Response:
+        """The request in the upstream's dialect, ready to go."""
         route = self._route
         if route.key_place:
             raise route.pool.blame.key_missing(route.key_place)
         wire = route.codec.write_request(self._request, self._target.model, route.settings)
         self._reader = route.codec.reader(wire)
         try:
-            self._response = route.pool.request(_plan_call(route, wire))
+            return route.pool.request(_plan_call(route, wire), self._on_sent)
         except ValueError as error:
-            raise HouseFault(
-                Code.INTERNAL, f"this can't be sent to upstream {self._target.upstream}: {error}"
-            ) from None
-        await self._response.__aenter__()
-        try:
-            await self._check_head()
-        except BaseException as error:
-            await self._response.__aexit__(type(error), error, error.__traceback__)
-            raise
-        return self
+            message = f"this can't be sent to upstream {self._target.upstream}: {error}"
+            raise HouseFault(Code.INTERNAL, message) from None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
             if self._ended and kind is None and not self._response.complete:
-                await self._drain()
+                with trio.move_on_after(DRAIN_S, shield=True):
+                    await self._drain()
         finally:
-            await self._response.__aexit__(kind, error, trace)
+            self._response.leave()
 
     async def _check_head(self) -> None:
         """Raises for everything but an answer that the codec's reader can be fed with."""
         response, blame = self._response, self._route.pool.blame
         if response.status in _REDIRECTS:
             raise blame.redirect(response.status)
-        if response.header(b"content-encoding").lower() not in (b"", b"identity"):
-            raise blame.garbage("it is compressed, which was not asked for")
+        compressed = response.header(b"content-encoding").lower() not in (b"", b"identity")
         if response.status not in _SUCCESSES:
-            raise self._name(
-                self._route.codec.read_error(response.status, response.headers, await self._error_body())
-            )
+            body = b"" if compressed else await self._error_body()
+            raise self._name(self._route.codec.read_error(response.status, response.headers, body))
+        if compressed:
+            raise blame.garbage("it is compressed, which was not asked for")
         if response.header(b"content-type").lower().startswith(b"text/html"):
             raise blame.garbage("it is a web page")
 
@@ -177,9 +182,8 @@ class Sending:
         """Reads what frames the end of a whole answer, so that the connection can serve again."""
         size = 0
         try:
-            with trio.move_on_after(DRAIN_S):
-                while size < DRAIN_BYTES and (data := await self._response.receive_some()):
-                    size += len(data)
+            while size < DRAIN_BYTES and (data := await self._response.receive_some()):
+                size += len(data)
         except UpstreamFault:
             pass  # the answer is whole; only the connection is lost
 

@@ -151,6 +151,6 @@ async def listening(*scripts: Script) -> AsyncIterator[tuple[ScriptedServer, int
     async with trio.open_nursery() as nursery:
         server = ScriptedServer(nursery, *scripts)
         listeners = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, server.handle, listeners)
+        await nursery.start(trio.serve_listeners, server.handle, listeners)
         yield server, listeners[0].socket.getsockname()[1]
         nursery.cancel_scope.cancel()

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from lodestard.domain.errors import Code, UpstreamFault
-from lodestard.upstream.call import Call
+from lodestard.upstream.call import Call, Timeouts
 from lodestard.upstream.dial import Dialler
 from lodestard.upstream.faults import Blame
 from lodestard.upstream.origin import Origin
@@ -66,6 +66,24 @@ async def test_bytes_that_come_while_idle_spoil_the_connection() -> None:
             await trio.sleep(0.03)
             assert await fetch(pool) == b"ok"
             assert len(server.peers) == 2
+
+
+async def test_a_request_that_the_server_stops_reading() -> None:
+    """Some of it was sent, but never all: nothing can have been acted on."""
+
+    async def reads_a_little(peer: Peer) -> None:
+        await peer.stream.receive_some(1000)
+        await trio.sleep(0.02)
+        await _reset(peer)
+
+    async with listening(reads_a_little, hangs) as (_, port):
+        origin = Origin("http", "127.0.0.1", port)
+        async with open_pool(PoolSettings(upstream="x", origin=origin), Fields(origin)) as pool:
+            for code, timeouts in ((Code.UPSTREAM_CUT, Timeouts()), (Code.UPSTREAM_TIMEOUT, Timeouts(head_s=0.05))):
+                with pytest.raises(UpstreamFault) as caught:
+                    await fetch(pool, Call(method="POST", path="/", body=b"x" * 20_000_000, timeouts=timeouts))
+                assert (caught.value.code, caught.value.sent, caught.value.billed) == (code, False, False)
+                assert pool.status.open == 0
 
 
 async def _reset(peer: Peer) -> None:

@@ -179,6 +179,22 @@ async def test_no_head_in_time(
         assert pool.status.open == 0
 
 
+async def test_a_head_that_dribbles(autojump_clock: object) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.read_request()
+        for byte in b"HTTP/1.1 200 OK\r\n" + b"x-a: 1\r\n" * 100:
+            await trio.sleep(1)
+            await peer.send(bytes((byte,)))
+
+    async with pool_with(script) as (pool, _):
+        start = trio.current_time()
+        with pytest.raises(UpstreamFault, match="began no answer within 30 s") as caught:
+            await fetch(pool, Call(method="POST", path="/", timeouts=Timeouts(head_s=30, idle_s=2)))
+        assert trio.current_time() - start == 30
+        assert caught.value.sent
+        assert pool.status.open == 0
+
+
 def dribbles(every_s: float) -> Script:
     async def script(peer: Peer) -> None:
         await peer.read_request()

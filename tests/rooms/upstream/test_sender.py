@@ -11,6 +11,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from lodestard import __version__
 from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
+from lodestard.domain.ports import Sender
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import Conversation, Request
 from lodestard.domain.settings import KeySource, Upstream
@@ -159,6 +160,8 @@ async def test_a_streamed_answer_and_the_request_for_it() -> None:
 
 async def test_a_plain_answer() -> None:
     async with sender_with(answers(OK)) as (sender, _):
+        port: Sender = sender
+        assert isinstance(port, PooledSender)
         assert await gather(sender, stream=False) == (["ok"], b"ok")
         assert sender.status["t600"].idle == 1
 
@@ -211,6 +214,17 @@ async def test_a_request_that_cannot_be_said() -> None:
         assert server.peers == []
 
 
+async def test_the_caller_is_told_just_before_the_first_byte_leaves() -> None:
+    told: list[int] = []
+
+    async with sender_with(answers(OK), connections=1) as (sender, server):
+        async with sender.send(TARGET, request(stream=False), lambda: told.append(len(server.requests))):
+            with trio.move_on_after(0.02):
+                async with sender.send(TARGET, request(), lambda: told.append(-1)):
+                    pass  # it never had a connection
+        assert told == [0]
+
+
 async def test_an_upstream_that_is_not_configured() -> None:
     async with sender_with(answers(OK)) as (sender, _):
         with pytest.raises(HouseFault, match="no upstream is called 'elsewhere'"):
@@ -224,13 +238,13 @@ async def test_an_upstream_that_is_not_configured() -> None:
         ({"url": "http://a", "headers": {"Host": "b"}}, "Host can't be set"),
     ],
 )
-async def test_upstreams_that_cannot_be_used(settings: dict[str, object], says: str) -> None:
+def test_upstreams_that_cannot_be_used(settings: dict[str, object], says: str) -> None:
     upstreams = {"t600": Upstream(dialect="openai", **settings)}  # type: ignore[arg-type]
     with pytest.raises(HouseFault, match=f"upstream t600: .*{says}"):
         PooledSender(upstreams, {}, CODECS)
 
 
-async def test_a_dialect_that_nobody_speaks() -> None:
+def test_a_dialect_that_nobody_speaks() -> None:
     with pytest.raises(HouseFault, match="nothing here speaks the dialect openai"):
         PooledSender({"x": Upstream(dialect="openai", url="http://a")}, {}, {})
 
@@ -245,6 +259,13 @@ async def test_errors_are_read_by_the_codec() -> None:
             await gather(sender)
         assert (caught.value.upstream, caught.value.status, caught.value.billed) == ("t600", 503, False)
         assert sender.status["t600"].idle == 1
+
+
+async def test_a_compressed_error_is_an_error_without_words() -> None:
+    async with sender_with(answers(error(b"503 Busy", b"\x1f\x8b", b"content-encoding: gzip\r\n"))) as (sender, _):
+        with pytest.raises(UpstreamFault, match="^0$") as caught:
+            await gather(sender)
+        assert caught.value.status == 503
 
 
 async def test_the_callers_fault() -> None:
