@@ -1,0 +1,54 @@
+"""A disk that fails when it is told to: an SQLite VFS over the real one, the default while it is installed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+
+
+class FaultyDisk:
+    """Counts writes and syncs. Fails the ``fail_at``-th (once), or all while ``full``."""
+
+    def __init__(self) -> None:
+        self.operations = 0
+        self.fail_at = 0
+        self.full = False
+
+    def touch(self, what: str) -> None:
+        self.operations += 1
+        if self.full:
+            raise apsw.FullError("full")
+        if self.operations == self.fail_at:
+            raise apsw.IOError(f"{what} failed")
+
+
+@contextmanager
+def faulty_disk() -> Iterator[FaultyDisk]:
+    """Files opened meanwhile are on the faulty disk; they must be closed before leaving."""
+    disk = FaultyDisk()
+
+    class File(apsw.VFSFile):
+        def __init__(self, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
+            super().__init__("unix", name, flags)
+
+        def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
+            disk.touch("write")
+            super().xWrite(data, offset)
+
+        def xSync(self, flags: int) -> None:  # noqa: N802
+            disk.touch("sync")
+            super().xSync(flags)
+
+    class Disk(apsw.VFS):
+        def __init__(self) -> None:
+            super().__init__("faulty", "unix", makedefault=True)
+
+        def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> File:  # noqa: N802
+            return File(name, flags)
+
+    vfs = Disk()
+    try:
+        yield disk
+    finally:
+        vfs.unregister()
+        apsw.set_default_vfs("unix")
