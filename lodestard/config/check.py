@@ -14,9 +14,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lodestard.config.convert import Finding
-from lodestard.config.fault import KeyPath
+from lodestard.config.fault import KeyPath, or_nearest
 from lodestard.config.listen import parse_listen
-from lodestard.config.nearest import did_you_mean
 from lodestard.domain.money import parse_price
 from lodestard.domain.settings import KeySource, ModelPrice, Settings, Upstream
 from lodestard.domain.upstream import Target
@@ -63,8 +62,8 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
     for index, origin in enumerate(server.allowed_origins):
         yield from _check_origin(("server", "allowed_origins", index), origin)
     for name, path in (("state_dir", settings.state_dir), ("control.socket", settings.control.socket)):
-        if path and not PurePosixPath(path).is_absolute():
-            yield Finding(tuple(name.split(".")), "expected an absolute path")
+        if path and not path.startswith(("/", "~/")):
+            yield Finding(tuple(name.split(".")), "expected an absolute path, or one that starts with ~/")
 
 
 def _check_listen(path: KeyPath, text: str) -> Iterator[Finding]:
@@ -180,7 +179,7 @@ def _check_target(path: KeyPath, text: str, settings: Settings, declared: Declar
         return
     upstream = settings.upstreams.get(target.upstream)
     if target.upstream not in declared.upstreams:
-        yield Finding(path, f"no upstream {target.upstream!r}{did_you_mean(target.upstream, declared.upstreams)}")
+        yield Finding(path, f"no upstream {target.upstream!r}{or_nearest(target.upstream, declared.upstreams)}")
     elif upstream is not None and not upstream.free and text not in declared.prices:
         yield Finding(path, f'no price: {text} is refused until [prices."{text}"] says what it costs', fatal=False)
 
@@ -214,7 +213,7 @@ def _check_priced(path: KeyPath, text: str, upstreams: Mapping[str, Upstream]) -
 def _check_ledger(settings: Settings, declared: Declared) -> Iterator[Finding]:
     baseline = settings.ledger.baseline
     if baseline and baseline not in declared.prices:
-        yield Finding(("ledger", "baseline"), f"the baseline has no price{did_you_mean(baseline, declared.prices)}")
+        yield Finding(("ledger", "baseline"), f"the baseline has no price{or_nearest(baseline, declared.prices)}")
 
 
 def _check_cache(settings: Settings) -> Iterator[Finding]:

@@ -15,8 +15,7 @@ from typing import Any
 
 import msgspec
 
-from lodestard.config.fault import KeyPath, dotted
-from lodestard.config.nearest import did_you_mean
+from lodestard.config.fault import KeyPath, dotted, or_nearest
 
 _WORDS = {
     "`str": "`string",
@@ -150,7 +149,7 @@ def element_of(kind: Any) -> Any:
 
 def unknown_key(name: str, known: Iterable[str]) -> str:
     """The message for a name that nobody knows."""
-    return f"unknown key{did_you_mean(name, known)}"
+    return f"unknown key{or_nearest(name, known)}"
 
 
 def _bare(kind: Any) -> Any:
@@ -186,7 +185,7 @@ def _is_finite(value: Any) -> bool:
 def _in_words(message: str, value: Any, kind: Any) -> str:
     choices = _choices(kind)
     if message.startswith("Invalid enum value") and choices:
-        return f"expected one of {', '.join(map(repr, choices))}{did_you_mean(str(value), choices)}"
+        return f"expected one of {', '.join(map(repr, choices))}{or_nearest(str(value), choices)}"
     message = message.partition(" - at `$")[0]
     return _WORD.sub(lambda match: _WORDS[match.group()], message[:1].lower() + message[1:])
 

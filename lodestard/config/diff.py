@@ -14,10 +14,13 @@ from lodestard.domain.settings import Settings
 RESTART = (
     "state_dir",
     "server.listen",
+    "server.allowed_hosts",
+    "server.allowed_origins",
     "server.limits",
-    "control.socket",
+    "control",
     "cache.enabled",
     "cache.disk",
+    "ledger",
 )
 """Keys, and tables of keys, that take effect at the next start only. ``docs/configuration.md`` marks them."""
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from lodestard.domain.near import did_you_mean
+
 KeyPath = tuple[str | int, ...]
 """Where a value is: table and member names, and the index inside an array."""
 
@@ -28,6 +30,12 @@ def dotted(path: KeyPath) -> str:
 
 def _quoted(name: str) -> str:
     return name if _BARE_KEY.fullmatch(name) else msgspec.json.encode(name).decode()
+
+
+def or_nearest(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'listen'?"``, or nothing where no known name is near."""
+    near = did_you_mean(name[:100], known)
+    return f"; did you mean {near}?" if near else ""
 
 
 class Place(msgspec.Struct, frozen=True, order=True):

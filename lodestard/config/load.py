@@ -12,9 +12,8 @@ import msgspec
 
 from lodestard.config.check import Declared, check
 from lodestard.config.convert import UNUSABLE, Converter, Finding
-from lodestard.config.fault import ConfigError, ConfigFault, KeyPath, dotted
+from lodestard.config.fault import ConfigError, ConfigFault, KeyPath, dotted, or_nearest
 from lodestard.config.merge import Merged, merge
-from lodestard.config.nearest import did_you_mean
 from lodestard.config.source import Source, parse_sources, read_sources
 from lodestard.domain.settings import Settings
 
@@ -77,7 +76,7 @@ def _convert_modules(converter: Converter, tables: Any, schemas: ModuleSchemas) 
         converter.fault(("modules",), "expected tables, [modules.NAME]")
         return {}
     for name in tables.keys() - schemas.keys():
-        message = f"no module of this name is installed; its table is ignored{did_you_mean(name, schemas)}"
+        message = f"no module of this name is installed; its table is ignored{or_nearest(name, schemas)}"
         converter.findings.append(Finding(("modules", name), message, fatal=False))
     converted = {name: _convert_module(converter, name, tables, schema) for name, schema in schemas.items()}
     return {name: settings for name, settings in converted.items() if settings is not UNUSABLE}

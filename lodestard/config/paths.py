@@ -36,6 +36,13 @@ def find_paths(environ: Mapping[str, str], uid: int) -> Paths:
     )
 
 
+def demo_paths(environ: Mapping[str, str]) -> Paths:
+    """The places of ``lodestard --demo``: under the user's home, whoever that is, apart from a real daemon's."""
+    home = Path(environ.get("HOME") or "/")
+    state_dir = _xdg(environ, "XDG_STATE_HOME", home / ".local/state") / "lodestard-demo"
+    return Paths(state_dir / "lodestard.toml", state_dir, state_dir / "lodestard.sock")
+
+
 def _xdg(environ: Mapping[str, str], name: str, default: Path) -> Path:
     given = Path(environ.get(name, ""))
     return given if given.is_absolute() else default

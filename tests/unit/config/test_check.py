@@ -170,7 +170,7 @@ def test_models_prices_and_the_baseline() -> None:
         "prices.x": 'the name of a price is "upstream/model"',
         "prices.x.input": "expected US dollars per million tokens, from 0 up",
         "prices.x.output": "expected US dollars per million tokens, from 0 up",
-        "ledger.baseline": 'the baseline has no price; did you mean "a/m"?',
+        "ledger.baseline": "the baseline has no price; did you mean 'a/m'?",
     }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from lodestard.config import build
 from lodestard.config.diff import RESTART, diff, needs_restart
-from lodestard.config.paths import find_paths
+from lodestard.config.paths import demo_paths, find_paths
 from lodestard.config.show import show
 from lodestard.config.source import Source
 from lodestard.domain.settings import Cache, Control, KeySource, ModelPrice, Server, Settings, Upstream
@@ -28,7 +28,7 @@ def test_changed_keys_and_those_that_need_a_restart() -> None:
 
     changes = diff(old, new)
 
-    assert changes.need_restart == ("control.socket", "server.listen")
+    assert changes.need_restart == ("control.admin_groups", "control.socket", "server.listen")
     assert set(changes.changed) >= {
         "control.admin_groups",
         "control.socket",
@@ -85,3 +85,11 @@ def test_where_things_are(environ: dict[str, str], uid: int, places: tuple[str, 
     paths = find_paths(environ, uid)
 
     assert (paths.config_file, paths.state_dir, paths.control_socket) == tuple(map(Path, places))
+
+
+def test_the_demo_has_places_of_its_own() -> None:
+    paths = demo_paths({"HOME": "/h"})
+
+    assert paths.state_dir == Path("/h/.local/state/lodestard-demo")
+    assert {paths.config_file.parent, paths.control_socket.parent} == {paths.state_dir}
+    assert demo_paths({"XDG_STATE_HOME": "/s"}).state_dir == Path("/s/lodestard-demo")

@@ -119,7 +119,7 @@ route = ["b/x", "nothing"]
     )
 
     assert {key: (fault.place.line, fault.message) for key, fault in found.items()} == {
-        "server.lisen": (2, 'unknown key; did you mean "listen"?'),
+        "server.lisen": (2, "unknown key; did you mean 'listen'?"),
         "server.listen[1]": (3, "expected `string`, got `integer`"),
         "server.drain_s": (4, "expected `number` > 0.0"),
         "cache.enabled": (7, "expected `boolean`, got `string`"),
@@ -129,13 +129,13 @@ route = ["b/x", "nothing"]
         "models.m.route": (17, "expected `array` of length >= 1"),
         "models.n.route[0]": (20, "no upstream 'b'"),
         "models.n.route[1]": (20, 'expected "upstream/model"'),
-        "serverr": (22, 'unknown key; did you mean "server"?'),
+        "serverr": (22, "unknown key; did you mean 'server'?"),
     }
 
 
 def test_a_fault_reads_as_one_line() -> None:
     assert str(faults("\n[server]\nlisen = 1\n")["server.lisen"]) == (
-        'x.toml:3: server.lisen: unknown key; did you mean "listen"?'
+        "x.toml:3: server.lisen: unknown key; did you mean 'listen'?"
     )
 
 
@@ -216,12 +216,12 @@ def test_modules_get_their_settings_and_strangers_a_warning() -> None:
     }
     (warning,) = loaded.warnings
     assert (warning.key, warning.place.line) == ("modules.prob", 13)
-    assert warning.message.endswith('; did you mean "probe"?')
+    assert warning.message.endswith("; did you mean 'probe'?")
 
 
 def test_a_module_s_faults_are_told_like_any_other() -> None:
     found = faults("[modules.probe]\nevery = 5\nevery_s = 5000\n[[modules.probe.rules]]\nwhenn = 1\n")
-    assert found["modules.probe.every"].message == 'unknown key; did you mean "every_s"?'
+    assert found["modules.probe.every"].message == "unknown key; did you mean 'every_s'?"
     assert found["modules.probe.rules[0].when"].place.line == 4
     assert (
         faults("[modules.probe]\nevery_s = 5000\n")["modules.probe"].message
