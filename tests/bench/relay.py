@@ -106,7 +106,7 @@ async def relay_plain(stream: trio.SocketStream, client: trio.SocketStream) -> N
 async def relay_stream(stream: trio.SocketStream, client: trio.SocketStream) -> None:
     answer = Message()
     parser = httptools.HttpResponseParser(answer)
-    await client.send_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
     while not answer.whole:
         parser.feed_data(await stream.receive_some(RECEIVE_BYTES))
         if data := take_events(answer.body):
