@@ -55,15 +55,20 @@ async def test_bytes_that_come_while_idle_spoil_the_connection() -> None:
     async def chatty(peer: Peer) -> None:
         await peer.read_request()
         await peer.send(OK)
-        await trio.sleep(0.005)
+        await idle.wait()
         await peer.send(b"HTTP/1.1 408 Timeout\r\n\r\n")
+        said.set()
         await trio.sleep_forever()
+
+    idle, said = trio.Event(), trio.Event()
 
     async with listening(chatty, answers(OK)) as (server, port):
         origin = Origin("http", "127.0.0.1", port)
         async with open_pool(PoolSettings(upstream="x", origin=origin), Fields(origin)) as pool:
             assert await fetch(pool) == b"ok"
-            await trio.sleep(0.03)
+            idle.set()
+            await said.wait()
+            await trio.sleep(0.01)  # the loopback device's own time
             assert await fetch(pool) == b"ok"
             assert len(server.peers) == 2
 
@@ -101,7 +106,7 @@ async def test_resets_before_and_in_an_answer() -> None:
     async def resets_in_the_body(peer: Peer) -> None:
         await peer.read_request()
         await peer.send(OK[:-1])
-        await trio.sleep(0.01)
+        await trio.sleep(0.05)
         await _reset(peer)
 
     async with listening(resets_at_once, resets_in_the_body) as (_, port):
