@@ -71,14 +71,13 @@ class Cache:
         """Keep ``reply``, which ``target`` gave, where ticket, reply and size allow it. Raises nothing."""
         if not isinstance(ticket, Ticket) or not ticket.ruling.keep or not worth_keeping(reply):
             return
-        entry = Entry(
-            key=key_of(ticket.digest, target),
-            target=target,
-            created_ms=self._clock.now_ms(),
-            cost_nano_usd=cost_nano_usd,
-            packed=pack(reply),
-        )
-        self._keep(entry)
+        try:
+            packed = pack(reply)
+        except ValueError:  # text that is no Unicode
+            logger.warning("an answer of %s can't be kept: it can't be written as JSON", target)
+            return
+        key, now_ms = key_of(ticket.digest, target), self._clock.now_ms()
+        self._keep(Entry(key=key, target=target, created_ms=now_ms, cost_nano_usd=cost_nano_usd, packed=packed))
 
     def _find(self, ticket: Ticket) -> Kept | None:
         key = ticket.key

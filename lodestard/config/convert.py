@@ -5,7 +5,6 @@ message repeats a value. A member that is wrong is left at its default so that t
 the caller must not use the result when there are faults.
 """
 
-import math
 import re
 import types
 import typing
@@ -16,6 +15,9 @@ from typing import Any
 import msgspec
 
 from lodestard.config.fault import KeyPath, dotted, or_nearest
+
+MAX_NUMBER = 10**12
+MAX_SECONDS = 366 * 86_400
 
 _WORDS = {
     "`str": "`string",
@@ -110,8 +112,8 @@ class Converter:
 
     def _leaf(self, path: KeyPath, value: Any, kind: Any) -> Any:
         plain = value if _has_decimal(kind) else _without_decimals(value)
-        if not _is_finite(value):
-            return self.fault(path, "expected a finite number")
+        if (excess := _excess(path, value)) is not None:
+            return self.fault(path, excess)
         try:
             return msgspec.convert(plain, kind)
         except (msgspec.ValidationError, RecursionError) as error:
@@ -178,8 +180,15 @@ def _without_decimals(value: Any) -> Any:
     return value
 
 
-def _is_finite(value: Any) -> bool:
-    return not isinstance(value, Decimal) or (value.is_finite() and math.isfinite(float(value)))
+def _excess(path: KeyPath, value: Any) -> str | None:
+    """Why a number is beyond what can be right in any schema, so that nothing that counts or waits overflows."""
+    if not isinstance(value, int | Decimal):
+        return None
+    if isinstance(value, Decimal) and not value.is_finite():
+        return "expected a finite number"
+    if str(path[-1]).endswith("_s") and value > MAX_SECONDS:
+        return "expected at most 366 days of seconds"
+    return None if -MAX_NUMBER <= value <= MAX_NUMBER else "larger than can be right"
 
 
 def _in_words(message: str, value: Any, kind: Any) -> str:

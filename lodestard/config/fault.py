@@ -1,7 +1,7 @@
 """What is wrong with a configuration, in words for the person who wrote it.
 
-Law: a fault names the key and the place, says what to do, and never repeats a value: a value may be a secret
-that was pasted into the wrong line. Owned by nobody: plain data.
+Law: a fault names the key and the place, says what to do, and never repeats a value, but for the names in a route: a
+value may be a secret that was pasted into the wrong line. Owned by nobody: plain data.
 """
 
 import re

@@ -11,12 +11,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-MAX_SECONDS = 366 * 86_400.0
-MAX_COUNT = 10**12
-
-Positive = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
-Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS)]
-Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
+Positive = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=0)]
 Dialect = Literal["ollama", "openai", "anthropic"]
 
 

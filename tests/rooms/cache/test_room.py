@@ -129,6 +129,16 @@ async def test_what_may_not_be_kept_or_looked_up(autojump_clock: Any, clock: Tri
         assert cache.counters.bypassed == 2
 
 
+async def test_text_that_is_no_unicode_is_not_kept(
+    autojump_clock: Any, clock: TrioClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with open_cache(CacheSettings(), None, clock) as cache:
+        keep(cache, text="secret \ud800")
+        assert found(cache) is None
+    assert "can't be kept" in caplog.text
+    assert "secret" not in caplog.text
+
+
 async def test_principals_do_not_share(autojump_clock: Any, clock: TrioClock) -> None:
     async with open_cache(CacheSettings(), None, clock) as cache:
         keep(cache)

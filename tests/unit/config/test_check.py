@@ -162,7 +162,7 @@ def test_prices_of_free_upstreams_and_a_missing_auto_are_warnings() -> None:
 
 def test_models_prices_and_the_baseline() -> None:
     text = UPSTREAM + '[models."a b"]\nroute = ["a/m"]\n[models.c]\nroute = ["b/m"]\n' + PRICE
-    text += '[prices.x]\ninput = -1\noutput = 1e300\n[ledger]\nbaseline = "a/n"\n'
+    text += '[prices.x]\ninput = -1\noutput = 1e11\n[ledger]\nbaseline = "a/n"\n'
 
     assert fault_keys(text) == {
         'models."a b"': "an alias has up to 200 printable ASCII characters and no space",

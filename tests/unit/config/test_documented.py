@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from lodestard.__main__ import MODULES
 from lodestard.config.describe import Key, describe
 from lodestard.config.diff import needs_restart
 from lodestard.domain.settings import Record
@@ -13,25 +14,26 @@ from lodestard.domain.settings import Record
 PAGE = Path(__file__).parents[3] / "docs/configuration.md"
 ROW = re.compile(r"^\| `([^`]+)`( ↻)? \| ([^|]+) \| (?:`([^`]+)`|(\w+)) \| (.+) \|$", re.MULTILINE)
 
-MODULES: dict[str, type[msgspec.Struct]] = {}
-"""Settings of modules that this page, rather than their own README, tells about."""
+SCHEMAS: dict[str, type[msgspec.Struct]] = {module.name: module.settings for module in MODULES}
 
 
 def documented() -> dict[str, tuple[Key, bool, str]]:
+    """The page's rows by key, without those of modules that are not installed."""
     return {
         name: (Key(name, kind, quoted or word), bool(restart), meaning)
         for name, restart, kind, quoted, word, meaning in ROW.findall(PAGE.read_text())
+        if not name.startswith("modules.") or name.split(".")[1] in SCHEMAS
     }
 
 
 def test_every_key_has_its_row_and_every_row_its_key() -> None:
     told = documented()
 
-    assert list(told) == [key.name for key in describe(MODULES)]
+    assert list(told) == [key.name for key in describe(SCHEMAS)]
 
 
 def test_types_and_defaults_are_right() -> None:
-    assert [told for told, _, _ in documented().values()] == list(describe(MODULES))
+    assert [told for told, _, _ in documented().values()] == list(describe(SCHEMAS))
 
 
 def test_keys_that_need_a_restart_are_marked() -> None:

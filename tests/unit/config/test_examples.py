@@ -1,13 +1,18 @@
 """The example files load, without a warning, and say what the documentation promises."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from lodestard.config import load
+from lodestard.__main__ import MODULES
+from lodestard.config import build, load
+from lodestard.config.describe import describe
+from lodestard.config.source import Source
 from lodestard.domain.upstream import Target
 
+COMMENTED = re.compile(r"^# (?=\[[a-z.]+\]|[a-z_]+ = )", re.MULTILINE)
 EXAMPLES = Path(__file__).parents[3] / "config"
 ALIASES = {
     "auto",
@@ -46,3 +51,16 @@ def test_the_demo_needs_no_key_and_nobody_is_paid() -> None:
     settings = load(EXAMPLES / "lodestard.demo.toml").settings
 
     assert [(upstream.free, upstream.key) for upstream in settings.upstreams.values()] == [(True, None)]
+
+
+def test_what_is_commented_out_are_the_defaults() -> None:
+    text = (EXAMPLES / "lodestard.toml").read_text()
+    text = re.sub(r"# \[upstreams\.llamacpp\]\n(# .*\n)+", "", text)
+    schemas = {module.name: module.settings for module in MODULES}
+    plain = build([Source("x", text)], module_schemas=schemas)
+    uncommented = build([Source("x", COMMENTED.sub("", text))], module_schemas=schemas)
+
+    assert uncommented.settings == plain.settings
+    assert uncommented.warnings == ()
+    told = {key.name for key in describe(schemas) if not key.name.startswith(("upstreams.", "models.", "prices."))}
+    assert told - set(uncommented.origins) == set()
