@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 import msgspec
 
 from lodestard.domain.closing import Closing
-from lodestard.domain.money import FREE, Price
+from lodestard.domain.money import FREE, MAX_NANO_USD, Price
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Usage
 from lodestard.ledger.rows import AttemptRow, RequestRow, State
 
 NS_PER_US = 1_000
-NO_USAGE = Usage()
+MAX_TEXT = 200
+MAX_TOKENS = 10**12
+MAX_US = 10**15
 
 
 @dataclass(slots=True, eq=False)
@@ -41,20 +43,21 @@ class Entry:
             self.id,
             "open",
             self.received_ms,
-            self.alias,
+            bounded(self.alias),
             self.dialect,
             int(self.stream),
-            caller.principal,
-            caller.project,
-            caller.user,
-            caller.session,
-            caller.client,
+            bounded(caller.principal),
+            bounded(caller.project),
+            bounded(caller.user),
+            bounded(caller.session),
+            bounded(caller.client),
         )
 
     def closed_row(self, closing: Closing, baseline_nano_usd: int | None) -> RequestRow:
         """Its row at the end. Its tokens are its attempts', or those of an answer that it got for nothing."""
         used = [attempt.usage for attempt in self.attempts if attempt.usage is not None]
-        used = used if self.attempts else [closing.usage or NO_USAGE]
+        if not self.attempts and closing.usage is not None and is_plausible(closing.usage):
+            used = [closing.usage]
         target, durations = closing.target, closing.durations
         return msgspec.structs.replace(
             self.opened_row(),
@@ -76,9 +79,9 @@ class Entry:
             total_us=closing.total_us,
             first_piece_us=closing.first_piece_us,
             overhead_us=closing.overhead_us,
-            load_us=durations.load_ns // NS_PER_US if durations else None,
-            prefill_us=durations.prefill_ns // NS_PER_US if durations else None,
-            decode_us=durations.decode_ns // NS_PER_US if durations else None,
+            load_us=_microseconds(durations.load_ns) if durations else None,
+            prefill_us=_microseconds(durations.prefill_ns) if durations else None,
+            decode_us=_microseconds(durations.decode_ns) if durations else None,
         )
 
 
@@ -123,5 +126,28 @@ class Attempt:
             usage.cache_write_tokens if usage else None,
             usage.reasoning_tokens if usage else None,
             usage.billed_nano_usd if usage else None,
-            self.reason,
+            bounded(self.reason),
         )
+
+
+def bounded(text: str) -> str:
+    """What others wrote, as a column takes it: short, and text that can be encoded."""
+    if len(text) <= MAX_TEXT and text.isascii():
+        return text
+    return text[:MAX_TEXT].encode(errors="replace").decode()
+
+
+def is_plausible(usage: Usage) -> bool:
+    """Whether the figures can be anybody's bill. Garbage must neither be charged nor break the row."""
+    counts = (
+        usage.prompt_tokens,
+        usage.completion_tokens,
+        usage.cached_tokens,
+        usage.cache_write_tokens,
+        usage.reasoning_tokens,
+    )
+    return min(counts) >= 0 and max(counts) <= MAX_TOKENS and 0 <= (usage.billed_nano_usd or 0) <= MAX_NANO_USD
+
+
+def _microseconds(duration_ns: int) -> int:
+    return min(max(0, duration_ns // NS_PER_US), MAX_US)

@@ -13,7 +13,6 @@ from os import urandom
 from zoneinfo import ZoneInfo
 
 import msgspec
-import trio
 
 from lodestard.budget import cost_nano_usd
 from lodestard.domain.clock import Clock
@@ -24,7 +23,7 @@ from lodestard.domain.ports import AttemptPort, EntryPort, Store
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Candidate
 from lodestard.domain.usage import Usage
-from lodestard.ledger.entry import NS_PER_US, Attempt, Entry
+from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
@@ -85,10 +84,6 @@ class Ledger:
             return attempt
         try:
             await self._store.commit(partial(write_hold, request=attempt.entry.opened_row(), attempt=attempt.row()))
-        except trio.Cancelled:
-            # The writer has the hold and may yet write it: this release comes after it in the same queue.
-            self.release(attempt, "the caller left before it was dialled")
-            raise
         except HouseFault as fault:
             self.release(attempt, "the hold could not be written")
             raise HouseFault(
@@ -96,6 +91,10 @@ class Ledger:
                 f"Paid models can't be used now: {fault.message}",
                 retry_after_s=fault.retry_after_s,
             ) from fault
+        except BaseException:
+            # Cancelled, as a rule. The writer may yet write the hold: this release comes after it in the same queue.
+            self.release(attempt, "the caller left before it was dialled")
+            raise
         return attempt
 
     def _begin(self, entry: Entry, candidate: Candidate, worst_nano_usd: int) -> Attempt:
@@ -126,6 +125,9 @@ class Ledger:
         Gives the cost in nano-USD. A cost above the hold is charged as it is, and logged.
         """
         held = _attempt(attempt)
+        if usage is not None and not is_plausible(usage):
+            _log.error("ledger: %s at %s: its usage can't be right; not believed", held.entry.id, held.target)
+            usage = None
         if usage is None and not held.free:
             self.unknown(held, "the upstream did not say what it used")
             return held.cost_nano_usd
@@ -180,12 +182,12 @@ class Ledger:
         self._tally.open -= 1
         self._tally.count_closed(row, self._clock.now_ms())
         unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
-        trace = msgspec.json.encode(closing.trace).decode() if closing.trace else ""
-        self._store.post(partial(write_closing, request=row, attempts=unwritten, trace=trace))
+        work = partial(write_closing, request=row, attempts=unwritten, trace=_trace_text(closed, closing))
+        self._store.post(work)
 
     def _baseline_of(self, entry: Entry, closing: Closing) -> int | None:
         """What the answer would have cost on the baseline model; None where there is no answer or no baseline."""
-        if self.baseline is None or closing.usage is None:
+        if self.baseline is None or closing.usage is None or not is_plausible(closing.usage):
             return None
         if closing.outcome != "ok" and not any(attempt.state == "captured" for attempt in entry.attempts):
             return None
@@ -208,6 +210,15 @@ class Ledger:
             self.unknown(attempt, "lodestard was stopped")
         for entry in tuple(self._open.values()):
             self.close_entry(entry, Closing(outcome=Code.SHUTTING_DOWN, status=503, cache=""))
+
+
+def _trace_text(entry: Entry, closing: Closing) -> str:
+    """The trace as JSON; one that can't be said in JSON is a defect that must not cost the row."""
+    try:
+        return msgspec.json.encode(closing.trace).decode() if closing.trace else ""
+    except (TypeError, ValueError) as error:
+        _log.error("ledger: a defect: the trace of %s can't be kept: %s", entry.id, type(error).__name__)
+        return ""
 
 
 def _entry(entry: EntryPort) -> Entry:

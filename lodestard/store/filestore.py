@@ -132,8 +132,7 @@ async def open_store(
     with hold_lock(path) as lock:
         connection = await run(partial(_open, path, tuple(migrations), options, lock))
         try:
-            writer = Writer(connection, database.Place(path), run=run, clock=clock, pace=options.pace)
-            store = FileStore(path, writer, run=run)
+            store, writer = _join(path, connection, options=options, clock=clock, run=run)
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(writer.run_writer)
@@ -146,6 +145,16 @@ async def open_store(
         finally:
             with trio.CancelScope(shield=True):
                 await run(connection.close)
+
+
+def _join(
+    path: Path, connection: apsw.Connection, *, options: StoreOptions, clock: Clock, run: Run
+) -> tuple[FileStore, Writer]:
+    try:
+        writer = Writer(connection, database.Place(path), run=run, clock=clock, pace=options.pace)
+        return FileStore(path, writer, run=run), writer
+    except (apsw.Error, OSError) as error:
+        raise fault_of(path, error) from error
 
 
 def _nothing(tx: Tx) -> None:

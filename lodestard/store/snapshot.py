@@ -38,7 +38,7 @@ class Snapshot:
 
 @contextmanager
 def open_snapshot(path: Path) -> Iterator[Snapshot]:
-    """Open ``path`` for reading. Raises ``HouseFault(STORE_UNAVAILABLE)``: missing, damaged, not ours."""
+    """Open ``path`` for reading. Raises ``HouseFault(STORE_UNAVAILABLE)``: missing, damaged, not ours, forbidden."""
     require_sqlite()
     if not path.is_file():
         raise HouseFault(Code.STORE_UNAVAILABLE, f"{path} is not there")
@@ -51,31 +51,30 @@ def open_snapshot(path: Path) -> Iterator[Snapshot]:
 
 def _connect(path: Path) -> apsw.Connection:
     try:
-        connection = _connect_as(path, apsw.SQLITE_OPEN_READONLY, str(path))
-    except apsw.CantOpenError:
-        # A reader that may not make the -shm file: allowed where no WAL waits to be read.
-        if path.with_name(path.name + "-wal").exists():
-            raise HouseFault(Code.STORE_UNAVAILABLE, f"{path} can't be read: run this as its owner") from None
-        uri = f"{path.absolute().as_uri()}?immutable=1"
-        connection = _connect_as(path, apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI, uri)
-    return connection
+        try:
+            return _connect_as(path, path.absolute().as_uri())
+        except (apsw.CantOpenError, apsw.ReadOnlyError):
+            return _connect_immutable(path)
+    except apsw.Error as error:
+        raise fault_of(path, error) from error
 
 
-def _connect_as(path: Path, flags: int, name: str) -> apsw.Connection:
-    connection = apsw.Connection(name, flags=flags)
+def _connect_immutable(path: Path) -> apsw.Connection:
+    """For a reader that may not make the -shm file beside it: right only where no WAL waits to be read."""
+    if path.with_name(path.name + "-wal").exists():
+        raise HouseFault(Code.STORE_UNAVAILABLE, f"{path} can't be read: run this as its owner")
+    return _connect_as(path, f"{path.absolute().as_uri()}?immutable=1")
+
+
+def _connect_as(path: Path, name: str) -> apsw.Connection:
+    connection = apsw.Connection(name, flags=apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI)
     try:
         connection.set_busy_timeout(2_000)
         if connection.pragma("application_id") != APPLICATION_ID:
-            raise damaged(path, "it is not a database of Lodestar")
+            raise damaged(path, "it is not a database of Lodestar")  # noqa: TRY301  closed on the way out
         connection.execute("BEGIN")
         connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
-    except apsw.CantOpenError:
-        connection.close()
-        raise
-    except apsw.Error as error:
-        connection.close()
-        raise fault_of(path, error) from error
-    except HouseFault:
+    except BaseException:
         connection.close()
         raise
     return connection

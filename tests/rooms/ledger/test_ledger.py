@@ -562,6 +562,50 @@ async def test_an_ended_attempt_and_a_posting_never_change(path: Path, autojump_
                 await house.store.commit(attempt(sql))
 
 
+async def test_garbage_is_neither_charged_nor_breaks_a_row(
+    path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    garbage = [
+        Usage(prompt_tokens=2**80),
+        Usage(prompt_tokens=-1),
+        Usage(billed_nano_usd=2**70),
+        Usage(billed_nano_usd=-5),
+    ]
+    async with opened(path) as house:
+        for usage in garbage:
+            await house.serve(PAID, usage)
+            await house.serve(LOCAL, usage)
+            durations = Durations(load_ns=2**80, prefill_ns=-1)
+            house.ledger.close_entry(house.open(), closing(usage=usage, cache="hit", durations=durations))
+        (row,) = await house.ledger.reports.costs("all")
+        assert (row.cost_nano_usd, row.unknown_nano_usd) == (4 * WORST, 4 * WORST)
+        assert (row.prompt_tokens, row.cache_tokens, row.baseline_nano_usd) == (0, 0, 0)
+        assert house.store.health.lost == 0
+    assert caplog.text.count("not believed") == 8
+    check(path)
+
+
+async def test_what_others_wrote_is_bounded_and_can_be_kept(
+    path: Path, autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with opened(path) as house:
+        entry = house.ledger.open_entry(
+            Caller(project="\ud800" + "p" * 500, user="Jörg"), "m" * 10_000, dialect="openai_chat", stream=False
+        )
+        attempt = await house.ledger.hold(entry, PAID, WORST)
+        house.ledger.release(attempt, "x" * 5_000)
+        house.ledger.close_entry(entry, closing(trace={"not json": object()}))
+        found = await house.ledger.reports.explain(entry.id)
+        assert house.store.health.lost == 0
+    assert found is not None
+    assert found.request.project == "?" + "p" * 199
+    assert found.request.user == "Jörg"
+    assert (len(found.request.alias), len(found.attempts[0].reason)) == (200, 200)
+    assert found.trace == {}
+    assert "can't be kept" in caplog.text
+    check(path)
+
+
 async def test_text_of_a_prompt_has_no_column(path: Path, autojump_clock: object) -> None:
     async with opened(path) as house:
         columns = house.store.read("SELECT name FROM pragma_table_info('request') WHERE type = 'TEXT'")

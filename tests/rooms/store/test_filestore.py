@@ -2,8 +2,9 @@
 
 import os
 import stat
-from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -409,6 +410,33 @@ async def test_snapshots_beside_the_owner_and_without_it(tmp_path: Path) -> None
     (tmp_path / "c.db").write_bytes(b"not a database, but long enough to be looked at" * 100)
     with pytest.raises(UnusableFault), open_snapshot(tmp_path / "c.db"):
         raise AssertionError
+
+
+@contextmanager
+def as_somebody_else(folder: Path) -> Iterator[None]:
+    """Able to read the folder's files, not to write there."""
+    folder.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+        folder.chmod(0o755)
+
+
+async def test_a_snapshot_for_somebody_who_may_only_read() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name) / "a.db"
+        async with opened(path) as store:
+            await store.commit(add("one"))
+        path.chmod(0o644)
+        with as_somebody_else(path.parent):
+            assert snapshot_texts(path) == [("one",)]
+        path.with_name("a.db-wal").touch()
+        with as_somebody_else(path.parent), pytest.raises(HouseFault, match="as its owner"), open_snapshot(path):
+            raise AssertionError
 
 
 async def test_default_pace() -> None:
