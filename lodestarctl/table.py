@@ -67,10 +67,11 @@ COMMANDS = (
     ),
     Command(
         "cache warm",
-        "ask the requests of a file, so that their answers are cached",
+        "take in exported answers, or ask the requests of a file",
         "cache_warm",
-        (Option(("file",), "one chat-completion request as JSON a line; - for standard input", "file"),),
+        (Option(("file",), "a request or an exported answer as JSON a line; - for standard input", "file"),),
     ),
+    Command("cache export", "print every kept answer as a line of JSON, for cache warm elsewhere", "cache_export"),
     Command("models list", "the aliases, where they go and what they cost", "models_list"),
     Command(
         "models test",

@@ -4,13 +4,7 @@ from lodestarctl import exit_codes
 from lodestarctl.cli import UsageError
 from lodestarctl.render.requests import render_requests, request_line
 from lodestarctl.session import Session
-from lodestard.control.messages import Message, RequestRow
-
-
-class RequestList(Message, frozen=True):
-    """The answer of the verb ``requests``, oldest first."""
-
-    requests: tuple[RequestRow, ...]
+from lodestard.control.messages import RequestList, RequestRow
 
 
 def run(session: Session) -> int:

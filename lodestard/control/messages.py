@@ -159,11 +159,14 @@ class VersionReport(Message, frozen=True):
 
 
 class CostRow(Message, frozen=True):
-    """The sums of one group. ``unknown_nano_usd`` is the part of the cost that was charged at its hold."""
+    """The sums of one group. ``unknown_nano_usd`` is the part of the cost that was charged at its hold.
+
+    ``held_nano_usd`` is what requests under way hold now: it stands in the total alone.
+    """
 
     name: str
     requests: int = 0
-    free_requests: int = 0
+    failed: int = 0
     cache_hits: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -344,6 +347,12 @@ class Explanation(Message, frozen=True):
     candidates: tuple[CandidateRow, ...] = ()
     attempts: tuple[AttemptRow, ...] = ()
     notes: tuple[str, ...] = ()
+
+
+class RequestList(Message, frozen=True):
+    """Oldest first."""
+
+    requests: tuple[RequestRow, ...]
 
 
 # configuration

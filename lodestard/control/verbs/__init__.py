@@ -1,0 +1,36 @@
+"""The core's verbs: what ``lodestarctl`` can ask of the house itself. Modules register their own.
+
+Law: a verb decides nothing and keeps nothing. It reads its arguments, asks the desk, and says it in the words of
+``messages``; every figure of money comes from the ledger's reports.
+"""
+
+from collections.abc import Mapping
+
+from lodestard.control.verbs.ask import ask_verbs
+from lodestard.control.verbs.cache import cache_verbs
+from lodestard.control.verbs.configuration import configuration_verbs
+from lodestard.control.verbs.desk import Desk
+from lodestard.control.verbs.doctor import doctor_verbs
+from lodestard.control.verbs.figures import figure_verbs
+from lodestard.control.verbs.house import house_verbs
+from lodestard.control.verbs.models import model_verbs
+from lodestard.control.verbs.requests import request_verbs
+from lodestard.domain.verbs import Verb
+
+__all__ = ["Desk", "core_verbs"]
+
+FAMILIES = (
+    house_verbs,
+    figure_verbs,
+    request_verbs,
+    cache_verbs,
+    model_verbs,
+    ask_verbs,
+    configuration_verbs,
+    doctor_verbs,
+)
+
+
+def core_verbs(desk: Desk) -> Mapping[str, Verb]:
+    """All of them, by name."""
+    return {verb.name: verb for family in FAMILIES for verb in family(desk)}

@@ -1,0 +1,190 @@
+"""What the doctor looks at: the configuration, the upstreams, the disk, the clock, the ports.
+
+Law: only looks. Nothing here judges, changes anything, costs a token or takes longer than a few seconds; what can't
+be looked at is left out.
+"""
+
+import errno
+import http.client
+import os
+import shutil
+import socket
+import urllib.parse
+from collections.abc import Mapping
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from lodestard.control.verbs.desk import Desk
+from lodestard.control.verbs.house import HEALTH_PART, down_advice, part_of
+from lodestard.domain.errors import Fault
+from lodestard.domain.settings import Settings, Upstream
+from lodestard.domain.upstream import Target
+from lodestard.runtime import Runtime
+
+LOOK_TIMEOUT_S = 3.0
+MOST_BYTES = 4_000_000
+
+
+class UpstreamFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """``error`` is empty where it answered or nobody looked."""
+
+    error: str = ""
+    advice: str = ""
+    models_missing: tuple[str, ...] = ()
+
+
+class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """``mode`` is None where there is no such folder."""
+
+    path: str = ""
+    mode: int | None = None
+    writable: bool = False
+    free_bytes: int = 0
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was looked at. What is empty gives no finding."""
+
+    now_ms: int
+    newest_request_ms: int = 0
+    config_faults: tuple[str, ...] = ()
+    upstreams: Mapping[str, UpstreamFacts] = {}
+    keys_missing: Mapping[str, str] = {}
+    unusable_aliases: Mapping[str, str] = {}
+    baseline_without_price: str = ""
+    state_dir: FolderFacts = FolderFacts()
+    sqlite: str = ""
+    ports_taken: tuple[str, ...] = ()
+    systemd_extra_missing: bool = False
+
+
+async def gather(desk: Desk) -> Facts:
+    """The facts of a running house. Ports are its own, so they are not looked at."""
+    runtime = desk.runtime
+    newest = await desk.reports.requests(1)
+    look = partial(look_around, runtime.settings, desk.state().state_dir, os.environ)
+    around = await trio.to_thread.run_sync(look)
+    return msgspec.structs.replace(
+        around,
+        now_ms=runtime.clock.now_ms(),
+        newest_request_ms=newest[0].received_ms if newest else 0,
+        upstreams=with_health(around.upstreams, runtime),
+        keys_missing=runtime.keys_missing,
+        unusable_aliases=unusable_aliases(runtime),
+        sqlite=desk.versions().get("sqlite", ""),
+    )
+
+
+def look_around(
+    settings: Settings, state_dir: str, environ: Mapping[str, str], *, now_ms: int = 0, ports: bool = False
+) -> Facts:
+    """What can be seen without a running house. Blocks, for some seconds at most.
+
+    ``ports``: also whether the addresses to listen on are taken.
+    """
+    return Facts(
+        now_ms=now_ms,
+        upstreams={name: look_at_upstream(name, upstream, settings) for name, upstream in settings.upstreams.items()},
+        baseline_without_price=baseline_without_price(settings),
+        state_dir=look_at_folder(state_dir),
+        ports_taken=tuple(address for address in settings.server.listen if ports and is_taken(address)),
+        systemd_extra_missing=bool(environ.get("NOTIFY_SOCKET")) and find_spec("systemd") is None,
+    )
+
+
+def with_health(seen: Mapping[str, UpstreamFacts], runtime: Runtime) -> Mapping[str, UpstreamFacts]:
+    """What was seen, and what the health module says of those that were not looked at."""
+    part = runtime.hooks.status_parts.get(HEALTH_PART)
+    health = part_of({HEALTH_PART: part()}, HEALTH_PART) if part is not None else {}
+    facts = dict(seen)
+    for name, upstream in runtime.settings.upstreams.items():
+        known = part_of(health, name)
+        if known.get("state") == "down" and not facts[name].error:
+            error = str(known.get("error") or "it is down")
+            facts[name] = UpstreamFacts(error=error, advice=down_advice(upstream))
+    return facts
+
+
+def unusable_aliases(runtime: Runtime) -> Mapping[str, str]:
+    """Aliases that nobody can answer, with the reason."""
+    found = {}
+    for alias in runtime.settings.models:
+        try:
+            runtime.routes.choose(alias)
+        except Fault as fault:
+            found[alias] = fault.message
+    return found
+
+
+def baseline_without_price(settings: Settings) -> str:
+    """The baseline model where its price is not known, otherwise an empty string. Pure."""
+    baseline = settings.ledger.baseline
+    return baseline if baseline and baseline not in settings.prices else ""
+
+
+def look_at_folder(path: str) -> FolderFacts:
+    """Its rights and the room that is left."""
+    if not path:
+        return FolderFacts()
+    try:
+        mode = Path(path).stat().st_mode & 0o777
+        free_bytes = shutil.disk_usage(path).free
+    except OSError:
+        return FolderFacts(path=path)
+    return FolderFacts(path=path, mode=mode, writable=os.access(path, os.W_OK), free_bytes=free_bytes)
+
+
+def look_at_upstream(name: str, upstream: Upstream, settings: Settings) -> UpstreamFacts:
+    """Which models an Ollama server lacks; other upstreams are the health module's. Costs no token."""
+    if upstream.dialect != "ollama":
+        return UpstreamFacts()
+    try:
+        there = read_tags(upstream.url)
+    except (OSError, http.client.HTTPException, msgspec.DecodeError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        return UpstreamFacts(error=str(reason), advice=down_advice(upstream))
+    return UpstreamFacts(models_missing=tuple(sorted(wanted_models(name, settings) - there)))
+
+
+def wanted_models(name: str, settings: Settings) -> set[str]:
+    """The models of an upstream that routes name. Pure."""
+    targets = [Target.parse(target) for model in settings.models.values() for target in model.route]
+    return {target.model for target in targets if target.upstream == name}
+
+
+def read_tags(url: str) -> set[str]:
+    """The models that an Ollama server has, by every name that it would accept. Raises ``OSError`` and its kin."""
+    parts = urllib.parse.urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    connection = kind(parts.hostname or "", parts.port, timeout=LOOK_TIMEOUT_S)
+    try:
+        connection.request("GET", parts.path.rstrip("/") + "/api/tags")
+        body = connection.getresponse().read(MOST_BYTES)
+    finally:
+        connection.close()
+    return names_of(msgspec.json.decode(body, type=dict[str, Any]).get("models"))
+
+
+def names_of(models: object) -> set[str]:
+    """Ollama lists ``llama3:latest`` where ``llama3`` is asked for. Pure."""
+    listed = models if isinstance(models, list) else []
+    names = {str(model.get("name")) for model in listed if isinstance(model, dict)}
+    return names | {name.removesuffix(":latest") for name in names}
+
+
+def is_taken(address: str) -> bool:
+    """Whether somebody listens there already."""
+    host, _, port = address.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False

@@ -1,0 +1,231 @@
+"""What the verbs ask of the house, as Protocols: the desk that the daemon sets up for them.
+
+Law: ports only; whoever has these members can be asked. The ledger's own records fit the row protocols as they are.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+from lodestard.control.messages import (
+    CacheReport,
+    ConfigReport,
+    ConfigValues,
+    LedgerVerification,
+    Listener,
+    ReloadReport,
+)
+from lodestard.runtime import Runtime
+
+
+class CostFigures(Protocol):
+    """A line of the ledger's report."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def requests(self) -> int: ...
+    @property
+    def errors(self) -> int: ...
+    @property
+    def cache_hits(self) -> int: ...
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def completion_tokens(self) -> int: ...
+    @property
+    def cost_nano_usd(self) -> int: ...
+    @property
+    def unknown_nano_usd(self) -> int: ...
+    @property
+    def saved_nano_usd(self) -> int: ...
+
+
+class RequestRecord(Protocol):
+    """A request's row."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def received_ms(self) -> int: ...
+    @property
+    def alias(self) -> str: ...
+    @property
+    def stream(self) -> int: ...
+    @property
+    def principal(self) -> str: ...
+    @property
+    def project(self) -> str: ...
+    @property
+    def user(self) -> str: ...
+    @property
+    def session(self) -> str: ...
+    @property
+    def client(self) -> str: ...
+    @property
+    def upstream(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def cache(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def status(self) -> int: ...
+    @property
+    def attempts(self) -> int: ...
+    @property
+    def prompt_tokens(self) -> int: ...
+    @property
+    def completion_tokens(self) -> int: ...
+    @property
+    def cached_tokens(self) -> int: ...
+    @property
+    def reasoning_tokens(self) -> int: ...
+    @property
+    def cost_nano_usd(self) -> int: ...
+    @property
+    def baseline_nano_usd(self) -> int | None: ...
+    @property
+    def total_us(self) -> int: ...
+    @property
+    def first_piece_us(self) -> int | None: ...
+    @property
+    def overhead_us(self) -> int: ...
+
+
+class AttemptRecord(Protocol):
+    """An attempt's row. ``reason`` is why it ended as it did, empty where it was captured."""
+
+    @property
+    def upstream(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def total_us(self) -> int: ...
+    @property
+    def held_nano_usd(self) -> int: ...
+    @property
+    def cost_nano_usd(self) -> int: ...
+    @property
+    def price(self) -> str: ...
+    @property
+    def prompt_tokens(self) -> int | None: ...
+    @property
+    def completion_tokens(self) -> int | None: ...
+    @property
+    def reason(self) -> str: ...
+
+
+class Explained(Protocol):
+    """All that the ledger has of one request. ``trace`` is what the hallway wrote when it ended."""
+
+    @property
+    def request(self) -> RequestRecord: ...
+    @property
+    def attempts(self) -> Sequence[AttemptRecord]: ...
+    @property
+    def trace(self) -> Mapping[str, Any]: ...
+
+
+class Reports(Protocol):
+    """The ledger's reports: the one source of every figure."""
+
+    async def costs(
+        self, by: str, *, since_ms: int = ..., until_ms: int = ..., timezone: str = ...
+    ) -> Sequence[CostFigures]: ...
+
+    async def requests(self, limit: int = ...) -> Sequence[RequestRecord]:
+        """The newest first."""
+        ...
+
+    async def explain(self, request_id: str) -> Explained | None: ...
+
+
+class HouseState(msgspec.Struct, frozen=True, kw_only=True):
+    """The house at this moment. ``why`` says why it is not ready; ``pools`` maps an upstream to (open, busy)."""
+
+    state: Literal["starting", "ready", "degraded", "draining"]
+    why: str = ""
+    config_file: str = ""
+    state_dir: str = ""
+    simulated: bool = False
+    listeners: tuple[Listener, ...] = ()
+    connections: int = 0
+    exchanges: int = 0
+    held_nano_usd: int = 0
+    pools: Mapping[str, tuple[int, int]] = {}
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """How a request that was sent through the proxy's door began. ``cache`` is hit, miss or bypass."""
+
+    request_id: str
+    cache: str = ""
+
+
+TextSink = Callable[[str, str], Awaitable[None]]
+"""Awaited with (text, reasoning) as they come."""
+
+
+class Desk(Protocol):
+    """Everything that the core's verbs need."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """The serving generation's; another one after a reload."""
+        ...
+
+    @property
+    def reports(self) -> Reports: ...
+
+    @property
+    def timezone(self) -> str:
+        """The zone in which the ledger's days begin."""
+        ...
+
+    def state(self) -> HouseState: ...
+
+    def versions(self) -> Mapping[str, str]:
+        """What the daemon runs on (``{"python": "3.11.2", "sqlite": …}``)."""
+        ...
+
+    def begin_drain(self) -> None: ...
+
+    def set_log_level(self, level: str) -> str:
+        """Returns the level that it was."""
+        ...
+
+    async def verify_ledger(self) -> LedgerVerification: ...
+
+    async def cache_report(self) -> CacheReport: ...
+
+    async def clear_cache(self, target: str, older_than_s: float | None) -> int:
+        """Forget the answers of ``target`` (upstream/model; empty for all) of that age; how many they were."""
+        ...
+
+    async def take_in_answer(self, line: bytes) -> str:
+        """Keep an answer as ``export_cache`` gave it: an empty string, or why it was not kept."""
+        ...
+
+    def export_cache(self) -> AsyncIterator[bytes]:
+        """Every kept answer as a line of JSON."""
+        ...
+
+    async def check_config(self) -> ConfigReport: ...
+
+    def config_values(self) -> ConfigValues: ...
+
+    async def reload_config(self) -> ReloadReport: ...
+
+    async def ask(self, body: bytes, sink: TextSink) -> Asked:
+        """Send a chat completion (a JSON body, streamed) through the proxy's own endpoint, as any client would.
+
+        Raises ``Fault`` as the endpoint gives it; cancelled, it is as if the client had left.
+        """
+        ...

@@ -1,0 +1,152 @@
+"""``doctor``: what is wrong and how to mend it.
+
+Law: looking and judging are apart. ``checkup.py`` looks; ``examine`` is pure, total, and says of each finding
+what it is and what to do.
+"""
+
+from collections.abc import Callable, Iterator
+
+from lodestard.control.messages import DoctorReport, Finding
+from lodestard.control.verbs.checkup import Facts, gather
+from lodestard.control.verbs.desk import Desk
+from lodestard.domain.verbs import Arguments, Verb
+
+MIN_DISK_BYTES = 500_000_000
+OLDEST_SANE_MS = 1_735_689_600_000  # 2025-01-01: no lodestard is older
+CLOCK_SLACK_MS = 60_000
+MIN_SQLITE = (3, 51, 3)
+OTHERS_BITS = 0o077
+
+Check = Callable[[Facts], Iterator[Finding]]
+
+
+def doctor_verbs(desk: Desk) -> tuple[Verb, ...]:
+    async def doctor(_arguments: Arguments) -> DoctorReport:
+        return examine(await gather(desk), running=True)
+
+    return (Verb(name="doctor", summary="what is wrong and how to mend it", needs="read", answer=doctor),)
+
+
+def examine(facts: Facts, *, running: bool) -> DoctorReport:
+    """Every check over ``facts``. Pure."""
+    return DoctorReport(
+        findings=tuple(finding for check in CHECKS for finding in check(facts)), checks=len(CHECKS), running=running
+    )
+
+
+def _check_config(facts: Facts) -> Iterator[Finding]:
+    for fault in facts.config_faults:
+        yield _error("config", fault, "lodestarctl config check lists every fault with its line.")
+
+
+def _check_upstreams(facts: Facts) -> Iterator[Finding]:
+    if not facts.upstreams:
+        yield _error("no_upstream", "No upstream is configured.", "Add an [upstreams.<name>] table.")
+    for name, upstream in facts.upstreams.items():
+        if upstream.error:
+            yield _error("upstream_down", f"{name} does not answer: {upstream.error}.", upstream.advice)
+
+
+def _check_keys(facts: Facts) -> Iterator[Finding]:
+    for name, why in facts.keys_missing.items():
+        mend = f"Give [upstreams.{name}] key a systemd credential, an environment variable or a 0600 file."
+        yield _warning("no_key", f"{name} has no key: {why}", mend)
+
+
+def _check_aliases(facts: Facts) -> Iterator[Finding]:
+    for alias, why in facts.unusable_aliases.items():
+        yield _warning("alias_unusable", f"{alias} can't be used: {why}", "Give it a price, or take it out.")
+
+
+def _check_baseline(facts: Facts) -> Iterator[Finding]:
+    if facts.baseline_without_price:
+        name = facts.baseline_without_price
+        yield _warning(
+            "baseline_without_price",
+            f"Nothing can be saved against {name}: it has no price.",
+            f'Add [prices."{name}"], or set [ledger] baseline to a model that has one.',
+        )
+
+
+def _check_models(facts: Facts) -> Iterator[Finding]:
+    for name, upstream in facts.upstreams.items():
+        for model in upstream.models_missing:
+            yield _error("model_missing", f"{name} does not have {model}.", f"On its machine: ollama pull {model}")
+
+
+def _check_clock(facts: Facts) -> Iterator[Finding]:
+    mend = "Set the clock: timedatectl set-ntp true."
+    if facts.now_ms < OLDEST_SANE_MS:
+        yield _error("clock", "This machine's clock is years behind.", mend)
+    elif facts.newest_request_ms > facts.now_ms + CLOCK_SLACK_MS:
+        yield _warning("clock", "The ledger has requests from the future: the clock was stepped back.", mend)
+
+
+def _check_state_dir(facts: Facts) -> Iterator[Finding]:
+    folder = facts.state_dir
+    if not folder.path:
+        return
+    if folder.mode is None:
+        yield _warning("state_dir", f"{folder.path} is not there yet.", "lodestard makes it when it starts.")
+        return
+    if not folder.writable:
+        yield _error("state_dir", f"{folder.path} can't be written.", f"chown lodestard: {folder.path}")
+    if folder.mode & OTHERS_BITS:
+        yield _warning("state_dir", f"Other users can look into {folder.path}.", f"chmod 0700 {folder.path}")
+    if folder.free_bytes < MIN_DISK_BYTES:
+        free_mb = folder.free_bytes // 1_000_000
+        yield _error(
+            "disk", f"Only {free_mb} MB are free under {folder.path}.", "Make room: without it nothing paid goes."
+        )
+
+
+def _check_sqlite(facts: Facts) -> Iterator[Finding]:
+    numbers = tuple(int(part) for part in facts.sqlite.split(".") if part.isdecimal())
+    if numbers and numbers < MIN_SQLITE:
+        needed = ".".join(map(str, MIN_SQLITE))
+        yield _error(
+            "sqlite",
+            f"SQLite {facts.sqlite} can corrupt a database; {needed} is the first that can't.",
+            "pip install -U apsw",
+        )
+
+
+def _check_ports(facts: Facts) -> Iterator[Finding]:
+    for address in facts.ports_taken:
+        yield _error(
+            "port_taken",
+            f"Something else listens on {address}.",
+            f"ss -ltnp 'sport = :{address.rpartition(':')[2]}' says what; or change [server] listen.",
+        )
+
+
+def _check_systemd(facts: Facts) -> Iterator[Finding]:
+    if facts.systemd_extra_missing:
+        yield _error(
+            "systemd",
+            "systemd runs lodestard, but the systemd extra is not installed.",
+            "apt install gcc pkg-config libsystemd-dev python3-dev && pip install 'lodestard[systemd]'",
+        )
+
+
+CHECKS: tuple[Check, ...] = (
+    _check_config,
+    _check_upstreams,
+    _check_keys,
+    _check_aliases,
+    _check_baseline,
+    _check_models,
+    _check_clock,
+    _check_state_dir,
+    _check_sqlite,
+    _check_ports,
+    _check_systemd,
+)
+
+
+def _error(code: str, what: str, mend: str) -> Finding:
+    return Finding(severity="error", code=code, what=what, mend=mend)
+
+
+def _warning(code: str, what: str, mend: str) -> Finding:
+    return Finding(severity="warning", code=code, what=what, mend=mend)

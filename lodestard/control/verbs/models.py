@@ -1,0 +1,175 @@
+"""``models``, ``models.plan``, ``models.test``."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from lodestard.control.messages import ModelRow, ModelsReport, ModelTarget, TestPlan, TestPlans, TestResult
+from lodestard.control.verbs.desk import Desk
+from lodestard.control.verbs.house import HEALTH_PART, part_of
+from lodestard.domain.clock import NS_PER_MS
+from lodestard.domain.errors import CallerFault, Code, Fault
+from lodestard.domain.money import PICO_PER_NANO, parse_price
+from lodestard.domain.near import did_you_mean
+from lodestard.domain.settings import ModelPrice, Settings
+from lodestard.domain.upstream import Target
+from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
+from lodestard.runtime import Runtime
+
+QUESTION = "Reply with the word ok."
+OUTPUT_TOKENS = 16
+PROMPT_TOKENS = 128  # many times what the question takes in any provider's template
+State = Literal["up", "down", "unknown"]
+
+
+def model_verbs(desk: Desk) -> tuple[Verb, ...]:
+    async def models(_arguments: Arguments) -> ModelsReport:
+        return list_models(desk.runtime)
+
+    async def plan(arguments: Arguments) -> TestPlans:
+        return TestPlans(calls=tuple(plan_calls(desk.runtime.settings, arguments["aliases"] or ())))
+
+    async def test(arguments: Arguments, emit: Emit) -> None:
+        for call in plan_calls(desk.runtime.settings, arguments["aliases"] or ()):
+            if call.max_cost_nano_usd is not None:
+                await emit(await make_call(desk, call))
+
+    which = (Argument(name="aliases", kind="list", help="only these aliases"),)
+    return (
+        Verb(name="models", summary="aliases, targets and prices", needs="read", answer=models),
+        Verb(
+            name="models.plan", summary="what a test would call and cost", needs="read", arguments=which, answer=plan
+        ),
+        Verb(name="models.test", summary="one small real call each", needs="admin", arguments=which, stream=test),
+    )
+
+
+def list_models(runtime: Runtime) -> ModelsReport:
+    """Every alias with its targets, in the order in which they are asked."""
+    settings = runtime.settings
+    part = runtime.hooks.status_parts.get(HEALTH_PART)
+    health = part_of({HEALTH_PART: part()}, HEALTH_PART) if part is not None else {}
+    return ModelsReport(
+        models=tuple(
+            ModelRow(
+                alias=alias,
+                description=model.description,
+                targets=tuple(
+                    model_target(name, settings, health, objections(alias, runtime)) for name in model.route
+                ),
+            )
+            for alias, model in settings.models.items()
+        )
+    )
+
+
+def objections(alias: str, runtime: Runtime) -> Mapping[str, str]:
+    """Why targets of an alias may not be asked, by target; under an empty name where none may."""
+    try:
+        plan = runtime.routes.choose(alias)
+    except Fault as fault:
+        return {"": fault.message}
+    return {str(rejection.target): rejection.reason for rejection in plan.rejected}
+
+
+def model_target(
+    name: str, settings: Settings, health: Mapping[str, Any], objections: Mapping[str, str]
+) -> ModelTarget:
+    """One target, with its price and what speaks against it. Pure."""
+    target = Target.parse(name)
+    upstream = settings.upstreams.get(target.upstream)
+    price = settings.prices.get(name)
+    known = part_of(health, target.upstream).get("state")
+    state: State = known if known in ("up", "down") else "unknown"
+    free = upstream.free if upstream is not None else False
+    return ModelTarget(
+        target=name,
+        dialect=upstream.dialect if upstream is not None else "",
+        free=free and price is None,
+        state=state,
+        input_pico_usd=None if price is None else parse_price(price.input),
+        output_pico_usd=None if price is None else parse_price(price.output),
+        note=objections.get(name) or objections.get("", ""),
+    )
+
+
+def plan_calls(settings: Settings, aliases: Iterable[str]) -> Iterator[TestPlan]:
+    """The calls that test ``aliases``; without any, the cheapest alias of each upstream. Pure.
+
+    Raises ``CallerFault`` for an alias that is not there.
+    """
+    named = tuple(aliases)
+    for alias in named:
+        if alias not in settings.models:
+            near = did_you_mean(alias, settings.models)
+            hint = f" Did you mean {near}?" if near else ""
+            raise CallerFault(Code.MODEL_NOT_FOUND, f"There is no model {alias!r}.{hint}", param="aliases")
+    plans = [plan_call(alias, settings) for alias in named or settings.models]
+    yield from plans if named else cheapest_each(plans)
+
+
+def plan_call(alias: str, settings: Settings) -> TestPlan:
+    """The call to an alias's first target, and the most that it can cost."""
+    name = settings.models[alias].route[0]
+    upstream = settings.upstreams.get(Target.parse(name).upstream)
+    price = settings.prices.get(name)
+    if price is None and upstream is not None and upstream.free:
+        return TestPlan(alias=alias, target=name, max_cost_nano_usd=0, note="free")
+    if price is None:
+        return TestPlan(alias=alias, target=name, max_cost_nano_usd=None, note="has no price: not called")
+    return TestPlan(alias=alias, target=name, max_cost_nano_usd=call_cost(price))
+
+
+def call_cost(price: ModelPrice) -> int:
+    """The most that one test call costs, in nano-USD, rounded up."""
+    rates = [rate for rate in (price.input, price.cache_write) if rate is not None]
+    dearest_input = max(parse_price(rate) for rate in rates)
+    pico_usd = PROMPT_TOKENS * dearest_input + OUTPUT_TOKENS * parse_price(price.output)
+    return -(-pico_usd // PICO_PER_NANO)
+
+
+def cheapest_each(plans: Iterable[TestPlan]) -> Iterator[TestPlan]:
+    """One plan an upstream: the cheapest that has a price, the first one otherwise."""
+    best: dict[str, TestPlan] = {}
+    for plan in plans:
+        upstream = Target.parse(plan.target).upstream
+        if upstream not in best or _dearness(plan) < _dearness(best[upstream]):
+            best[upstream] = plan
+    yield from best.values()
+
+
+def _dearness(plan: TestPlan) -> tuple[bool, int]:
+    return plan.max_cost_nano_usd is None, plan.max_cost_nano_usd or 0
+
+
+async def make_call(desk: Desk, call: TestPlan) -> TestResult:
+    """One small real call through the proxy's door, to exactly this target. A fault is a result."""
+    clock = desk.runtime.clock
+    started_ns = clock.monotonic_ns()
+    outcome, detail, cost_nano_usd = "ok", "", 0
+    try:
+        asked = await desk.ask(call_body(call.target), _hear_nothing)
+    except Fault as fault:
+        outcome, detail = fault.code.value, fault.message
+    else:
+        found = await desk.reports.explain(asked.request_id)
+        cost_nano_usd = found.request.cost_nano_usd if found is not None else 0
+    return TestResult(
+        alias=call.alias,
+        target=call.target,
+        outcome=outcome,
+        total_ms=(clock.monotonic_ns() - started_ns) // NS_PER_MS,
+        cost_nano_usd=cost_nano_usd,
+        detail=detail,
+    )
+
+
+async def _hear_nothing(_text: str, _reasoning: str) -> None:
+    """That it answers is enough."""
+
+
+def call_body(target: str) -> bytes:
+    """The smallest honest question. Pure."""
+    message = {"role": "user", "content": QUESTION}
+    return msgspec.json.encode({"model": target, "messages": [message], "max_tokens": OUTPUT_TOKENS, "stream": True})

@@ -1,0 +1,195 @@
+"""The panel: what the control socket's verbs can ask of the house. Implements ``control.verbs.desk.Desk``.
+
+Law: joins and decides nothing: every member asks one room and says it in the control socket's words.
+"""
+
+import logging
+import platform
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+import msgspec
+import trio
+
+from lodestard.cache import BadLine, Cache, read_lines
+from lodestard.config import ConfigError, ConfigFault
+from lodestard.config.show import show
+from lodestard.control.messages import (
+    CacheReport,
+    ConfigEntry,
+    ConfigProblem,
+    ConfigReport,
+    ConfigValues,
+    LedgerVerification,
+    Listener,
+    ReloadReport,
+)
+from lodestard.control.verbs.desk import Asked, HouseState, TextSink
+from lodestard.endpoints import Endpoints
+from lodestard.house import House
+from lodestard.http import HttpServer
+from lodestard.inside import ask_inside
+from lodestard.ledger import Ledger, Reports, verify
+from lodestard.log import Level, set_level
+from lodestard.runtime import Runtime
+from lodestard.store import open_snapshot
+
+LEDGER_FILE = "ledger.db"
+OURS = "lodestard"
+RUNS_ON = ("apsw", "httptools", "msgspec", "trio")
+
+
+class PoolFigures(Protocol):
+    """One upstream's pool, as its room tells it."""
+
+    @property
+    def open(self) -> int: ...
+    @property
+    def leased(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things are. ``simulated``: the upstreams are the demo's."""
+
+    config_file: Path
+    state_dir: Path
+    control_socket: Path
+    simulated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """The house from the control socket's side. ``timezone`` is the ledger's."""
+
+    house: House
+    ledger: Ledger
+    cache: Cache
+    proxy: HttpServer
+    places: Places
+    timezone: str = "UTC"
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.house.runtime
+
+    @property
+    def reports(self) -> Reports:
+        return self.ledger.reports
+
+    def state(self) -> HouseState:
+        why = self.house.why_not_ready
+        control = Listener(address=str(self.places.control_socket), kind="control")
+        pools = cast("Mapping[str, PoolFigures]", getattr(self.runtime.sender, "status", {}))
+        return HouseState(
+            state=state_word(why, draining=self.house.draining),
+            why=why,
+            config_file=str(self.places.config_file),
+            state_dir=str(self.places.state_dir),
+            simulated=self.places.simulated,
+            listeners=(*(Listener(address=address) for address in self.proxy.addresses), control),
+            connections=self.proxy.connections,
+            exchanges=self.proxy.exchanges,
+            held_nano_usd=self.ledger.totals().held_nano_usd,
+            pools={name: (pool.open, pool.leased) for name, pool in pools.items()},
+        )
+
+    def versions(self) -> Mapping[str, str]:
+        return versions()
+
+    def begin_drain(self) -> None:
+        self.house.begin_drain()
+
+    def set_log_level(self, level: str) -> str:
+        was = logging.getLevelName(logging.getLogger(OURS).getEffectiveLevel()).lower()
+        set_level(cast("Level", level))
+        return was
+
+    async def verify_ledger(self) -> LedgerVerification:
+        return await trio.to_thread.run_sync(verify_file, self.places.state_dir / LEDGER_FILE)
+
+    async def cache_report(self) -> CacheReport:
+        return msgspec.convert(await self.cache.stats(), CacheReport, from_attributes=True)
+
+    async def clear_cache(self, target: str, older_than_s: float | None) -> int:
+        return await self.cache.clear(model=target or None, older_than_s=older_than_s)
+
+    async def take_in_answer(self, line: bytes) -> str:
+        for read in read_lines([line]):
+            if isinstance(read, BadLine):
+                return read.reason
+            return "" if self.cache.take_in(read) else "too old or too large"
+        return "empty"
+
+    def export_cache(self) -> AsyncIterator[bytes]:
+        return self.cache.export()
+
+    async def check_config(self) -> ConfigReport:
+        try:
+            plan = await trio.to_thread.run_sync(self.house.read_plan)
+        except ConfigError as error:
+            return ConfigReport(ok=False, faults=problems(error.faults))
+        return ConfigReport(ok=True, files=(str(self.places.config_file),), warnings=problems(plan.loaded.warnings))
+
+    def config_values(self) -> ConfigValues:
+        entries = (
+            ConfigEntry(key=shown.key, value=msgspec.json.encode(shown.value).decode(), origin=shown.origin)
+            for shown in show(self.house.plan.loaded)
+        )
+        return ConfigValues(entries=tuple(entries))
+
+    async def reload_config(self) -> ReloadReport:
+        try:
+            changes = await self.house.reload()
+        except ConfigError as error:
+            return ReloadReport(ok=False, faults=problems(error.faults))
+        return ReloadReport(ok=True, changed=changes.changed, restart=changes.need_restart)
+
+    async def ask(self, body: bytes, sink: TextSink) -> Asked:
+        return await ask_inside(Endpoints(self.house), body, sink, self.runtime.clock)
+
+
+def state_word(why_not_ready: str, *, draining: bool) -> Literal["ready", "degraded", "draining"]:
+    """The state of the house in one word. Pure."""
+    if draining:
+        return "draining"
+    return "degraded" if why_not_ready else "ready"
+
+
+def versions() -> dict[str, str]:
+    """Python's and our libraries' versions; SQLite's is in APSW's."""
+    found = {"python": platform.python_version()}
+    for name in RUNS_ON:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    if "apsw" in found:
+        found["sqlite"] = ".".join(found["apsw"].split(".")[:3])
+    return found
+
+
+def verify_file(path: Path, *, idle: bool = False) -> LedgerVerification:
+    """Check a ledger's file, read-only. Blocks. Raises ``HouseFault`` where it can't be opened."""
+    with open_snapshot(path) as snapshot:
+        report = verify(snapshot, idle=idle)
+    spent = report.books.get("spent", 0) + report.books.get("unknown", 0)
+    return LedgerVerification(
+        ok=report.ok,
+        file=str(path),
+        requests=report.requests,
+        attempts=report.attempts,
+        cost_nano_usd=spent,
+        faults=tuple(report.problems),
+    )
+
+
+def problems(faults: Iterable[ConfigFault]) -> tuple[ConfigProblem, ...]:
+    """The configuration's faults in the control socket's words. Pure."""
+    return tuple(
+        ConfigProblem(message=fault.message, key=fault.key, file=fault.place.file, line=fault.place.line)
+        for fault in faults
+    )
