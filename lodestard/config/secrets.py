@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from lodestard.config.fault import ConfigError, ConfigFault, dotted
+from lodestard.config.fault import ConfigError, ConfigFault, Place, dotted
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
 
@@ -46,8 +46,8 @@ class _WrongError(Exception):
     """There is one, and it must not be used."""
 
 
-def resolve_keys(settings: Settings, environ: Mapping[str, str]) -> Keys:
-    """Look for every upstream's key. Blocks on the disk.
+def resolve_keys(settings: Settings, environ: Mapping[str, str], origins: Mapping[str, str] | None = None) -> Keys:
+    """Look for every upstream's key. Blocks on the disk. ``origins`` are those of the loaded configuration.
 
     Raises ``ConfigError`` with a fault for each key that is empty, readable by others or not a header value.
     Source for credentials: systemd.exec(5), ``LoadCredential=``.
@@ -63,7 +63,8 @@ def resolve_keys(settings: Settings, environ: Mapping[str, str]) -> Keys:
         except _MissingError as error:
             problems.append(KeyProblem(name, str(error)))
         except _WrongError as error:
-            faults.append(ConfigFault(key=dotted(("upstreams", name, "key")), message=str(error)))
+            key = dotted(("upstreams", name, "key"))
+            faults.append(ConfigFault(key=key, place=Place((origins or {}).get(key, "")), message=str(error)))
     if faults:
         raise ConfigError(faults)
     return Keys(found, tuple(problems))

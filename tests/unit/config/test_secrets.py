@@ -88,6 +88,11 @@ def test_a_key_that_is_none_is_a_fault(text: str, tmp_path: Path) -> None:
     assert "the key " in fault(settings(a=KeySource(file=secret_file(tmp_path, text))))
 
 
+def test_a_fault_has_the_place_of_its_key() -> None:
+    with pytest.raises(ConfigError, match=r"^x\.toml:7: upstreams\.a\.key: the key is empty$"):
+        resolve_keys(settings(a=KeySource(env="A")), {"A": ""}, {"upstreams.a.key": "x.toml:7"})
+
+
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o604, 0o700])
 def test_a_file_that_others_may_use_is_a_fault(mode: int, tmp_path: Path) -> None:
     assert "chmod 600" in fault(settings(a=KeySource(file=secret_file(tmp_path, mode=mode))))
