@@ -36,7 +36,7 @@ def choose_listeners(arguments: argparse.Namespace) -> list[Listener]:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Serves until a signal asks to stop."""
-    simulators = {where: simulate(where.kind, arguments.profile) for where in choose_listeners(arguments)}
+    simulators = {where: simulate(where, arguments.profile) for where in choose_listeners(arguments)}
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_simulators(simulators) as opened:
             for upstream in opened:

@@ -10,6 +10,7 @@ from lodestard.simulator.world import Listener, open_simulators, simulate
 
 async def run_demo_upstream(*, task_status: trio.TaskStatus[str] = trio.TASK_STATUS_IGNORED) -> None:
     """Runs until cancelled; starts with its URL (``http://127.0.0.1:PORT``)."""
-    async with open_simulators({Listener(kind="ollama"): simulate("ollama", "demo")}) as (upstream,):
+    where = Listener(kind="ollama")
+    async with open_simulators({where: simulate(where, "demo")}) as (upstream,):
         task_status.started(upstream.url)
         await trio.sleep_forever()

@@ -15,7 +15,7 @@ class FaultSyntaxError(ValueError):
     """The text names no fault that the simulator knows."""
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What goes wrong with one answer. Seconds and bytes; ``None`` is: does not happen.
 
     Byte positions count the body's own bytes, without chunk framing. Before the head: ``slow``, ``reset``,
@@ -65,7 +65,7 @@ def parse_fault(text: str) -> Fault:
         key = name.strip().replace("-", "_")
         words[key] = value.strip() if equals else _bare_value(key)
     try:
-        return msgspec.convert(words, _StrictFault, strict=False).plain()
+        return msgspec.convert(words, Fault, strict=False)
     except msgspec.ValidationError as error:
         raise FaultSyntaxError(f"{text!r}: {error}") from None
 
@@ -76,13 +76,6 @@ def _bare_value(key: str) -> object:
     if key in _BARE:
         return _BARE[key]
     raise FaultSyntaxError(f"{key!r} needs a value, or is no fault")
-
-
-class _StrictFault(Fault, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`Fault`, as read from text: an unknown word is an error."""
-
-    def plain(self) -> Fault:
-        return Fault(**{name: getattr(self, name) for name in Fault.__struct_fields__})
 
 
 class FaultPlan:

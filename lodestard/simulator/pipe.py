@@ -1,7 +1,7 @@
 """A pair of connected in-memory streams that can be reset, so that a test sees cuts as a socket would.
 
-Law: bytes arrive in order; a reader that stops reading stops the writer after ``BUFFER_BYTES``; ``reset`` makes
-the other side's next read or write raise ``BrokenResourceError``, as an RST does.
+Law: bytes arrive in order; a reader that stops reading stops the writer after ``BUFFER_BYTES``; after
+``reset`` the other side still reads what is on the way, then gets ``BrokenResourceError``, as after an RST.
 """
 
 import trio
@@ -25,7 +25,6 @@ class _Lane:
 
     def break_off(self) -> None:
         self.broken = True
-        self.buffer.clear()
         self.wake()
 
 
@@ -71,12 +70,12 @@ class PipeStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
         lane = self._incoming
         while True:
-            self._check_open(lane)
-            if lane.buffer:
+            if lane.buffer and not self._closed:
                 data = bytes(lane.buffer[:max_bytes])
                 del lane.buffer[: len(data)]
                 lane.wake()
                 return data
+            self._check_open(lane)
             if lane.ended:
                 return b""
             await lane.changed.park()
@@ -86,7 +85,7 @@ class PipeStream(trio.abc.HalfCloseableStream):
         await trio.lowlevel.checkpoint()
 
     def reset(self) -> None:
-        """Sync: cut both directions as an RST does; bytes still on the way are lost."""
+        """Sync: cut both directions as an RST does. What was sent still arrives; nothing can be sent back."""
         self._close(reset=True)
 
     def _close(self, *, reset: bool) -> None:

@@ -20,6 +20,7 @@ from lodestard.simulator.server import Simulator
 from lodestard.simulator.walltime import WallNs, system_wall_ns
 
 KINDS = ("ollama", *PROVIDERS)
+_LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _PAID_PACE = {"instant": (0.0, None), "demo": (0.3, 80.0), "t600": (0.6, 60.0)}
 
 
@@ -62,10 +63,13 @@ def simulate_provider(
     return Simulator(app(provider, wall_ns=wall_ns, script=script), faults)
 
 
-def simulate(kind: str, profile: str = "instant", *, wall_ns: WallNs = system_wall_ns) -> Simulator:
-    """The upstream of this kind at the pace of ``profile`` (demo, instant or t600). Raises ``KeyError``."""
+def simulate(where: Listener, profile: str = "instant", *, wall_ns: WallNs = system_wall_ns) -> Simulator:
+    """The upstream for this listener at the pace of ``profile`` (demo, instant or t600). Raises ``KeyError``."""
+    kind = where.kind
     if kind == "ollama":
-        return simulate_ollama(MACHINES[profile], wall_ns=wall_ns)
+        machine = MACHINES[profile]
+        server = msgspec.structs.replace(machine.server, checks_host=where.host in _LOOPBACK)
+        return simulate_ollama(msgspec.structs.replace(machine, server=server), wall_ns=wall_ns)
     first_byte_s, tokens_per_s = _PAID_PACE[profile]
     provider = msgspec.structs.replace(PROVIDERS[kind], first_byte_s=first_byte_s, tokens_per_s=tokens_per_s)
     return simulate_provider(provider, wall_ns=wall_ns)

@@ -103,11 +103,11 @@ def _changed(source: SourceFile, instruction: str) -> Edit:
 
 
 def _unique_tail(content: str) -> str:
-    """As many of the last lines as it takes to occur once."""
+    """As many of the last lines as it takes for their first occurrence to be the last."""
     lines = content.splitlines(keepends=True)
     for start in range(len(lines) - 1, -1, -1):
         tail = "".join(lines[start:])
-        if tail.strip() and content.count(tail) == 1:
+        if tail.strip() and content.find(tail) == len(content) - len(tail):
             return tail
     return content
 

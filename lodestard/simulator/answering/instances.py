@@ -91,9 +91,9 @@ def _resolved(schema: Mapping[str, Json], root: Mapping[str, Json]) -> Mapping[s
     for part in merged.pop("allOf", ()):
         merged |= dict(_resolved(part, root))
     reference = merged.pop("$ref", None)
-    if not isinstance(reference, str) or not reference.startswith("#/"):
+    if not isinstance(reference, str) or not reference.startswith("#"):
         return merged
     found: Json = root
-    for step in reference[2:].split("/"):
+    for step in filter(None, reference[1:].split("/")):
         found = found.get(step, {}) if isinstance(found, Mapping) else {}
     return {**found, **merged}

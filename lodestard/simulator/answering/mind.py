@@ -62,14 +62,10 @@ def read_answer(text: str) -> Answer:
     plain = unquote(text)
     if plain.startswith("{"):
         try:
-            return msgspec.json.decode(plain, type=_StrictAnswer)
+            return msgspec.json.decode(plain, type=Answer)
         except msgspec.MsgspecError:
             return Answer(text=plain)
     return Answer(text=plain)
-
-
-class _StrictAnswer(Answer, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`Answer` read from JSON: an unknown field means that it was meant as text."""
 
 
 def _as_answer(given: Answer | str) -> Answer:

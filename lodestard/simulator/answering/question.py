@@ -63,7 +63,7 @@ class Call(msgspec.Struct, frozen=True):
     arguments: Mapping[str, Json]
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the model says, before any limit cuts it."""
 
     text: str = ""

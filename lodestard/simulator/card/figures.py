@@ -81,6 +81,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int = 1
     max_queue: int = 512
     max_loaded: int = 3
+    checks_host: bool = False
+    """Bound to loopback, Ollama refuses a ``Host`` that is no local name; bound elsewhere it takes any."""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

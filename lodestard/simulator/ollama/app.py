@@ -3,6 +3,7 @@
 Law: every answer is Ollama's (v0.33) down to the shape of its errors. Owner of the scheduler and of the answers.
 """
 
+import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
@@ -62,6 +63,9 @@ class OllamaApp:
         """Answers one request. Raises `Refusal`. Cancelled: a load is aborted, a generation ends."""
         method, path = exchange.request.method, exchange.request.path
         self._seen[path] = self._seen.get(path, 0) + 1
+        if self.machine.server.checks_host and not is_local_host(exchange.request.header("host") or ""):
+            await exchange.reply.whole(403, (), b"")
+            return
         route = self._routes.get(("GET" if method == "HEAD" else method, path))
         if route is None:
             await self._no_route(exchange)
@@ -183,6 +187,16 @@ class OllamaApp:
 
     async def _json(self, exchange: Exchange, value: Json) -> None:
         await exchange.reply.whole(200, PLAIN, msgspec.json.encode(value))
+
+
+def is_local_host(host: str) -> bool:
+    """Whether a ``Host`` header names this machine or its network: none, localhost, an address, ``.local`` …"""
+    name = host.rsplit(":", 1)[0] if host.count(":") == 1 or "]" in host else host
+    try:
+        ipaddress.ip_address(name.strip("[]"))
+    except ValueError:
+        return name in ("", "localhost") or name.endswith((".localhost", ".local", ".internal"))
+    return True
 
 
 def check_capabilities(prompting: Prompting, model: Model) -> None:

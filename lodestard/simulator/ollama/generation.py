@@ -4,7 +4,7 @@ Law: no byte leaves before the model is loaded and its first token exists; after
 line of its own. Durations are trio time in nanoseconds; a zero value is left out.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -54,11 +54,8 @@ async def generate(job: Job, runner: Runner, exchange: Exchange, timings: Timing
         tokens = prompt_tokens(job.turns, job.prompting.tools)
         await _pause(prefill_s(job.model, tokens - shared, machine))
         timings.prompt_read = trio.current_time()
-        script = _script(job, runner.decode_s)
-        if job.prompting.stream:
-            await _stream(job, exchange, _Line(job, timings, tokens), script, said)
-        else:
-            await _whole(job, exchange, _Line(job, timings, tokens), script)
+        line = _Line(job, timings, tokens, runner.decode_s)
+        await (_stream(job, exchange, line, said) if job.prompting.stream else _whole(job, exchange, line))
     finally:
         runner.slots.give_back(slot, prompt + "".join(said))
 
@@ -72,8 +69,8 @@ class Step(msgspec.Struct, frozen=True):
     end: str = ""
 
 
-async def _script(job: Job, decode_s: float) -> AsyncIterator[Step]:
-    """The answer as it is written, in time. Ends with a step of kind ``end``."""
+def plan_steps(job: Job) -> Iterator[Step]:
+    """Pure: the answer as it is written. Ends with a step of kind ``end``."""
     limit, written = job.prompting.max_tokens, 0
     if not job.prompting.shift:
         room = max(0, job.claim.options.num_ctx - prompt_tokens(job.turns, job.prompting.tools))
@@ -81,16 +78,13 @@ async def _script(job: Job, decode_s: float) -> AsyncIterator[Step]:
     for kind, text in (("thinking", job.answer.thinking), ("text", job.answer.text)):
         left = None if limit is None else limit - written
         part = limit_text(text, left, job.prompting.stops if kind == "text" else ())
-        for piece in part.pieces:
-            await _pause(decode_s)
-            yield Step(kind, piece)
+        yield from (Step(kind, piece) for piece in part.pieces)
         written += len(part.pieces)
         if part.reason == "length":
             yield Step("end", tokens=0, end="length")
             return
     if job.answer.calls:
         cost = sum(count_tokens(msgspec.json.encode(call).decode()) for call in job.answer.calls)
-        await _pause(decode_s * cost)
         yield Step("calls", tokens=cost)
     yield Step("end", tokens=0, end="stop")
 
@@ -98,15 +92,20 @@ async def _script(job: Job, decode_s: float) -> AsyncIterator[Step]:
 class _Line:
     """Writes lines of one answer."""
 
-    def __init__(self, job: Job, timings: Timings, prompt_tokens: int) -> None:
+    def __init__(self, job: Job, timings: Timings, prompt_tokens: int, decode_s: float) -> None:
         self._job = job
         self._timings = timings
         self._prompt_tokens = prompt_tokens
+        self._decode_s = decode_s
         self.written = 0
+
+    async def wait_written(self, step: Step) -> None:
+        """As long as the card takes to write it."""
+        await _pause(self._decode_s * step.tokens)
+        self.written += step.tokens
 
     def piece(self, step: Step) -> bytes:
         """Not the last line."""
-        self.written += step.tokens
         shape = self._job.shape
         body = shape.calls(self._job.answer.calls) if step.kind == "calls" else shape.piece(step.kind, step.text)
         return msgspec.json.encode({**shape.opening(), **body, "done": False}) + b"\n"
@@ -131,10 +130,10 @@ class _Line:
         return {name: value for name, value in found.items() if value}
 
 
-async def _stream(job: Job, exchange: Exchange, line: _Line, script: AsyncIterator[Step], said: list[str]) -> None:
+async def _stream(job: Job, exchange: Exchange, line: _Line, said: list[str]) -> None:
     fault, reply = exchange.fault, exchange.reply
-    sent = 0
-    async for step in script:
+    for sent, step in enumerate(plan_steps(job)):
+        await line.wait_written(step)
         if not reply.started:
             await reply.start(200, NDJSON)
             if fault.big_event is not None:
@@ -149,15 +148,14 @@ async def _stream(job: Job, exchange: Exchange, line: _Line, script: AsyncIterat
             break
         said.append(step.text if step.kind == "text" else "")
         await reply.send(line.piece(step))
-        sent += 1
     await reply.finish()
 
 
-async def _whole(job: Job, exchange: Exchange, line: _Line, script: AsyncIterator[Step]) -> None:
+async def _whole(job: Job, exchange: Exchange, line: _Line) -> None:
     said: dict[str, list[str]] = {"text": [], "thinking": []}
     reason, called = "stop", False
-    async for step in script:
-        line.written += step.tokens
+    for step in plan_steps(job):
+        await line.wait_written(step)
         if step.kind in said:
             said[step.kind].append(step.text)
         called = called or step.kind == "calls"
