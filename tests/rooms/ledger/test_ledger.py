@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Durations, Usage
 from lodestard.ledger import SCHEMA, Ledger, LedgerOptions, RequestFilter, VerifyReport, open_ledger, verify
+from lodestard.ledger.rows import write_end
 from lodestard.store import FileStore, Run, StoreOptions, open_snapshot, open_store, run_in_thread, run_inline
 
 PRICE = Price(input_pico_usd=3_000_000, output_pico_usd=15_000_000)
@@ -560,6 +562,21 @@ async def test_an_ended_attempt_and_a_posting_never_change(path: Path, autojump_
         for sql in ("UPDATE attempt SET cost_nano_usd = 1.5", "UPDATE attempt SET cost_nano_usd = -1"):
             with pytest.raises(HouseFault):
                 await house.store.commit(attempt(sql))
+
+
+async def test_the_tables_refuse_a_second_end_too(path: Path, autojump_clock: object) -> None:
+    async with opened(path) as house:
+        entry = house.open()
+        attempt = await house.ledger.hold(entry, PAID, WORST)
+        house.ledger.capture(attempt, USAGE)
+        again = partial(write_end, request=entry.opened_row(), attempt=attempt.row())
+        with pytest.raises(HouseFault, match="attempt 1 of req_.* has ended already"):
+            await house.store.commit(again)
+        house.store.post(again)
+        house.ledger.close_entry(entry, closing())
+        await house.ledger.reports.requests()
+        assert house.store.health.lost == 1
+    assert check(path).books["spent"] == COST
 
 
 async def test_garbage_is_neither_charged_nor_breaks_a_row(
