@@ -570,7 +570,7 @@ async def test_the_tables_refuse_a_second_end_too(path: Path, autojump_clock: ob
         attempt = await house.ledger.hold(entry, PAID, WORST)
         house.ledger.capture(attempt, USAGE)
         again = partial(write_end, request=entry.opened_row(), attempt=attempt.row())
-        with pytest.raises(HouseFault, match="attempt 1 of req_.* has ended already"):
+        with pytest.raises(HouseFault, match=r"attempt 1 of req_.* has ended already"):
             await house.store.commit(again)
         house.store.post(again)
         house.ledger.close_entry(entry, closing())
