@@ -7,6 +7,7 @@ change is a 400, and 403 is for foreign hosts and origins alone.
 """
 
 import math
+import re
 from typing import Any
 
 import msgspec
@@ -66,6 +67,8 @@ _ANTHROPIC_TYPES = {
     503: "overloaded_error",
     504: "timeout_error",
 }
+_FINAL = frozenset({Code.BUDGET_REFUSED, Code.UPSTREAM_QUOTA, Code.UPSTREAM_REJECTED})
+_ASKS_AGAIN = re.compile(r"\b429\b|rate[ _-]?limit(?:s|ed|ing)?", re.IGNORECASE)
 _JSON = ("content-type", "application/json")
 
 
@@ -74,11 +77,16 @@ def status_of(fault: Fault) -> int:
     return _TABLE[fault.code][0]
 
 
+def message_of(fault: Fault) -> str:
+    """Its message, where the fault is final without the words that make clients ask again."""
+    return _ASKS_AGAIN.sub("quota", fault.message) if fault.code in _FINAL else fault.message
+
+
 def openai_error(fault: Fault) -> dict[str, Any]:
     """``{"error": {…}}`` in OpenAI's shape."""
     return {
         "error": {
-            "message": fault.message,
+            "message": message_of(fault),
             "type": _TABLE[fault.code][1],
             "param": fault.param,
             "code": fault.code.value,
@@ -89,7 +97,7 @@ def openai_error(fault: Fault) -> dict[str, Any]:
 def anthropic_error(fault: Fault, request_id: str) -> dict[str, Any]:
     """``{"type": "error", …}`` in Anthropic's shape."""
     kind = _ANTHROPIC_TYPES.get(status_of(fault), "api_error" if status_of(fault) >= 500 else _INVALID)
-    return {"type": "error", "error": {"type": kind, "message": fault.message}, "request_id": request_id}
+    return {"type": "error", "error": {"type": kind, "message": message_of(fault)}, "request_id": request_id}
 
 
 def write_error(dialect: str, fault: Fault, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -101,7 +109,7 @@ def write_error(dialect: str, fault: Fault, request_id: str) -> tuple[int, list[
         case "anthropic":
             shape = anthropic_error(fault, request_id)
         case "ollama":
-            shape = {"error": fault.message}
+            shape = {"error": message_of(fault)}
         case _:
             shape = openai_error(fault)
     return status_of(fault), [_JSON, *_retry_after(fault)], msgspec.json.encode(shape)

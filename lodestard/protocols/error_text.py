@@ -7,15 +7,23 @@ import re
 
 from lodestard.domain.errors import CallerFault, Code
 
+_CONTEXT = re.compile(
+    r"\bexceed\w*\b.*\bcontext\b|\bcontext\b.*\bexceed|\bmaximum (?:context|prompt) length is\b"
+    r"|\binput token count\b.*\bexceeds\b|\bprompt is too long\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
 MAX_SHOWN_CHARS = 600
 CONTEXT_SENTENCE = "This model's maximum context length is"
 """How OpenAI begins this refusal; Aider and others know it by these words."""
 
 _KEY = re.compile(
-    r"\b(?:sk|xai|gsk|pk|rk|key|hf|r8|AIza|ya29|nvapi|pplx|fw|csk|tgp)[-_.]?[A-Za-z0-9_\-*.•…]{8,}"  # known prefixes
+    r"\b(?:(?:sk|xai|gsk|pk|rk|hf|r8|nvapi|pplx|fw|csk|tgp)[-_]|AIza|ya29\.)[A-Za-z0-9_\-*.•…]{6,}"
     r"|\bBearer\s+\S+"
     r"|(?<=key=)[^\s&\"']+"
-    r"|\b(?=[A-Za-z0-9_\-]*\d)(?=[A-Za-z0-9_\-]*[A-Za-z])[A-Za-z0-9_\-]{32,}\b"
+    r"|(?<=key provided: )\S+"
+    r"|\b(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{32,}\b",
+    re.IGNORECASE,
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
@@ -36,6 +44,11 @@ def shown(text: str) -> str:
 def mask_keys(text: str) -> str:
     """``text`` with all that looks like a key replaced by ``[key]``."""
     return _KEY.sub("[key]", text)
+
+
+def says_too_long(text: str) -> bool:
+    """Whether these are the words of a server whose context is too small for the prompt."""
+    return _CONTEXT.search(text) is not None
 
 
 def context_fault(said: str) -> CallerFault:

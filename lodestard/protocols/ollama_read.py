@@ -6,18 +6,22 @@ failure. Source: Ollama's API documentation, "Generate a chat completion", and i
 
 import hashlib
 import re
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from lodestard.domain.errors import Code, Fault, UpstreamFault
 from lodestard.domain.reply import Finish, Piece, ToolCallPiece
 from lodestard.domain.usage import Durations, Usage
-from lodestard.protocols.error_text import context_fault, shown
+from lodestard.protocols.error_text import context_fault, says_too_long, shown
 from lodestard.protocols.event_reader import EventReader
 from lodestard.protocols.ndjson import LineParser
 
+_Count = Annotated[int, Meta(ge=0, le=10**10)]
+_Ns = Annotated[int, Meta(ge=0, le=2**62)]
+_MODEL = re.compile(r"model ['\"]([^'\"]{1,200})['\"]")
 _ABSENT = msgspec.Raw()
-_CONTEXT = re.compile(r"exceed\w*\b.*\bcontext\b|\bcontext\b.*\bexceed", re.IGNORECASE | re.DOTALL)
 
 
 class _Function(msgspec.Struct, frozen=True):
@@ -31,7 +35,7 @@ class _Call(msgspec.Struct, frozen=True):
 
 
 class _Message(msgspec.Struct, frozen=True):
-    content: str = ""
+    content: str | None = None
     thinking: str | None = None
     tool_calls: list[_Call] | None = None
 
@@ -41,7 +45,7 @@ class _Line(msgspec.Struct, frozen=True):
     created_at: str = ""
     message: _Message | None = None
     done: bool = False
-    done_reason: str = ""
+    done_reason: str | None = None
     error: msgspec.Raw = _ABSENT
     logprobs: list[msgspec.Raw] | None = None
 
@@ -49,14 +53,15 @@ class _Line(msgspec.Struct, frozen=True):
 class _Meter(msgspec.Struct, frozen=True):
     """The figures of the last line; zeros are left out by the server."""
 
-    total_duration: int = 0
-    load_duration: int = 0
-    prompt_eval_count: int = 0
-    prompt_eval_duration: int = 0
-    eval_count: int = 0
-    eval_duration: int = 0
+    total_duration: _Ns = 0
+    load_duration: _Ns = 0
+    prompt_eval_count: _Count = 0
+    prompt_eval_duration: _Ns = 0
+    eval_count: _Count = 0
+    eval_duration: _Ns = 0
 
 
+_NO_MESSAGE = _Message()
 _line = msgspec.json.Decoder(_Line)
 _meter = msgspec.json.Decoder(_Meter)
 
@@ -79,43 +84,35 @@ class OllamaLines:
         self.done = False
 
     def pieces(self, event: bytes) -> list[Piece]:
-        return [self._piece(event)]
-
-    def _piece(self, text: bytes) -> Piece:
         try:
-            line = _line.decode(text)
+            return [self._piece(_line.decode(event), event)]
         except (ValueError, RecursionError):
             raise _garbage() from None
+
+    def _piece(self, line: _Line, event: bytes) -> Piece:
         if bytes(line.error) not in (b"", b"null"):
             raise _stream_error(bytes(line.error))
-        message = line.message or _Message()
+        message = line.message or _NO_MESSAGE
         calls = tuple(self._call(call, line.created_at) for call in message.tool_calls or ())
+        finish, usage, durations = None, None, None
+        if line.done:
+            finish = self._finish(line.done_reason)
+            usage, durations = _read_meter(event)
+        named, self._named = self._named, True
         self.done = line.done
-        model = "" if self._named else line.model
-        self._named = True
-        if not line.done:
-            return Piece(
-                text=message.content,
-                reasoning=message.thinking or "",
-                tool_calls=calls,
-                logprobs=_logprobs(line),
-                model=model,
-            )
-        usage, durations = _read_meter(text)
         return Piece(
-            text=message.content,
+            text=message.content or "",
             reasoning=message.thinking or "",
             tool_calls=calls,
-            logprobs=_logprobs(line),
-            finish=self._finish(line.done_reason),
+            logprobs=_logprobs(line) if line.logprobs else None,
+            finish=finish,
             usage=usage,
             durations=durations,
-            model=model,
+            model="" if named else line.model,
         )
 
-    def _finish(self, reason: str) -> Finish:
+    def _finish(self, reason: str | None) -> Finish:
         if reason == "unload":
-            self.done = False
             raise UpstreamFault(Code.UPSTREAM_ERROR, "Ollama unloaded the model instead of answering.", billed=False)
         if reason == "length":
             return "length"
@@ -132,19 +129,19 @@ class OllamaLines:
 def read_error(status: int, body: bytes) -> Fault:
     """What a status other than 200 says. No work was done, so nothing of it is ever billed."""
     said = _said(body)
-    lower = said.lower()
-    if _CONTEXT.search(said):
+    if says_too_long(said):
         return context_fault(said)
     if status == 404:
-        advice = "Fetch it there with: ollama pull MODEL" if "model" in lower else "Is its address right?"
-        return _refusal(Code.UPSTREAM_MODEL_MISSING, f"Ollama does not have it ({said}). {advice}", status)
+        model = _MODEL.search(said)
+        advice = f" Fetch it there with: ollama pull {model[1]}" if model else ""
+        return _refusal(Code.UPSTREAM_MODEL_MISSING, f"Ollama does not have it: {said}.{advice}", status)
     if status in (401, 403):
         return _refusal(Code.UPSTREAM_AUTH, f"Ollama refused us: {said}", status)
     if status in (429, 503):
         busy = _refusal(Code.UPSTREAM_RATE_LIMITED, f"Ollama is busy: {said}", status)
         busy.retry_after_s = 1.0
         return busy
-    if status < 500 and status != 499:
+    if 400 <= status < 499:
         return _refusal(Code.UPSTREAM_REJECTED, f"Ollama refused the request: {said}", status)
     return _refusal(Code.UPSTREAM_ERROR, f"Ollama failed: {said}", status)
 
@@ -171,15 +168,15 @@ def _error_text(raw: bytes) -> str:
 
 def _stream_error(raw: bytes) -> Fault:
     said = shown(_error_text(raw))
-    if _CONTEXT.search(said):
+    if says_too_long(said):
         return context_fault(said)
     return UpstreamFault(Code.UPSTREAM_ERROR, f"Ollama broke off: {said}")
 
 
-def _logprobs(line: _Line) -> msgspec.Raw | None:
-    if not line.logprobs:
-        return None
-    return msgspec.Raw(msgspec.json.encode({"content": line.logprobs, "refusal": None}))
+def _logprobs(line: _Line) -> msgspec.Raw:
+    text = msgspec.json.encode({"content": line.logprobs, "refusal": None})
+    text.decode()  # the decoder does not look into what stays raw
+    return msgspec.Raw(text)
 
 
 def _read_meter(text: bytes) -> tuple[Usage | None, Durations | None]:
@@ -187,8 +184,6 @@ def _read_meter(text: bytes) -> tuple[Usage | None, Durations | None]:
     try:
         meter = _meter.decode(text)
     except ValueError:
-        return None, None
-    if min(msgspec.structs.astuple(meter)) < 0:
         return None, None
     usage = Usage(prompt_tokens=meter.prompt_eval_count, completion_tokens=meter.eval_count)
     durations = Durations(

@@ -1,0 +1,54 @@
+"""OpenAI's chat completions, as an upstream: OpenAI, xAI, Gemini's compatible endpoint, OpenRouter, vLLM, llama.cpp.
+
+Law: a request of the same dialect goes through as the client wrote it; only the model's name is changed, and the
+usage that we must know is asked for.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from lodestard.domain.errors import Fault
+from lodestard.domain.request import Request
+from lodestard.domain.settings import Upstream
+from lodestard.protocols.codec import JSON_HEADERS, ReplyReader, WireRequest, join_path
+from lodestard.protocols.openai_build import build_members
+from lodestard.protocols.openai_errors import read_error
+from lodestard.protocols.openai_stream import PlainReader, open_stream
+
+_PATH = "/chat/completions"
+_STREAM_HEADERS = (*JSON_HEADERS, ("accept", "text/event-stream"))
+_PLAIN_HEADERS = (*JSON_HEADERS, ("accept", "application/json"))
+_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
+
+
+class OpenAICodec:
+    """Speaks ``/chat/completions``. Has no state."""
+
+    __slots__ = ()
+
+    def write_request(self, request: Request, model: str, settings: Upstream) -> WireRequest:
+        members: dict[str, object]
+        members = dict(request.members) if request.dialect == "openai" else build_members(request)
+        members["model"] = model
+        if request.stream:
+            members["stream_options"] = _with_usage(request)
+        return WireRequest(
+            path=join_path(settings.url, _PATH),
+            headers=_STREAM_HEADERS if request.stream else _PLAIN_HEADERS,
+            body=msgspec.json.encode(members),
+            streamed=request.stream,
+            choices=request.conversation.n,
+        )
+
+    def reader(self, wire: WireRequest) -> ReplyReader:
+        return open_stream(wire.choices) if wire.streamed else PlainReader()
+
+    def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
+        return read_error(status, headers, body)
+
+
+def _with_usage(request: Request) -> dict[str, object]:
+    raw = request.members.get("stream_options") if request.dialect == "openai" else None
+    said = _options.decode(raw) if raw is not None else None
+    return {**(said or {}), "include_usage": True}
