@@ -1,0 +1,64 @@
+"""What the units promise fits what the program does."""
+
+import tomllib
+
+import pytest
+
+from lodestard.domain.settings import Limits, Server
+from lodestard.systemd import EXIT_CONFIG
+from tests.architecture.house import ROOT
+
+UNITS = ROOT / "packaging/systemd"
+SOCKETS_PER_REQUEST = 2
+
+
+def options(unit: str) -> dict[str, list[str]]:
+    """Every option of a unit file with all its values, in order."""
+    found: dict[str, list[str]] = {}
+    for line in (UNITS / unit).read_text().splitlines():
+        name, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(name, []).append(value)
+    return found
+
+
+def test_a_stop_waits_longer_than_the_longest_drain() -> None:
+    (stop_s,) = options("lodestard.service")["TimeoutStopSec"]
+    assert int(stop_s) > Server().drain_s
+
+
+def test_there_are_file_descriptors_for_every_connection() -> None:
+    (most_files,) = options("lodestard.service")["LimitNOFILE"]
+    assert int(most_files) > SOCKETS_PER_REQUEST * Limits().connections
+
+
+def test_a_wrong_configuration_is_not_started_again() -> None:
+    assert options("lodestard.service")["RestartPreventExitStatus"] == [str(EXIT_CONFIG)]
+
+
+def test_debian_12_knows_the_units_type() -> None:
+    service = options("lodestard.service")
+    assert service["Type"] == ["notify"]
+    assert service["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+
+
+def test_every_credential_of_the_example_is_loaded() -> None:
+    settings = tomllib.loads((ROOT / "config/lodestard.toml").read_text())
+    asked = {upstream["key"]["credential"] for upstream in settings["upstreams"].values() if "key" in upstream}
+    loaded = {line.partition(":")[0] for line in options("lodestard.service")["LoadCredential"]}
+    assert asked
+    assert asked <= loaded
+
+
+@pytest.mark.parametrize(
+    ("unit", "name", "address"),
+    [
+        ("lodestard.socket", "proxy", Server().listen[0]),
+        ("lodestard-control.socket", "control", "/run/lodestard.sock"),
+    ],
+)
+def test_the_socket_units_listen_where_the_daemon_would(unit: str, name: str, address: str) -> None:
+    socket = options(unit)
+    assert socket["FileDescriptorName"] == [name]
+    assert socket["ListenStream"] == [address]
+    assert socket["Service"] == ["lodestard.service"]
