@@ -108,7 +108,7 @@ aider-env: $(AIDER_STAMP) ## .venv-aider with the Aider that the client tests ru
 systemd-tools: ## Debian's packages for the systemd test, as root
 	@$(UNLESS_ROOT_AND_TOOLS) mmdebstrap=mmdebstrap systemd-nspawn=systemd-container dbus-daemon=dbus \
 		gcc=gcc pkg-config=pkg-config /usr/include/systemd/sd-daemon.h=libsystemd-dev \
-		/usr/include/python3.11/Python.h=python3-dev curl=curl
+		/usr/include/python3.11/Python.h=python3-dev
 
 $(RUN_STAMP): packaging/locks/run.txt packaging/locks/build.txt pyproject.toml
 	@bash packaging/setup/venv.sh "$(PYTHON)" .venv
