@@ -13,9 +13,9 @@ from importlib import import_module
 
 from lodestarctl import exit_codes
 from lodestarctl.output import Output
-from lodestarctl.parser import command_parser, main_parser
+from lodestarctl.parser import command_parser, group_help, main_parser
 from lodestarctl.session import Session
-from lodestarctl.table import find_command
+from lodestarctl.table import find_command, group_members
 from lodestard.control.client import ControlClient, ControlError, DaemonNotRunning, socket_paths
 from lodestard.control.messages import Code, Refusal, write_refusal
 
@@ -62,6 +62,9 @@ def _main(words: list[str]) -> int:
 
 
 def _choose(args: Namespace) -> tuple[Run, Namespace]:
+    if args.words[1:] in (["-h"], ["--help"]) and group_members(args.words[0]):
+        sys.stdout.write(group_help(args.words[0]))
+        raise SystemExit(exit_codes.OK)
     found = find_command(args.words)
     if found is None:
         return import_module("lodestarctl.commands.generic").run, args

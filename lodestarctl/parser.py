@@ -33,9 +33,15 @@ def main_parser() -> ArgumentParser:
     return parser
 
 
-def _command_list() -> str:
-    longest = max(len(command.name) for command in COMMANDS)
-    return "\n".join(f"  {command.name:<{longest}}  {command.summary}" for command in COMMANDS)
+def group_help(group: str) -> str:
+    """What a group's name alone can be followed by."""
+    members = [command for command in COMMANDS if command.name.startswith(f"{group} ")]
+    return f"usage: {PROGRAM} {group} …\n\n{_command_list(members)}\n"
+
+
+def _command_list(commands: Sequence[Command] = COMMANDS) -> str:
+    longest = max(len(command.name) for command in commands)
+    return "\n".join(f"  {command.name:<{longest}}  {command.summary}" for command in commands)
 
 
 def command_parser(command: Command) -> ArgumentParser:

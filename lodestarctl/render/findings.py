@@ -33,7 +33,8 @@ def render_reload(report: ReloadReport) -> list[Block]:
         return [*_problems(report.faults, "error"), kept]
     if not report.changed:
         return [Note("Nothing has changed.", "dim", "·")]
-    notes: list[Block] = [Note(f"Taken in: {', '.join(report.changed)}.", "good", "✓")]
+    taken = [key for key in report.changed if key not in report.restart]
+    notes: list[Block] = [Note(f"Taken in: {', '.join(taken)}.", "good", "✓")] if taken else []
     if report.restart:
         notes.append(Note(f"Needs a restart: {', '.join(report.restart)}.", "warn", "!"))
     return notes

@@ -53,7 +53,7 @@ def request_line(row: RequestRow) -> tuple[str, Cell, str]:
     """One line of ``requests -f`` in three parts: before the outcome, the outcome, after it. 80 columns."""
     outcome = _outcome(row)
     head = f"{moment(row.started_ms, '%H:%M:%S')}  {row.request_id[-SHORT_ID:]}  {clip(clean(row.alias), 14):<14}  "
-    tail = f"  {millis(row.total_ms):>7} {_tokens(row):>13}  {usd(row.cost_nano_usd)}"
+    tail = f"  {millis(row.total_ms):>7} {_tokens(row):>11}  {usd(row.cost_nano_usd)}"
     return clean(head), Cell(f"{clip(clean(outcome.text), 10):<10}", outcome.tone), clean(tail)
 
 

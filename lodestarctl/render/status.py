@@ -11,6 +11,7 @@ STATE_TONES: Mapping[str, Tone] = {"ready": "good", "degraded": "warn", "drainin
 UP_TONES: Mapping[str, Tone] = {"up": "good", "down": "bad", "unknown": "dim"}
 SEVERITY_TONES: Mapping[str, Tone] = {"error": "bad", "warning": "warn", "info": "dim"}
 SEVERITY_MARKS: Mapping[str, str] = {"error": "✗", "warning": "!", "info": "·"}
+ACRONYM = 3
 UPSTREAM_COLUMNS = (
     Column("name"),
     Column("state"),
@@ -97,7 +98,8 @@ def _parts(parts: Mapping[str, Any]) -> Iterator[Block]:
     for name, part in sorted(parts.items()):
         pairs = _plain_pairs(part)
         if pairs:
-            yield Facts(pairs, name.replace("_", " ").capitalize())
+            title = name.replace("_", " ")
+            yield Facts(pairs, title.upper() if len(name) <= ACRONYM else title.capitalize())
 
 
 def _plain_pairs(part: object) -> tuple[tuple[str, Cell], ...]:

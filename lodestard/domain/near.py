@@ -1,19 +1,19 @@
-"""Did you mean…? The nearest of some names, for messages about a name that is not known."""
+"""The nearest names to a word that nobody knows, for "did you mean". Pure."""
 
-import difflib
 from collections.abc import Iterable
 
-_MAX_CHARS = 128
+MOST = 3
+CUTOFF = 0.6
+MAX_CHARS = 128
 
 
-def nearest(name: str, choices: Iterable[str]) -> str | None:
-    """The choice that looks most like ``name``, or None where none is near."""
-    lower = {choice.lower(): choice for choice in choices}
-    found = difflib.get_close_matches(name[:_MAX_CHARS].lower(), lower, n=1)
-    return lower[found[0]] if found else None
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """The names that are most like ``word``, best first, as ``'a', 'b' or 'c'``; empty where none is near."""
+    import difflib  # those alone who mistyped pay for it: the command line starts without
 
-
-def did_you_mean(name: str, choices: Iterable[str]) -> str:
-    """`` Did you mean "x"?``, ready to stand after a sentence, or nothing."""
-    near = nearest(name, choices)
-    return f' Did you mean "{near}"?' if near is not None else ""
+    by_folded = {name.lower(): name for name in names}
+    hits = difflib.get_close_matches(word[:MAX_CHARS].lower(), by_folded, MOST, CUTOFF)
+    near = [repr(by_folded[hit]) for hit in hits]
+    if len(near) < 2:
+        return "".join(near)
+    return f"{', '.join(near[:-1])} or {near[-1]}"

@@ -1,0 +1,149 @@
+"""Every screen, word for word, 80 columns wide: for pipes and for terminals.
+
+The expected texts are files in ``golden/``; ``LODESTAR_GOLDEN=write`` writes them anew, to be read before they are
+committed.
+"""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from lodestarctl.render import figures, findings, models, requests, status
+from lodestarctl.render.blocks import Block, Cell, Column, Facts, Note, Table
+from lodestarctl.render.generic import render_anything
+from lodestarctl.render.plain import paint_plain
+from lodestarctl.render.terminal import paint_terminal
+from lodestard.control.messages import (
+    CacheReport,
+    CacheWarmed,
+    ConfigValues,
+    CostRow,
+    CostsReport,
+    LedgerVerification,
+    ModelsReport,
+    ReloadReport,
+    RequestRow,
+    Status,
+    TestPlans,
+    VersionReport,
+)
+from tests.fakes import control_samples as samples
+
+GOLDEN = Path(__file__).parent / "golden"
+WIDTH = 80
+ANYTHING = {
+    "power_w": 31,
+    "ok": True,
+    "cost_nano_usd": 1000,
+    "since_at_ms": samples.NOON_MS,
+    "unknown": None,
+    "words": ["a", "b"],
+    "nested": {"a": 1},
+    "cards": [{"name": "T600", "temp_c": 61, "spent_nano_usd": 12}, {"name": "x\x1b[2J", "temp_c": None}],
+}
+LONG_NAMES = Table(
+    (Column("name", flexible=True), Column("also", flexible=True), Column("n", "right")),
+    [(Cell("n" * 60), Cell("a" * 60), Cell("1"))],
+)
+
+SCREENS: dict[str, Sequence[Block]] = {
+    "status": status.render_status(samples.STATUS),
+    "status-new": status.render_status(Status(version="0.1.0", pid=1, state="starting", uptime_s=0, simulated=True)),
+    "version": status.render_version(VersionReport(version="0.1.0", runs_on={"python": "3.11.2"}), "0.1.0"),
+    "costs": figures.render_costs(samples.COSTS),
+    "costs-none": figures.render_costs(CostsReport(by="day", rows=(), total=CostRow(name="all"))),
+    "costs-no-baseline": figures.render_costs(
+        CostsReport(
+            by="user", rows=(CostRow(name="", requests=1),), total=CostRow(name="all"), until_ms=samples.NOON_MS
+        )
+    ),
+    "cache": figures.render_cache(samples.CACHE),
+    "cache-off": figures.render_cache(CacheReport(enabled=False)),
+    "cache-memory": figures.render_cache(CacheReport(enabled=True, max_bytes=1, memory_max_bytes=16_000_000)),
+    "ledger": figures.render_verification(samples.VERIFIED),
+    "ledger-broken": figures.render_verification(samples.BROKEN_LEDGER),
+    "ledger-empty": figures.render_verification(LedgerVerification(ok=True)),
+    "models": models.render_models(samples.MODELS),
+    "models-none": models.render_models(ModelsReport(models=())),
+    "plans": models.render_plans(samples.PLANS),
+    "plans-none": models.render_plans(TestPlans(calls=())),
+    "results": models.render_results([samples.RESULT_OK, samples.RESULT_BAD]),
+    "requests": requests.render_requests([samples.REQUEST, samples.FAILED, samples.CACHED, samples.RUNNING]),
+    "requests-none": requests.render_requests([]),
+    "explain": requests.render_explanation(samples.EXPLANATION),
+    "config": findings.render_config_report(samples.CONFIG_BAD),
+    "config-good": findings.render_config_report(samples.CONFIG_GOOD),
+    "config-values": findings.render_values(samples.CONFIG_VALUES, origin=False),
+    "config-origins": findings.render_values(samples.CONFIG_VALUES, origin=True),
+    "config-none": findings.render_values(ConfigValues(entries=()), origin=True),
+    "reload": findings.render_reload(
+        ReloadReport(ok=True, changed=("log.level", "server.listen"), restart=("server.listen",))
+    ),
+    "reload-same": findings.render_reload(ReloadReport(ok=True)),
+    "reload-refused": findings.render_reload(ReloadReport(ok=False, faults=samples.CONFIG_BAD.faults)),
+    "doctor": findings.render_doctor(samples.DOCTOR),
+    "doctor-well": findings.render_doctor(samples.HEALTHY),
+    "anything": render_anything(ANYTHING),
+    "anything-list": render_anything([{"a": 1}, {"b": "two"}]),
+    "anything-word": render_anything("done and dusted"),
+    "anything-nothing": render_anything({}),
+    "long": [LONG_NAMES, Facts((("label", Cell("word " * 30)),)), Note("note " * 30, "bad", "!", "advice " * 20)],
+}
+
+
+@pytest.mark.parametrize("name", SCREENS)
+@pytest.mark.parametrize("form", ["plain", "terminal"])
+def test_screen(name: str, form: str, utc: None) -> None:
+    text = paint(name, form)
+    expected = GOLDEN / f"{name}.{form}.txt"
+    if os.environ.get("LODESTAR_GOLDEN") == "write":
+        GOLDEN.mkdir(exist_ok=True)
+        expected.write_text(text, "utf-8")
+    assert text == expected.read_text("utf-8")
+
+
+def paint(name: str, form: str) -> str:
+    if form == "plain":
+        return paint_plain(SCREENS[name], width=WIDTH)
+    return paint_terminal(SCREENS[name], width=WIDTH, colour=False)
+
+
+@pytest.mark.parametrize("name", SCREENS)
+def test_no_line_is_wider_than_the_terminal_and_none_ends_in_blanks(name: str) -> None:
+    for form in ("plain", "terminal"):
+        for line in paint(name, form).splitlines():
+            assert len(line) <= WIDTH
+            assert line == line.rstrip()
+
+
+def test_colours_are_there_only_when_asked_for_and_never_from_the_data() -> None:
+    assert "\x1b" not in paint("anything", "terminal") + paint("anything", "plain")
+    coloured = paint_terminal(SCREENS["anything"], width=WIDTH, colour=True)
+    assert "\x1b[" in coloured
+    assert "\x1b[2J" not in coloured
+
+
+def test_a_narrow_terminal_still_gets_every_row() -> None:
+    text = paint_terminal(SCREENS["costs"], width=40, colour=False)
+    assert all(len(line) <= 40 for line in text.splitlines())
+
+
+@pytest.mark.parametrize("row", [samples.REQUEST, samples.FAILED, samples.CACHED, samples.RUNNING])
+def test_a_followed_request_is_one_line(row: RequestRow, utc: None) -> None:
+    head, outcome, tail = requests.request_line(row)
+    line = head + outcome.text + tail
+    assert len(line) <= WIDTH
+    assert line.startswith(f"12:00:{row.started_ms // 1000 % 60:02d}  {row.request_id[-8:]}  {row.alias[:14]}")
+
+
+def test_warming_is_a_line_each() -> None:
+    kept = CacheWarmed(line=1, outcome="kept", alias="a", target="t/m", cost_nano_usd=1_000_000)
+    assert figures.warmed_line(kept) == "line 1: kept a -> t/m  $0.001"
+    refused = CacheWarmed(line=2, outcome="invalid_json", alias="b", detail="not JSON")
+    assert figures.warmed_line(refused) == "line 2: invalid_json b  not JSON"
+
+
+def test_the_most_that_tests_cost_counts_only_what_is_called() -> None:
+    assert models.worst_case_nano_usd(samples.PLANS) == 120_000
