@@ -151,19 +151,24 @@ def test_another_process_sockets_are_not_ours() -> None:
     assert environ == {"HOME": "/root"}
 
 
-def test_sockets_come_by_name_and_close_on_exec(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as first, socket.socket() as second, socket.socket() as third:
-        fds = [first.fileno(), second.fileno(), third.fileno()]
-        for fd in fds:
-            os.set_inheritable(fd, True)
-        start = min(fds)
-        if fds != [start, start + 1, start + 2]:
-            pytest.skip("the sockets' numbers do not follow each other here")
+@pytest.fixture
+def handed_over(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Three open descriptors in a row, as systemd leaves them."""
+    start = 200
+    with socket.socket() as original:
+        fds = [os.dup2(original.fileno(), start + index, inheritable=True) for index in range(3)]
         monkeypatch.setattr("lodestard.systemd.FIRST_FD", start)
-        environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "3", "LISTEN_FDNAMES": "proxy:control"}
-        assert listen_fds(environ) == {"proxy": [start], "control": [start + 1], "unknown": [start + 2]}
-        assert all(fcntl.fcntl(fd, fcntl.F_GETFD) & fcntl.FD_CLOEXEC for fd in fds)
-        assert environ == {}
+        yield fds
+    for fd in fds:
+        os.close(fd)
+
+
+def test_sockets_come_by_name_and_close_on_exec(handed_over: list[int]) -> None:
+    environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "3", "LISTEN_FDNAMES": "proxy:control"}
+    proxy, control, unnamed = handed_over
+    assert listen_fds(environ) == {"proxy": [proxy], "control": [control], "unknown": [unnamed]}
+    assert all(fcntl.fcntl(fd, fcntl.F_GETFD) & fcntl.FD_CLOEXEC for fd in handed_over)
+    assert environ == {}
 
 
 def test_two_sockets_of_one_name_stay_together(monkeypatch: pytest.MonkeyPatch) -> None:
