@@ -61,8 +61,10 @@ def answer_aider(question: Question) -> str | None:
 def _edit_answer(question: Question) -> str:
     edit = plan_edit(question)
     style = edit_style(question)
-    fence = _fence_of(question)
-    return f"I will change {edit.path}.\n\n{_WRITERS[style](edit, fence)}"
+    written = _WRITERS[style](edit, _fence_of(question))
+    if style == "patch":  # nothing may stand before its first line
+        return written
+    return f"I will change {edit.path}.\n\n{written}"
 
 
 def edit_style(question: Question) -> str:

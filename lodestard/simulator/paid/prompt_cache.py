@@ -25,6 +25,8 @@ class PromptCache:
     def cached_tokens(self, model: str, prompt: str) -> int:
         """How many tokens of ``prompt`` were seen at the start of an earlier one; remembers this one."""
         pieces = split_tokens(prompt)
+        if len(pieces) < _LEAST_TOKENS:
+            return 0
         hasher, cached = hashlib.sha256(model.encode()), 0
         for end in range(_BLOCK_TOKENS, len(pieces) + 1, _BLOCK_TOKENS):
             hasher.update("".join(pieces[end - _BLOCK_TOKENS : end]).encode("utf-8", "surrogatepass"))

@@ -70,6 +70,7 @@ def apply_udiff(answer: str, files: dict[str, str]) -> None:
 
 
 def apply_patch(answer: str, files: dict[str, str]) -> None:
+    assert answer.startswith("*** Begin Patch\n")
     (block,) = re.findall(r"^\*\*\* Begin Patch\n(.*?)^\*\*\* End Patch$", answer, re.DOTALL | re.MULTILINE)
     action, *rest = block.splitlines(keepends=True)
     path = action.partition("File: ")[2].strip()
