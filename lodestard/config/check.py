@@ -16,6 +16,7 @@ import msgspec
 from lodestard.config.convert import Finding
 from lodestard.config.fault import KeyPath, or_nearest
 from lodestard.config.listen import parse_listen
+from lodestard.config.zone import is_zone
 from lodestard.domain.money import parse_price
 from lodestard.domain.settings import KeySource, ModelPrice, Settings, Upstream
 from lodestard.domain.upstream import Target
@@ -214,6 +215,9 @@ def _check_ledger(settings: Settings, declared: Declared) -> Iterator[Finding]:
     baseline = settings.ledger.baseline
     if baseline and baseline not in declared.prices:
         yield Finding(("ledger", "baseline"), f"the baseline has no price{or_nearest(baseline, declared.prices)}")
+    zone = settings.ledger.timezone
+    if zone and not is_zone(zone):
+        yield Finding(("ledger", "timezone"), "this machine knows no such time zone; write it as in Europe/Berlin")
 
 
 def _check_cache(settings: Settings) -> Iterator[Finding]:

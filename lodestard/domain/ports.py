@@ -129,8 +129,36 @@ class AttemptPort(Protocol):
     def hold_nano_usd(self) -> int: ...
 
 
+class CostFigures(Protocol):
+    """One line of a report: what was used and charged under ``key``."""
+
+    @property
+    def key(self) -> str: ...
+
+
+class ReportsPort(Protocol):
+    """The one aggregation that every view of money reads."""
+
+    async def costs(self, by: str) -> Sequence[CostFigures]: ...
+
+
+class TotalsPort(Protocol):
+    """What is under way."""
+
+    @property
+    def held_nano_usd(self) -> int: ...
+
+    @property
+    def open_requests(self) -> int: ...
+
+
 class LedgerPort(Protocol):
     """Hold before dialling, settle after."""
+
+    @property
+    def reports(self) -> ReportsPort: ...
+
+    def totals(self) -> TotalsPort: ...
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> EntryPort: ...
 

@@ -78,10 +78,12 @@ class Cache(Record, frozen=True):
 class Ledger(Record, frozen=True):
     """The money ledger. ``baseline`` is the model ("upstream/model") that savings are counted against.
 
+    ``timezone`` says when a day begins (``Europe/Berlin``); empty means the machine's.
     ``store_text`` keeps prompts and answers in the ledger: off unless you want that.
     """
 
     baseline: str = ""
+    timezone: str = ""
     store_text: bool = False
 
 

@@ -28,7 +28,6 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: Mapping[str, tuple[str, bool]]
     prices: Mapping[str, Price]
     spoken: frozenset[str]
-    baseline: Price | None = None
 
     def offer(self, target: Target) -> Offer | None:
         """What is offered as ``target``, or None where there is no such upstream."""
@@ -51,6 +50,12 @@ def read_price(price: ModelPrice) -> Price:
     )
 
 
+def baseline_price(settings: Settings) -> Price | None:
+    """The price that savings are counted against, where there is one."""
+    price = settings.prices.get(settings.ledger.baseline)
+    return read_price(price) if price is not None else None
+
+
 def build_catalog(settings: Settings, spoken: frozenset[str]) -> Catalog:
     """The catalogue of a checked configuration. ``spoken`` are the dialects that we have a codec for."""
     prices = {name: read_price(price) for name, price in settings.prices.items()}
@@ -60,5 +65,4 @@ def build_catalog(settings: Settings, spoken: frozenset[str]) -> Catalog:
         alias: tuple(offer for name in model.route if (offer := bare.offer(Target.parse(name))) is not None)
         for alias, model in settings.models.items()
     }
-    baseline = prices.get(settings.ledger.baseline)
-    return msgspec.structs.replace(bare, aliases=aliases, baseline=baseline)
+    return msgspec.structs.replace(bare, aliases=aliases)

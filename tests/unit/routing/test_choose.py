@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.settings import Ledger, Model, ModelPrice, Settings, Upstream
-from lodestard.routing.catalog import build_catalog
+from lodestard.routing.catalog import baseline_price, build_catalog
 from lodestard.routing.choose import View, choose_route
 from lodestard.routing.routes import Routes
 
@@ -94,7 +94,7 @@ def test_a_target_can_be_named_outright() -> None:
 def test_prices_become_integers() -> None:
     price = CATALOG.prices["openai/gpt-4o"]
     assert (price.input_pico_usd, price.output_pico_usd) == (2_500_000, 10_000_000)
-    assert CATALOG.baseline == price
+    assert baseline_price(SETTINGS) == price
 
 
 def test_the_view_is_taken_at_the_moment_of_the_choice() -> None:

@@ -1,0 +1,54 @@
+"""From a configuration file to a ``Plan`` that the daemon can open: read, find the keys, name what is missing.
+
+Law: blocks on the disk and on nothing else; raises ``ConfigError`` with everything that is wrong.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from lodestard.config import Loaded, load
+from lodestard.config.paths import Paths, find_paths
+from lodestard.config.secrets import resolve_keys
+from lodestard.domain.settings import Settings
+from lodestard.generation import Blueprint
+from lodestard.house import Plan
+from lodestard.module import Module
+
+Change = Callable[[Settings], Settings]
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads one configuration again and again. ``change`` is what the command line and the demo say on top."""
+
+    config_file: Path
+    environ: Mapping[str, str]
+    modules: Sequence[Module]
+    change: Change = lambda settings: settings
+    simulated: bool = False
+
+    def load(self) -> Loaded:
+        """The configuration as it stands in the file, with ``change`` applied. Raises ``ConfigError``."""
+        loaded = load(self.config_file, module_schemas={module.name: module.settings for module in self.modules})
+        return msgspec.structs.replace(loaded, settings=self.change(loaded.settings))
+
+    def read_plan(self) -> Plan:
+        """What the daemon opens. Raises ``ConfigError``."""
+        loaded = self.load()
+        keys = resolve_keys(loaded.settings, self.environ, loaded.origins)
+        missing = {problem.upstream: problem.message for problem in keys.problems}
+        return Plan(loaded, Blueprint(loaded.settings, keys.by_upstream, missing, self.modules))
+
+
+def places(settings: Settings, environ: Mapping[str, str]) -> Paths:
+    """Where this daemon's things are: as the configuration says, otherwise as the environment does."""
+    paths = find_paths(environ, os.geteuid())
+    if settings.state_dir:
+        paths = msgspec.structs.replace(paths, state_dir=Path(settings.state_dir).expanduser())
+    if settings.control.socket:
+        paths = msgspec.structs.replace(paths, control_socket=Path(settings.control.socket).expanduser())
+    return paths

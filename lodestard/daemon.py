@@ -1,0 +1,242 @@
+"""Opens the rooms in boot order; leaving the nesting is the shutdown order.
+
+Law: what is open, and in which order it closes, is the indentation below. SIGTERM stops the doors first: no new
+connections, requests under way get ``drain_s``; then flights, pools, cache and ledger close, each after everybody
+who uses it is gone. A second SIGTERM, or SIGINT, doesn't wait.
+"""
+
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from lodestard.cache import MIGRATIONS as CACHE_MIGRATIONS
+from lodestard.cache import Cache, open_cache
+from lodestard.config import ConfigError
+from lodestard.config.zone import machine_zone
+from lodestard.control.access import open_access
+from lodestard.control.server import control_handler
+from lodestard.control.server import write_fault as write_control_fault
+from lodestard.control.verbs import core_verbs
+from lodestard.domain.clock import Clock, SystemClock
+from lodestard.domain.errors import Fault
+from lodestard.domain.settings import Settings
+from lodestard.domain.verbs import Verb
+from lodestard.endpoints import Endpoints
+from lodestard.generation import Foundation
+from lodestard.house import House, Plan
+from lodestard.http import HttpServer, adopt_listeners, open_tcp_listeners, open_unix_listener
+from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
+from lodestard.ledger import Ledger, LedgerOptions, open_ledger
+from lodestard.log import set_level
+from lodestard.panel import Panel, Places
+from lodestard.protocols import error_bodies
+from lodestard.routing.catalog import baseline_price
+from lodestard.store import StoreOptions, open_store
+from lodestard.systemd import Notifier
+
+MS_PER_S = 1_000
+NS_PER_US = 1_000
+DIALECT_OF_REFUSALS = "openai"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """What ``__main__`` found out before trio began. ``sockets`` are inherited descriptors by name."""
+
+    read_plan: Callable[[], Plan]
+    plan: Plan
+    places: Places
+    sockets: Mapping[str, Sequence[int]]
+    notifier: Notifier
+    watchdog_s: float | None
+    announce: Callable[[Sequence[str]], None]
+
+
+async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
+    """The daemon's life, from the first room to the last. Raises ``Fault`` where a room can't be opened."""
+    clock = clock or SystemClock()
+    settings = boot.plan.loaded.settings
+    async with (
+        open_ledger_room(boot.places.state_dir, settings, clock) as ledger,
+        open_cache_room(boot.places.state_dir, settings, clock) as cache,
+        trio.open_nursery() as nursery,
+    ):
+        foundation = Foundation(clock, ledger, cache, started_s=clock.now_ms() // MS_PER_S)
+        house = House(foundation, nursery, boot.read_plan, boot.plan, on_change=partial(take_in, cache))
+        await house.open()
+        proxy = await open_proxy(house, boot, nursery)
+        await open_control(Panel(house, ledger, cache, proxy, boot.places, zone_name(settings)), boot, nursery)
+        nursery.start_soon(heed_signals, house, boot, nursery.cancel_scope)
+        nursery.start_soon(feed_watchdog, boot)
+        tell_ready(boot, settings, proxy)
+        await house.stop_asked.wait()
+        await close_doors(house, boot, proxy)
+        nursery.cancel_scope.cancel()
+
+
+# -- rooms -------------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def open_ledger_room(state_dir: Path, settings: Settings, clock: Clock) -> AsyncIterator[Ledger]:
+    """The ledger over its own file, every commit of which is on the disk before anyone goes on."""
+    async with (
+        open_store(
+            state_dir / "ledger.db", [LEDGER_SCHEMA], options=StoreOptions(durable=True), clock=clock
+        ) as store,
+        open_ledger(
+            store, clock, options=LedgerOptions(baseline=baseline_price(settings), timezone=zone_name(settings))
+        ) as ledger,
+    ):
+        yield ledger
+
+
+@asynccontextmanager
+async def open_cache_room(state_dir: Path, settings: Settings, clock: Clock) -> AsyncIterator[Cache]:
+    """The cache, over a file of its own that may be deleted at any time; in memory where it shall not be on disk."""
+    if not (settings.cache.enabled and settings.cache.disk):
+        async with open_cache(settings.cache, None, clock) as cache:
+            yield cache
+        return
+    options = StoreOptions(durable=False, disposable=True)
+    async with (
+        open_store(state_dir / "cache.db", CACHE_MIGRATIONS, options=options, clock=clock) as store,
+        open_cache(settings.cache, store, clock) as cache,
+    ):
+        yield cache
+
+
+# -- doors -------------------------------------------------------------------------------------------------------
+
+
+async def open_proxy(house: House, boot: Boot, nursery: trio.Nursery) -> HttpServer:
+    """The port that tools point at: inherited from systemd where it holds it, otherwise opened."""
+    settings = house.runtime.settings
+    inherited = boot.sockets.get("proxy", ())
+    listeners = adopt_listeners(inherited) if inherited else await open_tcp_listeners(settings.server.listen)
+    server = HttpServer(
+        Endpoints(house),
+        limits=settings.server.limits,
+        clock=house.foundation.clock,
+        allowed_hosts=frozenset(settings.server.allowed_hosts),
+        allowed_origins=frozenset(settings.server.allowed_origins),
+        write_fault=write_proxy_fault,
+    )
+    await nursery.start(partial(server.serve, listeners))
+    return server
+
+
+async def open_control(panel: Panel, boot: Boot, nursery: trio.Nursery) -> None:
+    """The control socket; it stays open until everything else is closed."""
+    inherited = boot.sockets.get("control", ())
+    listeners = adopt_listeners(inherited) if inherited else [await open_unix_listener(boot.places.control_socket)]
+    house, settings = panel.house, panel.runtime.settings
+    server = HttpServer(
+        control_handler(Verbs(core_verbs(panel), house), open_access(settings.control)),
+        limits=settings.server.limits,
+        clock=house.foundation.clock,
+        allowed_hosts=None,
+        allowed_origins=frozenset(),
+        write_fault=write_control_fault,
+    )
+    await nursery.start(partial(server.serve, listeners))
+
+
+def write_proxy_fault(fault: Fault, _path: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    """A fault that never came as far as an exchange, in the shape that most clients read."""
+    return error_bodies.write_error(DIALECT_OF_REFUSALS, fault, "")
+
+
+# -- signals and systemd -----------------------------------------------------------------------------------------
+
+
+async def heed_signals(house: House, boot: Boot, life: trio.CancelScope) -> None:
+    """SIGTERM drains, a second one (or SIGINT) stops at once, SIGHUP reloads."""
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        async for number in signals:
+            if number == signal.SIGHUP:
+                await reload(house, boot)
+            elif house.draining:
+                logger.warning("stopping now: requests under way are cut")
+                life.cancel()
+            else:
+                house.begin_drain()
+
+
+async def reload(house: House, boot: Boot) -> None:
+    """Reload, and tell systemd; a configuration that is wrong changes nothing but the log."""
+    boot.notifier.reloading(house.foundation.clock.monotonic_ns() // NS_PER_US)
+    try:
+        changes = await house.reload()
+    except (ConfigError, Fault) as error:
+        logger.error("the configuration was not reloaded, the old one stays: %s", error)  # noqa: TRY400
+        boot.notifier.ready("reload failed, the old configuration serves; see the journal")
+    else:
+        boot.notifier.ready(f"reloaded, {len(changes.changed)} values changed")
+
+
+async def feed_watchdog(boot: Boot) -> None:
+    """Tell systemd that the loop turns, as often as it wants to hear it."""
+    while boot.watchdog_s is not None:
+        boot.notifier.watchdog()
+        await trio.sleep(boot.watchdog_s)
+
+
+def tell_ready(boot: Boot, settings: Settings, proxy: HttpServer) -> None:
+    addresses = proxy.addresses
+    logger.info(
+        "ready on %s: %d models over %d upstreams",
+        ", ".join(addresses),
+        len(settings.models),
+        len(settings.upstreams),
+    )
+    boot.notifier.ready(f"serving on {', '.join(addresses)}")
+    boot.announce(addresses)
+
+
+async def close_doors(house: House, boot: Boot, proxy: HttpServer) -> None:
+    """No new connections; what is under way gets its time. Cancelled when the time or the patience is up."""
+    drain_s = house.runtime.settings.server.drain_s
+    logger.info("draining: %d requests under way, at most %g s", proxy.exchanges, drain_s)
+    boot.notifier.stopping()
+    boot.notifier.status("draining")
+    proxy.begin_drain()
+    house.retire()
+    with trio.move_on_after(drain_s):
+        await house.generation.wait_closed()
+
+
+def zone_name(settings: Settings) -> str:
+    """The zone in which the ledger's days begin."""
+    return settings.ledger.timezone or machine_zone()
+
+
+def take_in(cache: Cache, settings: Settings) -> None:
+    """What a reload changes outside the generation."""
+    set_level(settings.log.level)
+    cache.configure(settings.cache)
+
+
+class Verbs(Mapping[str, Verb]):
+    """The core's verbs and those of the serving generation's modules, as one table."""
+
+    def __init__(self, core: Mapping[str, Verb], house: House) -> None:
+        self._core = core
+        self._house = house
+
+    def __getitem__(self, name: str) -> Verb:
+        return self._core[name] if name in self._core else self._house.runtime.hooks.verbs[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({**self._house.runtime.hooks.verbs, **self._core})
+
+    def __len__(self) -> int:
+        return len(set(self))

@@ -1,0 +1,72 @@
+"""``lodestard --demo``: the real daemon, its real configuration and rooms, in front of a simulated T600.
+
+Law: nothing here is on the way of a request. The demo has a state folder of its own, so that it never mixes its
+figures with real ones, and it says plainly that its answers come from a simulator.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from shutil import which
+
+import trio
+from msgspec.structs import replace as edit
+
+from lodestard.boot import Reader
+from lodestard.config.paths import Paths, demo_paths
+from lodestard.daemon import Boot, run_daemon
+from lodestard.domain.settings import Settings
+from lodestard.simulator.demo import run_demo_upstream
+
+DEMO_CONFIG = "lodestard.demo.toml"
+PlanBoot = Callable[[Reader, Callable[[Sequence[str]], None]], Boot]
+
+READY = """
+Lodestar is ready on {base}. This is a demonstration: the answers come from a simulated
+Ollama server with a simulated 4 GB GPU, not from a model. Three things to try in another terminal:
+
+  curl -s {base}/v1/chat/completions -H 'content-type: application/json' \\
+       -d '{{"model": "local-llama", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
+
+  aider --model openai/gpt-3.5-turbo --openai-api-base {base}/v1 --openai-api-key none
+
+  {ctl} status
+
+For a real model, copy config/lodestard.toml, set the address of your Ollama server (and keys, if you
+have any) in it, and start lodestard --config FILE. Ctrl-C stops the demo.
+"""
+
+
+def demo_config() -> Path:
+    """The demo's configuration: inside an installed package, or in the source tree's ``config/``."""
+    packaged = Path(str(files("lodestard"))) / DEMO_CONFIG
+    return packaged if packaged.exists() else Path(__file__).parent.parent / "config" / DEMO_CONFIG
+
+
+async def run_demo(reader: Reader, plan_boot: PlanBoot) -> None:
+    """The simulator and the daemon in one process; both end together."""
+    async with trio.open_nursery() as nursery:
+        url = await nursery.start(run_demo_upstream)
+        paths = demo_paths(reader.environ)
+
+        def change(settings: Settings) -> Settings:
+            return reader.change(settle(settings, url, paths))
+
+        await run_daemon(plan_boot(replace(reader, change=change, simulated=True), announce))
+        nursery.cancel_scope.cancel()
+
+
+def settle(settings: Settings, url: str, paths: Paths) -> Settings:
+    """The demo's configuration with its places, and every upstream at the simulator's address."""
+    upstreams = {name: edit(upstream, url=url) for name, upstream in settings.upstreams.items()}
+    control = edit(settings.control, socket=str(paths.control_socket))
+    return edit(settings, upstreams=upstreams, control=control, state_dir=str(paths.state_dir))
+
+
+def announce(addresses: Sequence[str]) -> None:
+    """Tell the person in front of the terminal what to try."""
+    ctl = which("lodestarctl") or str(Path(sys.executable).with_name("lodestarctl"))
+    base = f"http://{addresses[0]}"
+    print(READY.format(base=base, ctl=ctl), flush=True)  # noqa: T201

@@ -1,0 +1,140 @@
+"""Which path leads where: the proxy's endpoints.
+
+Law: an endpoint reads the request, opens its entry and hands it to the hallway; it decides nothing. Every fault
+that reaches this file is written in the dialect of the endpoint that it happened in.
+"""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+import msgspec
+
+from lodestard import __version__
+from lodestard.classify.caller import identify_caller
+from lodestard.domain.errors import CallerFault, Code, Fault
+from lodestard.exchange import Exchange
+from lodestard.http import ClientLeft, HttpExchange
+from lodestard.pipeline import carry
+from lodestard.protocols import openai_chat, openai_models
+from lodestard.runtime import Runtime
+
+Endpoint = Callable[[HttpExchange, Runtime], Awaitable[None]]
+JSON_HEADERS = [("content-type", "application/json")]
+
+
+class House(Protocol):
+    """What the endpoints need of the daemon: the generation that serves, and whether it takes requests."""
+
+    def serving(self) -> AbstractContextManager[Runtime]:
+        """The current generation, kept open until the context is left."""
+        ...
+
+    @property
+    def ready(self) -> bool: ...
+
+    @property
+    def why_not_ready(self) -> str: ...
+
+
+class Endpoints:
+    """The proxy's handler: finds the endpoint for a request and lends it the serving generation."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    async def __call__(self, http: HttpExchange) -> None:
+        path = http.path.rstrip("/") or "/"
+        with self._house.serving() as runtime:
+            endpoint = self._find(http.method, path, runtime)
+            await endpoint(http, runtime)
+
+    def _find(self, method: str, path: str, runtime: Runtime) -> Endpoint:
+        methods = self._table(path, runtime)
+        if not methods:
+            raise CallerFault(
+                Code.NOT_FOUND, f"There is nothing at {path}. POST /v1/chat/completions and GET /v1/models are here."
+            )
+        if method == "HEAD" and "GET" in methods:
+            method = "GET"
+        if method not in methods:
+            raise CallerFault(Code.METHOD_NOT_ALLOWED, f"{path} takes {' or '.join(methods)}, not {method}.")
+        return methods[method]
+
+    def _table(self, path: str, runtime: Runtime) -> dict[str, Endpoint]:
+        path = path.removeprefix("/v1") or "/"
+        if path == "/chat/completions":
+            return {"POST": chat_completions}
+        if path == "/models" or path.startswith("/models/"):
+            return {"GET": list_models if path == "/models" else show_model}
+        if path in ("/", "/health/live"):
+            return {"GET": live}
+        if path == "/health/ready":
+            return {"GET": self._readiness}
+        return {"GET": show_page} if path in runtime.hooks.pages else {}
+
+    async def _readiness(self, http: HttpExchange, _runtime: Runtime) -> None:
+        ready = self._house.ready
+        state = {"status": "ready"} if ready else {"status": "not ready", "reason": self._house.why_not_ready}
+        await http.respond(200 if ready else 503, JSON_HEADERS, msgspec.json.encode(state))
+
+
+async def chat_completions(http: HttpExchange, runtime: Runtime) -> None:
+    """POST /v1/chat/completions."""
+    require_json(http)
+    body = await http.read_body()
+    request = openai_chat.read_request(body, depth=runtime.settings.server.limits.json_depth)
+    caller = identify_caller(http.headers, request)
+    entry = runtime.ledger.open_entry(caller, request.alias, dialect=request.dialect, stream=request.stream)
+    exchange = Exchange(http, request, caller, entry, runtime)
+    try:
+        await answer(exchange, runtime)
+    except ClientLeft:
+        exchange.mark_left()
+    except BaseException:
+        exchange.mark_broken()
+        raise
+    finally:
+        exchange.close()
+
+
+async def answer(exchange: Exchange, runtime: Runtime) -> None:
+    """Carry the request; a fault is an answer too."""
+    try:
+        await carry(exchange, runtime)
+    except Fault as fault:
+        await exchange.fail(fault)
+
+
+async def list_models(http: HttpExchange, runtime: Runtime) -> None:
+    """GET /v1/models: the aliases."""
+    body = openai_models.write_models(runtime.routes.aliases, runtime.started_s)
+    await http.respond(200, JSON_HEADERS, body)
+
+
+async def show_model(http: HttpExchange, runtime: Runtime) -> None:
+    """GET /v1/models/{id}."""
+    name = http.path.rstrip("/").split("/models/", 1)[1]
+    runtime.routes.choose(name)  # raises MODEL_NOT_FOUND with the nearest names
+    await http.respond(200, JSON_HEADERS, openai_models.write_model(name, runtime.started_s))
+
+
+async def live(http: HttpExchange, _runtime: Runtime) -> None:
+    """GET / and /health/live: the process answers."""
+    await http.respond(200, JSON_HEADERS, msgspec.json.encode({"status": "ok", "lodestar": __version__}))
+
+
+async def show_page(http: HttpExchange, runtime: Runtime) -> None:
+    """GET of a page that a module has added."""
+    content_type, body = await runtime.hooks.pages[http.path.rstrip("/")](http.headers.get("accept") or "")
+    await http.respond(200, [("content-type", content_type)], body)
+
+
+def require_json(http: HttpExchange) -> None:
+    """A page on another site can't send this content type without asking first; a form could."""
+    content_type = (http.headers.get("content-type") or "").split(";", 1)[0].strip().lower()
+    if content_type != "application/json":
+        given = repr(content_type) if content_type else "none"
+        raise CallerFault(
+            Code.UNSUPPORTED_MEDIA_TYPE, f"The body must come with content-type: application/json (it is {given})."
+        )

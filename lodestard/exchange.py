@@ -1,0 +1,309 @@
+"""One client's request and the answer that it gets: the http exchange, the dialect's writer, the ledger's entry.
+
+Law: an exchange only subscribes to a flight. It may leave at any time without hurting it, and it ends exactly
+once: answered, failed or left. Its row is posted then, or when its flight lands, whichever is later.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from lodestard.domain.clock import NS_PER_S
+from lodestard.domain.closing import Closing
+from lodestard.domain.errors import Code, Fault
+from lodestard.domain.money import format_usd
+from lodestard.domain.news import RequestEnded
+from lodestard.domain.ports import EntryPort, Kept, Ticket
+from lodestard.domain.reply import Piece, Reply, disassemble
+from lodestard.domain.request import Caller, Request
+from lodestard.domain.upstream import Plan, Target
+from lodestard.flights import AttemptRecord, Flight
+from lodestard.http import ClientLeft, HttpExchange
+from lodestard.protocols import error_bodies, openai_chat
+from lodestard.runtime import Runtime
+from lodestard.trace import NS_PER_US, log_fields, quote, write_trace
+
+CLIENT_LEFT_STATUS = 499  # nobody reads it; the name that access logs have given it
+NO_PLAN = Plan(alias="", candidates=())
+
+
+@dataclass(frozen=True, slots=True)
+class NoTicket:
+    """Stands where a request did not come as far as the cache."""
+
+    key: str = ""
+    cacheable: bool = False
+    reason: str = ""
+
+
+NO_TICKET = NoTicket()
+
+STREAM_HEADERS = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
+
+Headers = list[tuple[str, str]]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Result:
+    """How it went, filled in as it happens."""
+
+    cache: str = "miss"
+    outcome: str = "ok"
+    status: int = 200
+    target: Target | None = None
+    reply: Reply | None = None
+    first_piece_ns: int = 0
+    left: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """What the hallway carries."""
+
+    http: HttpExchange
+    request: Request
+    caller: Caller
+    entry: EntryPort
+    runtime: Runtime
+    plan: Plan = NO_PLAN
+    ticket: Ticket = NO_TICKET
+    flight: Flight | None = None
+    joined: bool = False
+    result: Result = field(default_factory=Result)
+    _writer: openai_chat.StreamWriter | None = None
+    _sent_ns: int = 0
+
+    async def replay(self, kept: Kept) -> None:
+        """Answer from the cache, in the form that was asked for."""
+        self.result.cache = "hit"
+        self.result.target = kept.target
+        await self._answer(kept.reply)
+
+    async def relay(self, flight: Flight) -> None:
+        """Subscribe to ``flight`` until it lands. Raises its fault; ``ClientLeft`` where the client went first."""
+        self.flight = flight
+        self.result.cache = "shared" if self.joined else self.result.cache
+        async with self.http.watch(self._leave, tick_s=self._tick_s(), on_tick=self._keep_alive):
+            if flight.key is None:
+                await self.runtime.flights.run_inline(flight, self._write if flight.live else None)
+            elif self.request.stream:
+                await self._follow(flight)
+            landing = await flight.wait_landed()
+        if self.result.left:
+            raise ClientLeft
+        self.result.target = flight.target
+        self.result.reply = landing.reply
+        if landing.fault is not None:
+            raise landing.fault
+        if self.http.started:
+            await self._end_stream()
+        else:
+            await self._answer(landing.reply)
+
+    async def fail(self, fault: Fault) -> None:
+        """Say what went wrong, as the dialect says it; a stream that has begun is cut after the error event."""
+        self.result.outcome = fault.code
+        status, headers, body = error_bodies.write_error(self.request.dialect, fault, self.entry.id)
+        self.result.status = status
+        if self.http.started:
+            await self.http.send(self._stream_writer().fail(fault))
+            self.http.abort()
+        else:
+            await self.http.respond(status, [*headers, *self._headers()], body)
+
+    def mark_left(self) -> None:
+        """The client is gone: nothing more can be said to it."""
+        self.result.outcome = Code.CLIENT_LEFT
+        self.result.status = CLIENT_LEFT_STATUS
+
+    def mark_broken(self) -> None:
+        """A defect of ours, or the house closes: the connection's firewall answers, if anybody can."""
+        self.result.outcome = Code.INTERNAL
+        self.result.status = 500
+
+    def close(self) -> None:
+        """Post its row, once the flight that it began has landed."""
+        if self.flight is not None and not self.joined and self.flight.landing is None:
+            self.flight.on_landed.append(self._post)
+        else:
+            self._post()
+
+    # -- joining ---------------------------------------------------------------------------------------------
+
+    @property
+    def cache_control(self) -> str:
+        return self.http.headers.get("cache-control") or ""
+
+    @property
+    def idempotency_key(self) -> str:
+        return self.http.headers.get("idempotency-key") or ""
+
+    @property
+    def flight_key(self) -> str | None:
+        """Under which its flight can be joined; None where nobody would (then it runs inline).
+
+        Cacheable ones are shared; paid ones, so that a client that left finds its answer when it tries again.
+        """
+        if self.ticket.cacheable or self.idempotency_key or not self.plan.candidates[0].free:
+            return self.ticket.key
+        return None
+
+    def may_join(self, flight: Flight) -> bool:
+        """Whether two equal requests are one: cacheable ones, and a retry of the same one."""
+        if self.ticket.cacheable:
+            return True
+        retries = self.http.headers.get("x-stainless-retry-count") or "0"
+        same_key = bool(self.idempotency_key) and self.idempotency_key == flight.idempotency_key
+        return same_key or retries not in ("", "0")
+
+    # -- the streamed form -----------------------------------------------------------------------------------
+
+    async def _follow(self, flight: Flight) -> None:
+        position = 0
+        while not self.result.left and (batch := await flight.next_batch(position)) is not None:
+            position += len(batch)
+            await self._write(batch)
+
+    async def _write(self, pieces: Sequence[Piece]) -> None:
+        """A flight's sink. A client that left is no fault of the flight's: it goes on, or is told to stop."""
+        try:
+            await self._send(self._stream_writer().write(pieces))
+        except ClientLeft:
+            self._leave()
+
+    async def _send(self, data: bytes) -> None:
+        self._mark_first_piece()
+        await self._start_stream()
+        if data:
+            self._sent_ns = self.runtime.clock.monotonic_ns()
+            await self.http.send(data)
+
+    async def _start_stream(self) -> None:
+        if not self.http.started:
+            writer = self._stream_writer()
+            await self.http.start(200, [("content-type", writer.content_type), *STREAM_HEADERS, *self._headers()])
+            if opening := writer.open():
+                await self.http.send(opening)
+
+    async def _end_stream(self) -> None:
+        await self.http.send(self._stream_writer().close())
+        await self.http.finish()
+
+    async def _keep_alive(self) -> None:
+        """Called on every tick of the watch: an early head, then a comment where nothing was sent for long."""
+        if not self.request.stream:
+            return
+        now_ns = self.runtime.clock.monotonic_ns()
+        silent_s = (now_ns - (self._sent_ns or self.http.received_ns)) / NS_PER_S
+        server = self.runtime.settings.server
+        if silent_s < (server.keep_alive_comment_s if self.http.started else server.early_head_s):
+            return
+        await self._start_stream()
+        self._sent_ns = now_ns
+        await self.http.send(self._stream_writer().keep_alive())
+
+    def _tick_s(self) -> float | None:
+        server = self.runtime.settings.server
+        return min(server.early_head_s, server.keep_alive_comment_s) if self.request.stream else None
+
+    def _stream_writer(self) -> openai_chat.StreamWriter:
+        if self._writer is None:
+            created_s = self.runtime.clock.now_ms() // 1_000
+            self._writer = openai_chat.StreamWriter(self.request, created=created_s, reply_id=self.entry.id)
+        return self._writer
+
+    # -- the whole form --------------------------------------------------------------------------------------
+
+    async def _answer(self, reply: Reply) -> None:
+        """A whole reply, in the form that was asked for, in one send."""
+        self.result.reply = reply
+        self._mark_first_piece()
+        if self.request.stream:
+            writer = self._stream_writer()
+            body = writer.open() + writer.write(tuple(disassemble(reply))) + writer.close()
+            headers = [("content-type", writer.content_type), *STREAM_HEADERS]
+        else:
+            created_s = self.runtime.clock.now_ms() // 1_000
+            body = openai_chat.write_reply(reply, self.request, reply_id=self.entry.id, created=created_s)
+            headers = [("content-type", "application/json")]
+        await self.http.respond(200, headers + self._headers(), body)
+
+    # -- leaving ---------------------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        if not self.result.left and self.flight is not None:
+            self.result.left = True
+            self.runtime.flights.leave(self.flight)
+
+    # -- what is said of it ----------------------------------------------------------------------------------
+
+    def _mark_first_piece(self) -> None:
+        if not self.result.first_piece_ns:
+            self.result.first_piece_ns = self.runtime.clock.monotonic_ns()
+
+    @property
+    def cost_nano_usd(self) -> int:
+        """What it has cost so far; while its answer is under way, with that attempt's hold."""
+        if self.flight is None or self.joined:
+            return 0
+        return self.flight.cost_nano_usd
+
+    def _headers(self) -> Headers:
+        target = self.result.target or (self.flight.target if self.flight is not None else None)
+        headers = [
+            ("x-lodestar-request-id", self.entry.id),
+            ("x-lodestar-cache", "hit" if self.result.cache == "shared" else self.result.cache),
+            ("x-lodestar-cost-usd", format_usd(self.cost_nano_usd)),
+            ("x-lodestar-overhead-ms", f"{self._overhead_us() / NS_PER_US:.3f}"),
+            ("x-lodestar-attempts", str(len(self._attempts()))),
+        ]
+        if target is not None:
+            headers.append(("x-lodestar-model", str(target)))
+        if self.plan.reason:
+            headers.append(("x-lodestar-reason", self.plan.reason.encode("ascii", "replace").decode()))
+        return headers
+
+    def _attempts(self) -> list[AttemptRecord]:
+        return [] if self.flight is None or self.joined else self.flight.attempts
+
+    def _overhead_us(self) -> int:
+        """Time spent in the house: all but what upstreams took, from dialling to their end (or until now)."""
+        now_ns = self.runtime.clock.monotonic_ns()
+        dialled = [record for record in self._attempts() if record.dialled_ns]
+        away_ns = sum((record.ended_ns or now_ns) - record.dialled_ns for record in dialled)
+        return max(0, now_ns - self.http.received_ns - away_ns) // NS_PER_US
+
+    def _post(self) -> None:
+        closing = self._closing()
+        self.runtime.ledger.close_entry(self.entry, closing)
+        ended = RequestEnded(
+            request_id=self.entry.id,
+            alias=self.request.alias,
+            attempts=len(self._attempts()),
+            cost_nano_usd=self.cost_nano_usd,
+            closing=closing,
+        )
+        self.runtime.hooks.request_ended.tell(ended)
+        logger.info("%s %s", closing.outcome, self.entry.id, extra={"lodestar": log_fields(ended, self.caller)})
+
+    def _closing(self) -> Closing:
+        result, received_ns = self.result, self.http.received_ns
+        reply = result.reply or (self.flight.landing.reply if self.flight and self.flight.landing else None)
+        first_ns = result.first_piece_ns
+        trace = write_trace(self.plan, self.ticket.reason, self._attempts(), received_ns)
+        if self.runtime.settings.ledger.store_text:
+            trace["text"] = quote(self.request, reply)
+        return Closing(
+            outcome=result.outcome,
+            status=result.status,
+            cache=result.cache,
+            target=result.target or (self.flight.target if self.flight is not None else None),
+            usage=reply.usage if reply is not None else None,
+            durations=reply.durations if reply is not None else None,
+            total_us=(self.runtime.clock.monotonic_ns() - received_ns) // NS_PER_US,
+            first_piece_us=(first_ns - received_ns) // NS_PER_US if first_ns else None,
+            overhead_us=self._overhead_us(),
+            trace=trace,
+        )

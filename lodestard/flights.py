@@ -1,0 +1,268 @@
+"""Flights: one upstream answer on its way, and whoever waits for it.
+
+A flight owns the attempts, their holds, the reply as it comes and one bounded buffer; exchanges subscribe to it.
+That makes fallback, sharing one answer among identical requests, "the client left: cancel or drain" and "a paid
+answer is kept for the retry" one mechanism.
+
+Law: a flight that nobody else can join runs in its exchange's own task and hands each batch straight to it (no
+second task switch). One that others may join runs in the house's nursery, fills the buffer, and outlives them all.
+State has one owner: everything here changes in sync code, by the flight's own task or by a subscriber's arrival
+and departure.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import trio
+
+from lodestard.domain.errors import Code, Fault, UpstreamFault
+from lodestard.domain.ports import EntryPort, Ticket
+from lodestard.domain.reply import Draft, Piece, Reply
+from lodestard.domain.request import Request
+from lodestard.domain.upstream import Candidate, Plan, Target
+
+Sink = Callable[[Sequence[Piece]], Awaitable[None]]
+PIECE_OVERHEAD_BYTES = 200
+DEFAULT_BUFFER_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class AttemptRecord:
+    """What became of one attempt, for the trace and the answer's headers. Times are monotonic nanoseconds."""
+
+    candidate: Candidate
+    started_ns: int
+    dialled_ns: int = 0
+    first_piece_ns: int = 0
+    ended_ns: int = 0
+    hold_nano_usd: int = 0
+    cost_nano_usd: int = 0
+    outcome: str = ""
+    detail: str = ""
+    sent: bool = False
+
+    def mark_sent(self) -> None:
+        """From here on bytes of the request may have reached the upstream."""
+        self.sent = True
+
+    def fail(self, outcome: str, detail: str) -> None:
+        self.outcome = outcome
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Landing:
+    """How a flight ended: whole, or with a fault (then ``reply`` is as much as had come)."""
+
+    reply: Reply
+    fault: Fault | None
+
+
+@dataclass(slots=True, eq=False)
+class Flight:
+    """One answer on its way. ``key`` is None where nobody else may join.
+
+    ``live``: pieces go out as they come (the first subscriber streams). Otherwise they go out at the end, so that
+    an answer that breaks half-way can still be asked of the next candidate.
+    """
+
+    key: str | None
+    request: Request
+    plan: Plan
+    entry: EntryPort
+    live: bool
+    ticket: Ticket
+    body: bytes = b""
+    idempotency_key: str = ""
+    buffer_bytes: int = DEFAULT_BUFFER_BYTES
+    pieces: list[Piece] = field(default_factory=list)
+    attempts: list[AttemptRecord] = field(default_factory=list)
+    draft: Draft = field(default_factory=Draft)
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    landing: Landing | None = None
+    released: bool = False
+    left: bool = False
+    subscribers: int = 0
+    sink: Sink | None = None
+    on_landed: list[Callable[[], object]] = field(default_factory=list)
+    _news: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
+    _size_bytes: int = 0
+
+    async def deliver(self, pieces: Sequence[Piece]) -> None:
+        """Hand pieces on to whoever waits. Raises ``UpstreamFault`` where the buffer is full."""
+        self.released = True
+        if self.key is not None:
+            self._keep(pieces)
+            self._news.unpark_all()
+        if self.sink is not None:
+            await self.sink(pieces)
+
+    def gather(self, pieces: Sequence[Piece]) -> None:
+        """Add pieces to the whole."""
+        for piece in pieces:
+            self.draft.add(piece)
+
+    @property
+    def reply(self) -> Reply:
+        """The reply as far as it has come, with the upstream's own plain body where it gave one."""
+        reply = self.draft.reply()
+        current = self.current
+        if not self.body or current is None:
+            return reply
+        return msgspec.structs.replace(reply, body=self.body, dialect=current.candidate.dialect)
+
+    @property
+    def has_readers(self) -> bool:
+        """Whether anybody may read pieces: a stream, or whoever may join."""
+        return self.live or self.key is not None
+
+    def _keep(self, pieces: Sequence[Piece]) -> None:
+        self._size_bytes += sum(piece_size(piece) for piece in pieces)
+        if self._size_bytes > self.buffer_bytes:
+            raise UpstreamFault(
+                Code.UPSTREAM_GARBAGE, f"The answer is larger than {self.buffer_bytes} bytes; it was given up."
+            )
+        self.pieces.extend(pieces)
+
+    def open_attempt(self, candidate: Candidate, now_ns: int) -> AttemptRecord:
+        """Begin an attempt; what a failed one had gathered is forgotten (nothing of it was released)."""
+        self.draft = Draft()
+        record = AttemptRecord(candidate, now_ns)
+        self.attempts.append(record)
+        return record
+
+    def land(self, landing: Landing) -> None:
+        """The end, once. Wakes every subscriber."""
+        self.landing = landing
+        self._news.unpark_all()
+        for callback in self.on_landed:
+            callback()
+        self.on_landed.clear()
+
+    async def wait_landed(self) -> Landing:
+        """Wait for the end. Cancelling the wait leaves the flight alone."""
+        while self.landing is None:
+            await self._news.park()
+        return self.landing
+
+    async def next_batch(self, position: int) -> Sequence[Piece] | None:
+        """The pieces from ``position`` on as soon as there are any, or None after the last one."""
+        while position >= len(self.pieces):
+            if self.landing is not None:
+                return None
+            await self._news.park()
+        return self.pieces[position:]
+
+    def leave(self, policy: "LeavePolicy") -> None:
+        """A subscriber went. After the last one the flight is cancelled, or drained under a deadline."""
+        self.subscribers -= 1
+        if self.subscribers > 0 or self.landing is not None:
+            return
+        self.left = True
+        self.sink = None
+        if policy.drains(self):
+            self.scope.deadline = min(self.scope.deadline, trio.current_time() + policy.drain_s)
+        else:
+            self.scope.cancel()
+
+    def rejoin(self) -> None:
+        """A retry found the flight still draining: it is wanted again, without a deadline."""
+        self.subscribers += 1
+        self.left = False
+        self.scope.deadline = float("inf")
+
+    @property
+    def current(self) -> AttemptRecord | None:
+        """The attempt under way, or the last one."""
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def target(self) -> Target | None:
+        """Who answers, or was asked last."""
+        return self.attempts[-1].candidate.target if self.attempts else None
+
+    @property
+    def cost_nano_usd(self) -> int:
+        """What its attempts have cost; one under way counts with its hold."""
+        return sum(record.cost_nano_usd if record.outcome else record.hold_nano_usd for record in self.attempts)
+
+
+def piece_size(piece: Piece) -> int:
+    """About how many bytes a buffered piece takes."""
+    text = len(piece.text) + len(piece.reasoning) + len(piece.raw)
+    return PIECE_OVERHEAD_BYTES + text + sum(len(call.arguments) for call in piece.tool_calls)
+
+
+@dataclass(slots=True)
+class LeavePolicy:
+    """What becomes of a flight that nobody waits for: paid ones may be drained to their final usage.
+
+    ``drain_upstreams`` are those whose answers are read to their end, for at most ``drain_s``. At most ``most``
+    flights drain at once; more are cancelled (and charged at their hold).
+    """
+
+    drain_upstreams: frozenset[str]
+    drain_s: float
+    most: int
+    under_way: int = 0
+
+    def drains(self, flight: Flight) -> bool:
+        """Whether to drain; counts the drain until the flight lands."""
+        current = flight.current
+        if current is None or current.candidate.target.upstream not in self.drain_upstreams:
+            return False
+        if self.under_way >= self.most:
+            return False
+        self.under_way += 1
+        flight.on_landed.append(self._drained)
+        return True
+
+    def _drained(self) -> None:
+        self.under_way -= 1
+
+
+class Flights:
+    """The flights under way, by the key under which an identical request may join. Owner of that table."""
+
+    def __init__(self, nursery: trio.Nursery, fly: Callable[[Flight], Awaitable[None]], policy: LeavePolicy) -> None:
+        self._nursery = nursery
+        self._fly = fly
+        self._policy = policy
+        self._by_key: dict[str, Flight] = {}
+        self.under_way = 0
+
+    def find(self, key: str) -> Flight | None:
+        """The flight under ``key``, if it may still be joined."""
+        flight = self._by_key.get(key)
+        if flight is None or flight.landing is not None or flight.scope.cancel_called:
+            return None
+        return flight
+
+    def start(self, flight: Flight) -> None:
+        """Start a flight that others may join, in the house's nursery."""
+        if flight.key is None:
+            raise ValueError("a flight that nobody can join runs inline")
+        self._begin(flight)
+        self._by_key[flight.key] = flight
+        self._nursery.start_soon(self._fly, flight)
+
+    async def run_inline(self, flight: Flight, sink: Sink | None) -> None:
+        """Run a flight that nobody else can join in the caller's own task."""
+        self._begin(flight)
+        flight.sink = sink
+        await self._fly(flight)
+
+    def leave(self, flight: Flight) -> None:
+        """One subscriber of ``flight`` is gone."""
+        flight.leave(self._policy)
+
+    def _begin(self, flight: Flight) -> None:
+        flight.subscribers = 1
+        self.under_way += 1
+        flight.on_landed.append(lambda: self._ended(flight))
+
+    def _ended(self, flight: Flight) -> None:
+        self.under_way -= 1
+        if flight.key is not None and self._by_key.get(flight.key) is flight:
+            del self._by_key[flight.key]

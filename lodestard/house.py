@@ -1,0 +1,106 @@
+"""The house as its doors see it: which generation serves, and whether the house is open.
+
+Law: one owner of both. Everything here is sync but ``reload``, so that no request can see a house half changed.
+"""
+
+import logging
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+
+import trio
+
+from lodestard.config.diff import Changes, diff
+from lodestard.config.load import Loaded
+from lodestard.domain.settings import Settings
+from lodestard.generation import Blueprint, Foundation, Generation, run_generation
+from lodestard.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A configuration that was read: what is built from it, and where each value came from."""
+
+    loaded: Loaded
+    blueprint: Blueprint
+
+
+@dataclass(slots=True, eq=False)
+class House:
+    """Owner of the current generation and of the state of the house.
+
+    ``read_plan`` reads the configuration anew (it blocks on the disk) and raises ``ConfigError``.
+    """
+
+    foundation: Foundation
+    nursery: trio.Nursery
+    read_plan: Callable[[], Plan]
+    plan: Plan
+    on_change: Callable[[Settings], None] = lambda _settings: None
+    draining: bool = False
+    stop_asked: trio.Event = field(default_factory=trio.Event)
+    _current: Generation | None = None
+    _turn: trio.Lock = field(default_factory=trio.Lock)
+
+    async def open(self) -> None:
+        """Open the first generation."""
+        self._current = await self.nursery.start(run_generation, self.foundation, self.plan.blueprint)
+
+    @property
+    def runtime(self) -> Runtime:
+        return self.generation.runtime
+
+    @property
+    def generation(self) -> Generation:
+        assert self._current is not None, "the house is not open yet"
+        return self._current
+
+    def serving(self) -> AbstractContextManager[Runtime]:
+        """The serving generation, kept open until the context is left."""
+        return self.generation.used()
+
+    async def reload(self) -> Changes:
+        """Read the configuration, open a generation from it, and swap. One reload at a time.
+
+        Raises ``ConfigError`` (or a ``Fault`` from opening); then nothing has changed. What a running house can't
+        change (addresses, folders) keeps its old value until a restart and is named in the result.
+        """
+        async with self._turn:
+            plan = await trio.to_thread.run_sync(self.read_plan)
+            changes = diff(self.plan.loaded.settings, plan.loaded.settings)
+            generation = await self.nursery.start(run_generation, self.foundation, plan.blueprint)
+            self.generation.retire()
+            self._current, self.plan = generation, plan
+            self.on_change(plan.loaded.settings)
+            logger.info("configuration reloaded: %d changed, %d at the next restart", *map(len, _sizes(changes)))
+            return changes
+
+    def begin_drain(self) -> None:
+        """Take no new work, finish what is under way, then stop."""
+        self.draining = True
+        self.stop_asked.set()
+
+    def retire(self) -> None:
+        """The last generation closes once nobody uses it."""
+        self.generation.retire()
+
+    @property
+    def ready(self) -> bool:
+        return not self.why_not_ready
+
+    @property
+    def why_not_ready(self) -> str:
+        """Why no request should be sent here, or an empty string."""
+        if self.draining:
+            return "the daemon is shutting down"
+        runtime = self.runtime
+        upstreams = runtime.settings.upstreams
+        if upstreams and not any(runtime.hooks.is_up(name) for name in upstreams):
+            return "every upstream is down"
+        return ""
+
+
+def _sizes(changes: Changes) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    return changes.changed, changes.need_restart

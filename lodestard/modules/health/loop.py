@@ -1,0 +1,110 @@
+"""The probe loops: one task for each upstream, on httpx over that upstream's own connection pool.
+
+Law: a probe costs no token and never delays a request. A real attempt that could not reach the
+upstream brings the next probe forward.
+"""
+
+import logging
+from contextlib import ExitStack
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import msgspec
+import trio
+
+from lodestard.domain.errors import Code
+from lodestard.domain.news import AttemptEnded
+from lodestard.domain.settings import Upstream
+from lodestard.modules.health.judge import PROBE_PATHS, Health, Probe, judge, read_status
+from lodestard.modules.health.settings import HealthSettings
+from lodestard.runtime import Runtime
+
+if TYPE_CHECKING:
+    import httpx
+
+NS_PER_MS = 1_000_000
+HURRIED_GAP_S = 1.0
+UNREACHED = (Code.UPSTREAM_UNREACHABLE, Code.UPSTREAM_CUT, Code.UPSTREAM_TIMEOUT)
+
+logger = logging.getLogger(__name__)
+
+
+async def run_health(runtime: Runtime, settings: HealthSettings) -> None:
+    """Probe every upstream until cancelled."""
+    await HealthLoop(runtime, settings).run()
+
+
+class HealthLoop:
+    """Owner of what is known about every upstream; changed only by its probe tasks."""
+
+    def __init__(self, runtime: Runtime, settings: HealthSettings) -> None:
+        self._runtime = runtime
+        self._settings = settings
+        self._known = dict.fromkeys(runtime.settings.upstreams, Health())
+        self._hurry = {name: trio.Event() for name in self._known}
+
+    async def run(self) -> None:
+        hooks = self._runtime.hooks
+        httpx = await trio.to_thread.run_sync(_import_httpx)
+        with ExitStack() as doors:
+            doors.enter_context(hooks.is_up.provide(self.is_up))
+            doors.enter_context(hooks.status_parts.add("upstreams", self.status))
+            doors.enter_context(hooks.attempt_ended.listen(self.hear))
+            async with trio.open_nursery() as nursery:
+                for name, upstream in self._runtime.settings.upstreams.items():
+                    nursery.start_soon(self._watch, httpx, name, upstream)
+
+    def is_up(self, upstream: str) -> bool:
+        """Unknown counts as up: a request tells us more than a guess."""
+        health = self._known.get(upstream)
+        return health is None or health.state != "down"
+
+    def status(self) -> dict[str, object]:
+        return {name: msgspec.to_builtins(health) for name, health in self._known.items()}
+
+    def hear(self, attempt: AttemptEnded) -> None:
+        if attempt.outcome in UNREACHED and attempt.target.upstream in self._hurry:
+            self._hurry[attempt.target.upstream].set()
+
+    async def _watch(self, httpx: ModuleType, name: str, upstream: Upstream) -> None:
+        async with httpx.AsyncClient(transport=self._runtime.transport(name), trust_env=False) as client:
+            while True:
+                self._learn(name, await self._probe(client, upstream, httpx.TransportError))
+                with trio.move_on_after(self._settings.interval_s):
+                    await self._hurry[name].wait()
+                    await trio.sleep(HURRIED_GAP_S)
+                self._hurry[name] = trio.Event()
+
+    async def _probe(self, client: "httpx.AsyncClient", upstream: Upstream, broken: type[Exception]) -> Probe:
+        clock = self._runtime.clock
+        started_ns = clock.monotonic_ns()
+        error, note = await self._look(client, broken, upstream.url.rstrip("/") + PROBE_PATHS[upstream.dialect])
+        latency_ms = (clock.monotonic_ns() - started_ns) // NS_PER_MS
+        return Probe(at_ms=clock.now_ms(), latency_ms=latency_ms, error=error, note=note)
+
+    async def _look(self, client: "httpx.AsyncClient", broken: type[Exception], url: str) -> tuple[str, str]:
+        """Why it is not there, and what else is wrong; empty strings where all is well."""
+        with trio.move_on_after(self._settings.timeout_s):
+            try:
+                response = await client.get(url)
+            except broken as error:
+                return str(error) or type(error).__name__, ""
+            return read_status(response.status_code)
+        return f"no answer within {self._settings.timeout_s:g} s", ""
+
+    def _learn(self, name: str, probe: Probe) -> None:
+        before = self._known[name]
+        after = self._known[name] = judge(before, probe, self._settings.failures_to_down)
+        if after.state == before.state:
+            return
+        if after.state == "down":
+            logger.warning("upstream %s is down: %s", name, probe.error)
+        elif before.state == "down":
+            logger.info("upstream %s is up again", name)
+
+
+def _import_httpx() -> ModuleType:
+    """httpx takes a tenth of a second to import: not on the loop's time."""
+    import httpx
+
+    return httpx

@@ -1,0 +1,171 @@
+"""THE HALLWAY: one request, top to bottom. Read this first.
+
+``carry`` is what a request goes through, ``fly`` what its upstream answer goes through, ``attempt_once`` what one
+try goes through: admit, hold, dial, stream, settle. What decides lives in a room of its own and is called from
+here; what happens, happens in this order. ``docs/way-of-a-request.md`` tells the same with a drawing.
+
+Law: an attempt that was held has exactly one end (captured, released or unknown), whatever breaks in between.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lodestard.budget import worst_case
+from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
+from lodestard.domain.news import AttemptEnded
+from lodestard.domain.ports import AttemptPort
+from lodestard.domain.reply import Piece
+from lodestard.domain.request import Request
+from lodestard.domain.upstream import Candidate
+from lodestard.exchange import Exchange
+from lodestard.flights import AttemptRecord, Flight, Landing
+from lodestard.runtime import Runtime
+
+# Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
+NEXT_MAY_DO_BETTER = frozenset({Code.BUDGET_REFUSED, Code.CONTEXT_LENGTH_EXCEEDED, Code.NOT_SUPPORTED})
+
+
+async def carry(exchange: Exchange, runtime: Runtime) -> None:
+    """One request, top to bottom. Every line is a room."""
+    exchange.plan = runtime.routes.choose(exchange.request.alias)
+    exchange.ticket = runtime.cache.ticket(
+        exchange.request, exchange.plan.candidates[0].target, exchange.caller.principal, exchange.cache_control
+    )
+    if (kept := runtime.cache.find(exchange.ticket)) is not None:
+        await exchange.replay(kept)
+    else:
+        await exchange.relay(join_or_start(exchange, runtime))
+
+
+def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
+    """The flight that already brings this very answer, or a new one."""
+    key = exchange.flight_key
+    if key is not None and (flight := runtime.flights.find(key)) is not None and exchange.may_join(flight):
+        exchange.joined = True
+        flight.rejoin()
+        return flight
+    flight = Flight(
+        key=key,
+        request=exchange.request,
+        plan=exchange.plan,
+        entry=exchange.entry,
+        ticket=exchange.ticket,
+        idempotency_key=exchange.idempotency_key,
+        live=exchange.request.stream,
+    )
+    if key is not None:
+        runtime.flights.start(flight)
+    return flight
+
+
+async def fly(flight: Flight, runtime: Runtime) -> None:
+    """Ask one candidate after the other until one answers or nobody is left. Raises no fault: it lands."""
+    fault: Fault | None = HouseFault(Code.SHUTTING_DOWN, "Lodestar was stopped before the answer was whole.")
+    try:
+        with flight.scope:
+            fault = await ask_candidates(flight, runtime)
+        if flight.scope.cancelled_caught:
+            fault = CallerFault(Code.CLIENT_LEFT, "The client left before the answer was whole.")
+        if fault is None and flight.target is not None:
+            runtime.cache.keep_nowait(flight.ticket, flight.reply, flight.target, flight.cost_nano_usd)
+    finally:
+        flight.land(Landing(flight.reply, fault))
+
+
+async def ask_candidates(flight: Flight, runtime: Runtime) -> Fault | None:
+    """None once a candidate has answered; otherwise the last fault."""
+    fault: Fault | None = None
+    for candidate in flight.plan.candidates:
+        fault = await attempt_once(candidate, flight, runtime)
+        if fault is None or flight.released or not worth_another(fault):
+            break
+    return fault
+
+
+def worth_another(fault: Fault) -> bool:
+    """Whether the next candidate might do better: a broken or unwilling upstream, or what this one can't do."""
+    return isinstance(fault, UpstreamFault) or fault.code in NEXT_MAY_DO_BETTER
+
+
+async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -> Fault | None:
+    """Admit, hold, dial, stream, settle. None when the answer is whole, otherwise what went wrong."""
+    record = flight.open_attempt(candidate, runtime.clock.monotonic_ns())
+    try:
+        async with runtime.admission.admit(candidate.target):
+            attempt = await runtime.ledger.hold(flight.entry, candidate, most_it_can_cost(candidate, flight.request))
+            record.hold_nano_usd = attempt.hold_nano_usd
+            with settlement(attempt, flight, record, runtime):
+                await ask(candidate, flight, record, runtime)
+    except Fault as fault:
+        record.fail(fault.code, fault.message)
+        return fault
+    except BaseException:
+        record.fail(Code.CLIENT_LEFT if flight.left else Code.SHUTTING_DOWN, "cancelled")
+        raise
+    finally:
+        record.ended_ns = runtime.clock.monotonic_ns()
+        runtime.hooks.attempt_ended.tell(attempt_news(record, flight))
+    record.outcome = "ok"
+    return None
+
+
+def most_it_can_cost(candidate: Candidate, request: Request) -> int:
+    """The hold, in nano-USD. Where the price is not known there is none, and the ledger refuses."""
+    return 0 if candidate.price is None else worst_case(request, candidate.price).nano_usd
+
+
+async def ask(candidate: Candidate, flight: Flight, record: AttemptRecord, runtime: Runtime) -> None:
+    """Dial and stream. Nothing is released before there is something to see: until then one can fall back."""
+    record.dialled_ns = runtime.clock.monotonic_ns()
+    async with runtime.sender.send(candidate.target, flight.request, record.mark_sent) as stream:
+        waiting: list[Piece] = []
+        while (pieces := await stream.receive()) is not None:
+            flight.gather(pieces)
+            if not record.first_piece_ns and any(piece.has_content for piece in pieces):
+                record.first_piece_ns = runtime.clock.monotonic_ns()
+            waiting.extend(pieces)
+            if flight.live and record.first_piece_ns:
+                await flight.deliver(waiting)
+                waiting = []
+        flight.body = stream.body
+        if waiting and flight.has_readers:
+            await flight.deliver(waiting)
+
+
+@contextmanager
+def settlement(attempt: AttemptPort, flight: Flight, record: AttemptRecord, runtime: Runtime) -> Iterator[None]:
+    """The one end of a held attempt. Sync, so that no cancellation can come between."""
+    ledger = runtime.ledger
+    try:
+        yield
+    except BaseException as error:
+        why = error.code.value if isinstance(error, Fault) else "cancelled"
+        if may_be_billed(error, record):
+            ledger.unknown(attempt, why)
+            record.cost_nano_usd = attempt.hold_nano_usd
+        else:
+            ledger.release(attempt, why)
+        raise
+    record.cost_nano_usd = ledger.capture(attempt, flight.draft.usage)
+
+
+def may_be_billed(error: BaseException, record: AttemptRecord) -> bool:
+    """Whether a failed attempt may still be on somebody's bill: once bytes were sent, unless it was refused."""
+    if isinstance(error, UpstreamFault):
+        return error.billed
+    if isinstance(error, CallerFault) and not record.first_piece_ns:
+        return False  # the upstream refused the request, or it could not be said in its dialect
+    return record.sent
+
+
+def attempt_news(record: AttemptRecord, flight: Flight) -> AttemptEnded:
+    """The figures of an attempt that has ended."""
+    return AttemptEnded(
+        target=record.candidate.target,
+        outcome=record.outcome or "ok",
+        total_ns=record.ended_ns - record.started_ns,
+        first_piece_ns=record.first_piece_ns - record.dialled_ns if record.first_piece_ns else None,
+        usage=flight.draft.usage,
+        durations=flight.draft.durations,
+        cost_nano_usd=record.cost_nano_usd,
+    )

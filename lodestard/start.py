@@ -1,0 +1,106 @@
+"""Starts the daemon: environment, logging, configuration, then trio; and the demo with its simulated upstream.
+
+Law: what the process inherits (environment, sockets, the journal's stream) is read here, once.
+"""
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import trio
+
+from lodestard.boot import Reader, places
+from lodestard.config import ConfigError
+from lodestard.config.paths import find_paths
+from lodestard.daemon import Boot, run_daemon
+from lodestard.demo import demo_config, run_demo
+from lodestard.domain.errors import Fault
+from lodestard.domain.settings import Settings
+from lodestard.log import configure_logging, set_level
+from lodestard.module import Module
+from lodestard.panel import Places
+from lodestard.systemd import (
+    EXIT_CONFIG,
+    Notifier,
+    SystemdExtraMissing,
+    journal_stream_is,
+    listen_fds,
+    require_extra,
+    watchdog_interval_s,
+)
+
+EXIT_FAILURE = 1
+STDERR_FD = 2
+
+logger = logging.getLogger(__name__)
+
+
+def start(arguments: argparse.Namespace, modules: Sequence[Module]) -> int:
+    """Run the daemon until it is told to stop. Returns the exit status; says on stderr why it can't start."""
+    try:
+        run(arguments, modules)
+    except (Exception, BaseExceptionGroup) as error:
+        reason = known_reason(error)
+        if reason is None:
+            raise
+        logging.shutdown()
+        print(f"lodestard: {reason}", file=sys.stderr)  # noqa: T201
+        return EXIT_CONFIG if isinstance(reason, ConfigError | SystemdExtraMissing) else EXIT_FAILURE
+    return 0
+
+
+def run(arguments: argparse.Namespace, modules: Sequence[Module]) -> None:
+    """Read what the process inherits, then live in trio."""
+    require_extra(os.environ)
+    configure_logging("info", journal=journal_stream_is(STDERR_FD))
+    config_file = arguments.config or (demo_config() if arguments.demo else default_config())
+    reader = Reader(config_file, os.environ, modules, partial(listen_on, address=arguments.listen))
+    if arguments.demo:
+        trio.run(run_demo, reader, plan_boot)
+    else:
+        trio.run(run_daemon, plan_boot(reader, lambda _addresses: None))
+
+
+def plan_boot(reader: Reader, announce: Callable[[Sequence[str]], None]) -> Boot:
+    """Read the configuration and say where everything is. Raises ``ConfigError``."""
+    plan = reader.read_plan()
+    settings = plan.loaded.settings
+    for warning in plan.loaded.warnings:
+        logger.warning("%s", warning)
+    for upstream, why in plan.blueprint.keys_missing.items():
+        logger.warning("upstream %s can't be asked: %s", upstream, why)
+    set_level(settings.log.level)
+    paths = places(settings, reader.environ)
+    return Boot(
+        read_plan=reader.read_plan,
+        plan=plan,
+        places=Places(reader.config_file, paths.state_dir, paths.control_socket, simulated=reader.simulated),
+        sockets=listen_fds(os.environ),
+        notifier=Notifier.from_environ(os.environ),
+        watchdog_s=watchdog_interval_s(os.environ),
+        announce=announce,
+    )
+
+
+def known_reason(error: BaseException) -> BaseException | None:
+    """The first thing in ``error`` that a person can mend; None where it is a defect of ours."""
+    if isinstance(error, BaseExceptionGroup):
+        reasons = [known_reason(inner) for inner in error.exceptions]
+        return next((reason for reason in reasons if reason is not None), None)
+    return error if isinstance(error, ConfigError | SystemdExtraMissing | Fault | OSError) else None
+
+
+def listen_on(settings: Settings, address: str | None) -> Settings:
+    """The command line's ``--listen`` before the configuration's."""
+    if not address:
+        return settings
+    return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, listen=(address,)))
+
+
+def default_config() -> Path:
+    return find_paths(os.environ, os.geteuid()).config_file

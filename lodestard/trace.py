@@ -1,0 +1,95 @@
+"""Why a request went as it did: plain data for ``lodestarctl explain``, made once, when the request ends.
+
+Law: pure; figures, names and reasons only, never a word of prompt or answer.
+"""
+
+from typing import Any
+
+import msgspec
+
+from lodestard.domain.money import Price, format_usd
+from lodestard.domain.news import RequestEnded
+from lodestard.domain.reply import Reply
+from lodestard.domain.request import Caller, Request
+from lodestard.domain.upstream import Candidate, Plan
+from lodestard.flights import AttemptRecord
+
+NS_PER_US = 1_000
+US_PER_MS = 1_000
+
+
+def write_trace(plan: Plan, cache_reason: str, attempts: list[AttemptRecord], received_ns: int) -> dict[str, Any]:
+    """The trace of one request. Times are microseconds since its head was read."""
+    return {
+        "reason": plan.reason,
+        "candidates": [_candidate(candidate) for candidate in plan.candidates],
+        "rejected": [{"target": str(rejection.target), "reason": rejection.reason} for rejection in plan.rejected],
+        "cache": cache_reason,
+        "attempts": [_attempt(record, received_ns) for record in attempts],
+    }
+
+
+def quote(request: Request, reply: Reply | None) -> dict[str, Any]:
+    """Prompt and answer, for those who switched ``ledger.store_text`` on; the only place where they are written."""
+    answers = [choice.text for choice in reply.choices] if reply is not None else []
+    return {"prompt": request.members.get("messages", msgspec.Raw(b"null")), "answers": answers}
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    return {
+        "target": str(candidate.target),
+        "free": candidate.free,
+        "up": candidate.up,
+        "price": _price(candidate.price),
+        "predicted_wait_s": candidate.predicted_wait_s,
+    }
+
+
+def _price(price: Price | None) -> dict[str, Any] | None:
+    if price is None:
+        return None
+    return {
+        "input_pico_usd": price.input_pico_usd,
+        "output_pico_usd": price.output_pico_usd,
+        "source": price.source,
+    }
+
+
+def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
+    def since(moment_ns: int) -> int | None:
+        return (moment_ns - received_ns) // NS_PER_US if moment_ns else None
+
+    return {
+        "target": str(record.candidate.target),
+        "outcome": record.outcome,
+        "detail": record.detail,
+        "hold_nano_usd": record.hold_nano_usd,
+        "cost_nano_usd": record.cost_nano_usd,
+        "started_us": since(record.started_ns),
+        "dialled_us": since(record.dialled_ns),
+        "first_piece_us": since(record.first_piece_ns),
+        "ended_us": since(record.ended_ns),
+    }
+
+
+def log_fields(ended: RequestEnded, caller: Caller) -> dict[str, str | int]:
+    """The fields of a request's log record."""
+    closing = ended.closing
+    fields: dict[str, str | int | None] = {
+        "request_id": ended.request_id,
+        "outcome": closing.outcome,
+        "status": closing.status,
+        "alias": ended.alias,
+        "model": str(closing.target) if closing.target is not None else None,
+        "cache": closing.cache,
+        "attempts": ended.attempts,
+        "cost_usd": format_usd(ended.cost_nano_usd),
+        "prompt_tokens": closing.usage.prompt_tokens if closing.usage is not None else None,
+        "completion_tokens": closing.usage.completion_tokens if closing.usage is not None else None,
+        "total_ms": closing.total_us // US_PER_MS,
+        "first_piece_ms": closing.first_piece_us // US_PER_MS if closing.first_piece_us is not None else None,
+        "overhead_us": closing.overhead_us,
+        "client": caller.client,
+        "project": caller.project,
+    }
+    return {name: value for name, value in fields.items() if value not in (None, "")}
