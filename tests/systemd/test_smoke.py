@@ -101,6 +101,17 @@ def test_it_runs_as_its_own_user(debian: Debian) -> None:
     assert debian.run("stat", "--format=%U %a", "/var/lib/lodestard/ledger.db").strip() == "lodestar 600"
 
 
+def test_a_key_that_is_there_is_handed_over_and_others_are_left_out(debian: Debian) -> None:
+    folder = "/run/credentials/lodestard.service"
+    assert debian.run("ls", folder).split() == ["openai"]
+    assert debian.run("cat", f"{folder}/openai") == CANARY
+
+
+def test_systemd_watches_it(debian: Debian) -> None:
+    assert shown(debian, "WatchdogUSec") == "30s"
+    assert shown(debian, "WatchdogTimestampMonotonic") != "0"
+
+
 def test_it_answers_and_the_journal_has_the_figures(debian: Debian) -> None:
     answer = ask(debian)
     request_id = answer["headers"]["x-lodestar-request-id"]
