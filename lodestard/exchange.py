@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 class Result:
     """How it went, filled in as it happens."""
 
-    cache: str = "miss"
+    cache: str = "bypass"
     outcome: str = "ok"
     status: int = 200
     target: Target | None = None
@@ -84,7 +84,8 @@ class Exchange:
     async def relay(self, flight: Flight) -> None:
         """Subscribe to ``flight`` until it lands. Raises its fault; ``ClientLeft`` where the client went first."""
         self.flight = flight
-        self.result.cache = "shared" if self.joined else self.result.cache
+        if self.ticket.cacheable:
+            self.result.cache = "shared" if self.joined else "miss"
         async with self.http.watch(self._leave, tick_s=self._tick_s(), on_tick=self._keep_alive):
             if flight.key is None:
                 await self.runtime.flights.run_inline(flight, self._write if flight.live else None)

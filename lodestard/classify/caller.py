@@ -39,7 +39,7 @@ _AIDER_PROMPTS = (
 
 
 class HeaderView(Protocol):
-    def get(self, name: str, default: str | None = None) -> str | None: ...
+    def get(self, name: str, /) -> str | None: ...
 
 
 def identify_caller(headers: HeaderView, request: Request, principal: str = "local") -> Caller:
