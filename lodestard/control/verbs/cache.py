@@ -41,6 +41,7 @@ def cache_verbs(desk: Desk) -> tuple[Verb, ...]:
         Argument(name="lines", kind="list", required=True, help="each a request or an exported answer, as JSON"),
     )
     return (
+        Verb(name="cache.export", summary="every kept answer", needs="admin", stream=export),
         Verb(name="cache.stats", summary="what is kept, and how often it helped", needs="read", answer=stats),
         Verb(name="cache.clear", summary="forget answers", needs="admin", arguments=which, answer=clear),
         Verb(

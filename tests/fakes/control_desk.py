@@ -1,0 +1,256 @@
+"""The house from the control socket's side, without a house."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, cast
+
+import msgspec
+
+from lodestard.control.messages import (
+    CacheReport,
+    ConfigReport,
+    ConfigValues,
+    LedgerVerification,
+    Listener,
+    ReloadReport,
+)
+from lodestard.control.verbs.desk import Asked, HouseState, TextSink
+from lodestard.domain.errors import CallerFault, Code, Fault
+from lodestard.domain.settings import Ledger, Model, ModelPrice, Settings, Upstream
+from lodestard.domain.upstream import Plan, Rejection, Target
+from lodestard.hooks import Hooks
+from lodestard.runtime import Runtime
+from tests.fakes import control_samples as samples
+
+NOW_MS = samples.NOON_MS
+
+
+class Figures(msgspec.Struct, frozen=True, kw_only=True):
+    key: str = ""
+    requests: int = 0
+    errors: int = 0
+    cache_hits: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_nano_usd: int = 0
+    unknown_nano_usd: int = 0
+    saved_nano_usd: int = 0
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    state: str = "closed"
+    received_ms: int = NOW_MS
+    alias: str = "local-llama"
+    stream: int = 1
+    principal: str = "local"
+    project: str = ""
+    user: str = ""
+    session: str = ""
+    client: str = ""
+    upstream: str = "t600"
+    model: str = "llama3.1:8b"
+    cache: str = "miss"
+    outcome: str = "ok"
+    status: int = 200
+    attempts: int = 1
+    prompt_tokens: int = 10
+    completion_tokens: int = 20
+    cached_tokens: int = 0
+    reasoning_tokens: int = 0
+    cost_nano_usd: int = 0
+    baseline_nano_usd: int | None = None
+    total_us: int = 1_500_000
+    first_piece_us: int | None = 400_000
+    overhead_us: int = 300
+
+
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    upstream: str = "t600"
+    model: str = "llama3.1:8b"
+    state: str = "captured"
+    total_us: int = 1_400_000
+    held_nano_usd: int = 0
+    cost_nano_usd: int = 0
+    price: str = ""
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    reason: str = ""
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    request: Record
+    attempts: Sequence[Attempt] = ()
+    trace: Mapping[str, Any] = {}
+
+
+@dataclass
+class FakeReports:
+    """``figures`` by what they are grouped by; ``records`` newest first."""
+
+    figures: dict[str, list[Figures]] = field(default_factory=dict)
+    records: list[Record] = field(default_factory=list)
+    found: dict[str, Found] = field(default_factory=dict)
+    asked: list[tuple[str, int, int, str]] = field(default_factory=list)
+
+    async def costs(
+        self, by: str, *, since_ms: int = 0, until_ms: int = 0, timezone: str = "UTC"
+    ) -> Sequence[Figures]:
+        self.asked.append((by, since_ms, until_ms, timezone))
+        return self.figures.get(by, [])
+
+    async def requests(self, limit: int = 50) -> Sequence[Record]:
+        return self.records[:limit]
+
+    async def explain(self, request_id: str) -> Found | None:
+        return self.found.get(request_id)
+
+
+class FakeClock:
+    def __init__(self, now_ms: int = NOW_MS) -> None:
+        self.ms = now_ms
+
+    def now_ms(self) -> int:
+        return self.ms
+
+    def monotonic_ns(self) -> int:
+        return self.ms * 1_000_000
+
+
+class FakeRoutes:
+    """``objections`` rule out targets; an alias all of whose targets are ruled out is a fault."""
+
+    def __init__(self, settings: Settings, objections: Mapping[str, str]) -> None:
+        self._settings, self._objections = settings, objections
+
+    @property
+    def aliases(self) -> Sequence[str]:
+        return tuple(self._settings.models)
+
+    def choose(self, alias: str) -> Plan:
+        route = self._settings.models[alias].route
+        rejected = tuple(
+            Rejection(target=Target.parse(name), reason=self._objections[name])
+            for name in route
+            if name in self._objections
+        )
+        if len(rejected) == len(route):
+            raise CallerFault(Code.PRICE_UNKNOWN, f"{alias} can't be used: {rejected[0].reason}.")
+        return Plan(alias=alias, candidates=(), rejected=rejected)
+
+
+SETTINGS = Settings(
+    upstreams={
+        "t600": Upstream(dialect="ollama", url="http://127.0.0.1:1", free=True),
+        "openai": Upstream(dialect="openai", url="http://127.0.0.1:1/v1"),
+        "xai": Upstream(dialect="openai", url="http://127.0.0.1:1/v1"),
+    },
+    models={
+        "local-llama": Model(route=("t600/llama3.1:8b", "openai/gpt-4o-mini"), description="a small llama"),
+        "gpt-4o": Model(route=("openai/gpt-4o",)),
+        "gpt-4o-mini": Model(route=("openai/gpt-4o-mini",)),
+        "grok": Model(route=("xai/grok-beta",)),
+    },
+    prices={
+        "openai/gpt-4o": ModelPrice(input=Decimal("2.5"), output=Decimal(10)),
+    },
+)
+
+
+def make_runtime(
+    settings: Settings, *, objections: Mapping[str, str] | None = None, keys_missing: Mapping[str, str] | None = None
+) -> Runtime:
+    """A runtime of which only what verbs look at is there."""
+    absent = cast("Any", None)
+    return Runtime(
+        settings=settings,
+        clock=FakeClock(),
+        hooks=Hooks(),
+        routes=FakeRoutes(settings, objections or {}),
+        ledger=absent,
+        cache=absent,
+        sender=absent,
+        admission=absent,
+        flights=absent,
+        transport=absent,
+        keys_missing=keys_missing or {},
+        started_s=NOW_MS // 1000 - 3_600,
+    )
+
+
+READY = HouseState(state="ready")
+ANSWERED = Asked(request_id="req_1", cache="miss")
+
+
+@dataclass
+class FakeDesk:
+    """``answers`` are what ``ask`` gives for a body: pieces of text, then how it went (or a fault)."""
+
+    runtime: Runtime
+    reports: FakeReports = field(default_factory=FakeReports)
+    timezone: str = "UTC"
+    house: HouseState = READY
+    level: str = "info"
+    drained: bool = False
+    cleared: list[tuple[str, float | None]] = field(default_factory=list)
+    taken_in: list[bytes] = field(default_factory=list)
+    exported: Sequence[bytes] = ()
+    bodies: list[dict[str, Any]] = field(default_factory=list)
+    texts: Sequence[str] = ("Hel", "lo")
+    outcome: Asked | Fault = ANSWERED
+
+    def state(self) -> HouseState:
+        return self.house
+
+    def versions(self) -> Mapping[str, str]:
+        return {"python": "3.11.2", "sqlite": "3.51.3"}
+
+    def begin_drain(self) -> None:
+        self.drained = True
+
+    def set_log_level(self, level: str) -> str:
+        was, self.level = self.level, level
+        return was
+
+    async def verify_ledger(self) -> LedgerVerification:
+        return samples.VERIFIED
+
+    async def cache_report(self) -> CacheReport:
+        return samples.CACHE
+
+    async def clear_cache(self, target: str, older_than_s: float | None) -> int:
+        self.cleared.append((target, older_than_s))
+        return 3
+
+    async def take_in_answer(self, line: bytes) -> str:
+        self.taken_in.append(line)
+        return "too old" if b"old" in line else ""
+
+    async def export_cache(self) -> AsyncIterator[bytes]:
+        for line in self.exported:
+            yield line
+
+    async def check_config(self) -> ConfigReport:
+        return samples.CONFIG_BAD
+
+    def config_values(self) -> ConfigValues:
+        return samples.CONFIG_VALUES
+
+    async def reload_config(self) -> ReloadReport:
+        return ReloadReport(ok=True)
+
+    async def ask(self, body: bytes, sink: TextSink) -> Asked:
+        self.bodies.append(msgspec.json.decode(body))
+        for text in self.texts:
+            await sink(text, "")
+        if isinstance(self.outcome, Fault):
+            raise self.outcome
+        return self.outcome
+
+
+def with_baseline(settings: Settings = SETTINGS) -> Settings:
+    return msgspec.structs.replace(settings, ledger=Ledger(baseline="openai/gpt-4o"))
+
+
+LISTENERS = (Listener(address="127.0.0.1:4000"),)
