@@ -1,0 +1,26 @@
+"""Our HTTP/1.1 server: listeners, connections, strict rules, limits; and a host for ASGI applications.
+
+Law: no byte of a request reaches a handler before its head has passed the grammar and the door policy; a
+connection that fails hurts no other one. Owner: ``HttpServer`` owns its listeners and its connections.
+"""
+
+from lodestard.http.exchange import HttpExchange
+from lodestard.http.faults import ClientLeft
+from lodestard.http.headers import Headers
+from lodestard.http.listeners import adopt_listeners, open_tcp_listeners, open_unix_listener
+from lodestard.http.peer import Peer
+from lodestard.http.server import HttpServer
+from lodestard.http.terms import Handler, WriteFault
+
+__all__ = [
+    "ClientLeft",
+    "Handler",
+    "Headers",
+    "HttpExchange",
+    "HttpServer",
+    "Peer",
+    "WriteFault",
+    "adopt_listeners",
+    "open_tcp_listeners",
+    "open_unix_listener",
+]

@@ -1,0 +1,165 @@
+"""One client's connection: its requests, one after another, each behind a firewall.
+
+Law: one task. What a handler raises ends at most this connection: a fault becomes an answer, a defect a 500 and a
+traceback without any text of the request, and after the answer's head the connection is cut. Cancellation passes.
+"""
+
+import logging
+
+import trio
+
+from lodestard.domain.errors import Code, Fault
+from lodestard.http import answer
+from lodestard.http.exchange import HttpExchange
+from lodestard.http.faults import ClientLeft, Refused
+from lodestard.http.firewall import defect, judge, judge_group, log_defect
+from lodestard.http.head import check_unfinished, read_head, too_large
+from lodestard.http.link import Link
+from lodestard.http.terms import Terms
+
+HEAD_END = b"\r\n\r\n"
+_NOTHING_YET = (b"", b"\r", b"\r\n")
+LINGER_S = 1.0
+LINGER_BYTES = 1024 * 1024
+
+logger = logging.getLogger(__name__)
+
+
+class Connection:
+    """``run`` it once."""
+
+    __slots__ = ("_link", "_terms", "_wire")
+
+    def __init__(self, link: Link, terms: Terms) -> None:
+        self._link = link
+        self._terms = terms
+        self._wire = link.wire
+
+    async def run(self) -> None:
+        """Serve until the client or the server has enough; closes the socket, also when cancelled."""
+        try:
+            while await self._serve_next():
+                pass
+        except ClientLeft:
+            pass
+        except Exception as error:  # noqa: BLE001 - the last firewall: no connection ends the server
+            log_defect(error)
+        finally:
+            self._wire.close()
+
+    async def _serve_next(self) -> bool:
+        """One request; False where the connection ends with it."""
+        try:
+            raw = await self._next_head()
+            if raw is None:
+                return False
+            head = read_head(raw, self._link.limits)
+        except Refused as refused:
+            await self._refuse(refused.fault, refused.status)
+            return False
+        exchange = HttpExchange(head, self._link, self._terms.clock.monotonic_ns())
+        fault = self._terms.door.check(head)
+        if fault is None:
+            await self._handle(exchange)
+        else:
+            await self._answer_fault(exchange, fault)
+        if not exchange.reusable and exchange.lingers:
+            await self._linger()
+        return exchange.reusable
+
+    # -- the head --------------------------------------------------------------------------------------------
+
+    async def _next_head(self) -> bytearray | None:
+        """None where the client has no more requests. Raises ``Refused``, ``ClientLeft``."""
+        received = self._wire.received
+        if received:
+            await trio.lowlevel.checkpoint()  # pipelined requests must not keep the others waiting
+        while received in _NOTHING_YET:
+            if not await self._wait_request():
+                return None
+        if received.startswith(answer.CRLF):  # RFC 9112 section 2.2
+            del received[: len(answer.CRLF)]
+        end = received.find(HEAD_END)
+        if end < 0:
+            end = await self._wait_head_end()
+        if end < 0:
+            return None
+        size = end + len(HEAD_END)
+        if size > self._link.limits.head_bytes:
+            raise too_large(received, self._link.limits)
+        raw = received[:size]
+        del received[:size]
+        return raw
+
+    async def _wait_request(self) -> bool:
+        """Wait, at most ``keep_alive_s``, for the first bytes of a request."""
+        traffic = self._link.traffic
+        traffic.begin_idle(self._wire)
+        try:
+            return await self._wire.receive()
+        finally:
+            traffic.end_idle(self._wire)
+
+    async def _wait_head_end(self) -> int:
+        """Where the head ends; -1 where the client gave up in it."""
+        with trio.move_on_after(self._link.limits.head_timeout_s):
+            return await self._receive_head_end()
+        raise Refused("the request's head was not whole in time", status=408, code=Code.REQUEST_TIMEOUT)
+
+    async def _receive_head_end(self) -> int:
+        received = self._wire.received
+        looked_at = 0
+        while True:
+            check_unfinished(received, looked_at, self._link.limits)
+            looked_at = len(received)
+            if not await self._wire.receive():
+                return -1
+            end = received.find(HEAD_END, max(0, looked_at - len(HEAD_END) + 1))
+            if end >= 0:
+                return end
+
+    # -- the handler and its firewall ------------------------------------------------------------------------
+
+    async def _handle(self, exchange: HttpExchange) -> None:
+        traffic = self._link.traffic
+        traffic.exchanges += 1
+        try:
+            fault = await self._run_handler(exchange)
+            if fault is not None and not exchange.started:
+                await self._answer_fault(exchange, fault)
+        finally:
+            traffic.exchanges -= 1
+            if not exchange.finished or self._wire.unsent:
+                exchange.abort()
+
+    async def _run_handler(self, exchange: HttpExchange) -> Fault | None:
+        """→ what is to be answered in the handler's stead, if anything."""
+        try:
+            await self._terms.handler(exchange)
+        except Exception as error:  # noqa: BLE001 - the firewall
+            return judge(error)
+        except BaseExceptionGroup as group:
+            return judge_group(group)
+        if exchange.started or exchange.aborted:
+            return None
+        logger.error("a handler returned without an answer")
+        return defect()
+
+    async def _answer_fault(self, exchange: HttpExchange, fault: Fault) -> None:
+        status, headers, body = self._terms.write(fault, exchange.path)
+        await exchange.respond(status, headers, body)
+
+    async def _refuse(self, fault: Fault, status: int) -> None:
+        """Answer a request that is none, and close."""
+        _, headers, body = self._terms.write(fault, "")
+        await self._wire.send(answer.write_refusal(status, headers, body, self._link.dates.read()))
+        await self._linger()
+
+    async def _linger(self) -> None:
+        """Read on for a moment, so that the client gets to read the answer (RFC 9112 section 9.6)."""
+        self._wire.end_sending()
+        left_bytes = LINGER_BYTES
+        with trio.move_on_after(LINGER_S):
+            while left_bytes > 0 and await self._wire.receive():
+                left_bytes -= len(self._wire.received)
+                self._wire.received.clear()

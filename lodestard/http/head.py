@@ -1,0 +1,187 @@
+"""The bytes of a head → what is asked for, or why it is refused. Pure.
+
+Law: nothing is repaired. A head that two readers could read in two ways (RFC 9112 section 11.2) is refused.
+"""
+
+from dataclasses import dataclass
+
+from lodestard.domain.errors import Code
+from lodestard.domain.settings import Limits
+from lodestard.http import grammar
+from lodestard.http.faults import Refused
+from lodestard.http.headers import Headers
+
+_LARGEST_PORT = 65535
+_HEAD_END = "\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """A request without its body. ``length`` is the body's in bytes (None: chunked). ``modern``: it is HTTP/1.1;
+    ``persistent``: the client may send another one on this connection; ``continues``: it waits for a 100.
+    """
+
+    method: str
+    path: str
+    query: str
+    host: str
+    headers: Headers
+    length: int | None
+    modern: bool
+    persistent: bool
+    continues: bool
+
+
+def read_head(raw: bytes | bytearray, limits: Limits) -> RequestHead:
+    """``raw`` ends with the empty line. Raises ``Refused``."""
+    text = raw.decode("latin-1")
+    match = grammar.HEAD.fullmatch(text)
+    if match is None:
+        raise _diagnose(text)
+    method, target, minor, block = match.groups()
+    headers = Headers(_split(block, limits.head_fields))
+    modern = minor == "1"
+    host = _read_host(headers, modern)
+    path, query, host = _read_target(method, target, host)
+    connection = headers.get("connection")
+    return RequestHead(
+        method=method,
+        path=path,
+        query=query,
+        host=host,
+        headers=headers,
+        length=_read_length(headers, modern),
+        modern=modern,
+        persistent=modern and (connection is None or not _asks_to_close(connection)),
+        continues=modern and _read_expect(headers),
+    )
+
+
+def _split(block: str, most: int) -> list[tuple[str, str]]:
+    lines = block.split("\r\n")
+    if len(lines) > most + 1:  # the last one is empty
+        raise Refused(f"the request has more than {most} header fields", status=431, code=Code.REQUEST_TOO_LARGE)
+    lines.pop()
+    fields = []
+    for line in lines:
+        name, _, value = line.partition(":")
+        fields.append((name, value.strip(" \t")))
+    return fields
+
+
+def _asks_to_close(connection: str) -> bool:
+    return any(option.strip().lower() == "close" for option in connection.split(","))
+
+
+def _read_host(headers: Headers, modern: bool) -> str:
+    """RFC 9112 section 3.2: exactly one, and valid; HTTP/1.0 may leave it out."""
+    host = headers.get("host")
+    if host is None:
+        if modern:
+            raise Refused("the request has no Host")
+        return ""
+    _check_host(host)
+    return host.lower()
+
+
+def _check_host(host: str) -> None:
+    match = grammar.HOST.fullmatch(host)  # two of them were joined by a comma, which it does not match
+    if match is None or int(match[2] or 0) > _LARGEST_PORT:
+        raise Refused("the request's Host is not a valid one, or there are two")
+
+
+def _read_target(method: str, target: str, host: str) -> tuple[str, str, str]:
+    """→ path, query, host. RFC 9112 section 3.2."""
+    if method == "CONNECT":
+        raise Refused("this is no proxy for CONNECT", status=501, code=Code.NOT_SUPPORTED)
+    if target == "*" and method == "OPTIONS":
+        return "*", "", host
+    if not target.startswith("/"):
+        target, host = _strip_authority(target, host)
+    match = grammar.ORIGIN_FORM.fullmatch(target)
+    if match is None:
+        raise Refused("the request's target is not a valid one")
+    return match[1], match[2] or "", host
+
+
+def _strip_authority(target: str, host: str) -> tuple[str, str]:
+    """RFC 9112 section 3.2.2: absolute-form is accepted; what names another host than Host does is refused."""
+    match = grammar.ABSOLUTE_FORM.fullmatch(target)
+    if match is None:
+        raise Refused("the request's target is not a valid one")
+    authority, rest = match[1].lower(), match[2]
+    _check_host(authority)
+    if host and authority != host:
+        raise Refused("the request's target and its Host differ")
+    return rest if rest.startswith("/") else f"/{rest}", authority
+
+
+def _read_length(headers: Headers, modern: bool) -> int | None:
+    """How long the body is; None where it is chunked. RFC 9112 sections 6.1 and 6.3."""
+    coding, length = headers.get("transfer-encoding"), headers.get("content-length")
+    if coding is not None:
+        _check_coding(coding.lower(), modern=modern, alone=length is None)
+        return None
+    if length is None:
+        return 0
+    if grammar.CONTENT_LENGTH.fullmatch(length) is None:  # two of them were joined by a comma
+        raise Refused("the request's Content-Length is not one whole number")
+    return int(length)
+
+
+def _check_coding(coding: str, *, modern: bool, alone: bool) -> None:
+    if not alone:
+        raise Refused("the request has both Content-Length and Transfer-Encoding")
+    if not modern:
+        raise Refused("HTTP/1.0 has no Transfer-Encoding")
+    if coding == "chunked":
+        return
+    codings = [part.strip() for part in coding.split(",")]
+    if codings[-1] != "chunked" or "" in codings or codings.count("chunked") > 1:
+        raise Refused("the request's Transfer-Encoding does not end in one chunked")
+    raise Refused("of transfer codings only chunked is known here", status=501, code=Code.NOT_SUPPORTED)
+
+
+def _read_expect(headers: Headers) -> bool:
+    """RFC 9110 section 10.1.1."""
+    expect = headers.get("expect")
+    if expect is None:
+        return False
+    if expect.lower() != "100-continue":
+        raise Refused("of expectations only 100-continue is known here", status=417)
+    return True
+
+
+def _diagnose(text: str) -> Refused:
+    """Why a head did not match, without quoting it."""
+    line = grammar.REQUEST_LINE.match(text)
+    if line is None:
+        if grammar.OTHER_VERSION.match(text):
+            return Refused("only HTTP/1.0 and HTTP/1.1 are spoken here", status=505, code=Code.NOT_SUPPORTED)
+        return Refused("the request line is not a valid one")
+    position = line.end()
+    while (field := grammar.FIELD_LINE.match(text, position)) is not None:
+        position = field.end()
+    if text[position] in " \t":
+        return Refused("a header field goes on in a second line")
+    if grammar.SPACED_NAME.match(text, position):
+        return Refused("a header field has a space before its colon")
+    return Refused("a header field is not a valid one")
+
+
+def check_unfinished(received: bytearray, start: int, limits: Limits) -> None:
+    """Raises ``Refused`` as soon as a head that has not ended can't become a valid one.
+
+    ``start``: how much of it was looked at before.
+    """
+    if grammar.SPOILED.search(received, max(0, start - 1)):
+        raise Refused("the request has a bare CR or LF or a control byte in its head (is it HTTP?)")
+    if len(received) > limits.head_bytes:
+        raise too_large(received, limits)
+
+
+def too_large(received: bytearray, limits: Limits) -> Refused:
+    """414 where it is the target that is too long (RFC 9112 section 3), 431 otherwise (RFC 6585)."""
+    status = 431 if 0 <= received.find(b"\r\n") < limits.head_bytes else 414
+    message = f"the request's head is larger than {limits.head_bytes} bytes"
+    return Refused(message, status=status, code=Code.REQUEST_TOO_LARGE)

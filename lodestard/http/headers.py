@@ -1,0 +1,43 @@
+"""The fields of a request's head, looked up without regard to case (RFC 9110 section 5.1)."""
+
+from collections.abc import Iterable, Iterator
+
+Field = tuple[str, str]
+
+
+class Headers:
+    """A read-only view. Names come back in lower case, in the order they were sent."""
+
+    __slots__ = ("_combined", "_fields")
+
+    def __init__(self, fields: Iterable[Field] = ()) -> None:
+        self._fields = [(name.lower(), value) for name, value in fields]
+        self._combined: dict[str, str] = {}
+        for name, value in self._fields:
+            held = self._combined.get(name)
+            self._combined[name] = value if held is None else f"{held}, {value}"
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """The field's value; several of one name are joined by ``", "`` (RFC 9110 section 5.3)."""
+        return self._combined.get(name.lower(), default)
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of that name, one for each line."""
+        wanted = name.lower()
+        return [value for held, value in self._fields if held == wanted]
+
+    def items(self) -> list[Field]:
+        """Every field line."""
+        return list(self._fields)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and name.lower() in self._combined
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._combined)
+
+    def __len__(self) -> int:
+        return len(self._fields)
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(self._combined)})"  # never a value: some are keys

@@ -1,0 +1,20 @@
+"""What an exchange needs of the connection that it came over. A frozen record."""
+
+from dataclasses import dataclass
+
+from lodestard.domain.settings import Limits
+from lodestard.http.answer import DateLine
+from lodestard.http.peer import Peer
+from lodestard.http.sentry import Sentry
+from lodestard.http.traffic import Traffic
+from lodestard.http.wire import Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    wire: Wire
+    peer: Peer
+    limits: Limits
+    dates: DateLine
+    sentry: Sentry
+    traffic: Traffic

@@ -1,0 +1,163 @@
+"""Accepts connections and serves each in a task of its own, until drained or cancelled.
+
+Law: nothing that a client does ends the server or makes it spin. Owner: ``serve`` owns its listeners, its
+connections and the tasks that watch over them; ``begin_drain`` and cancellation end them.
+"""
+
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+import trio
+
+from lodestard.domain.clock import Clock
+from lodestard.domain.errors import Code, HouseFault
+from lodestard.domain.settings import Limits
+from lodestard.http import answer
+from lodestard.http.acceptor import Acceptor
+from lodestard.http.connection import Connection
+from lodestard.http.door import Door
+from lodestard.http.link import Link
+from lodestard.http.peer import read_peer
+from lodestard.http.sentry import Sentry
+from lodestard.http.terms import Handler, Terms, WriteFault
+from lodestard.http.traffic import Traffic
+from lodestard.http.wire import Wire
+
+DRAIN_GRACE_S = 0.25
+"""For how long idle connections stay open in a drain: a request that is on its way to us is still answered."""
+
+
+class HttpServer:
+    """Our HTTP/1.1 server. ``allowed_hosts`` None admits any Host (for a Unix socket)."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        limits: Limits,
+        clock: Clock,
+        allowed_hosts: frozenset[str] | None,
+        allowed_origins: frozenset[str],
+        write_fault: WriteFault,
+    ) -> None:
+        self._terms = Terms(handler, Door(allowed_hosts, allowed_origins), clock, write_fault)
+        self._limits = limits
+        self._dates = answer.DateLine(clock)
+        self._traffic = Traffic(limits)
+        self._drain_asked = trio.Event()
+        self._closed = trio.Event()
+        self.addresses: tuple[str, ...] = ()
+
+    @property
+    def connections(self) -> int:
+        """How many are open."""
+        return self._traffic.connections
+
+    @property
+    def exchanges(self) -> int:
+        """How many requests are with the handler."""
+        return self._traffic.exchanges
+
+    def begin_drain(self) -> None:
+        """Stop accepting, close idle connections, and say ``connection: close`` in the answers to come. ``serve``
+        returns when the last exchange has ended; how long that may take is the caller's to bound.
+        """
+        self._traffic.draining = True
+        self._drain_asked.set()
+
+    async def wait_closed(self) -> None:
+        """Wait until ``serve`` has returned."""
+        await self._closed.wait()
+
+    async def serve(
+        self,
+        listeners: Sequence[trio.SocketListener],
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve until drained. Cancellation closes every connection at once. Closes the listeners in any case."""
+        try:
+            with _taken_over(listeners) as socks, Sentry() as sentry:
+                self.addresses = tuple(_name(sock) for sock in socks)
+                async with trio.open_nursery() as watchers:
+                    watchers.start_soon(sentry.run)
+                    watchers.start_soon(self._traffic.run_sweeper)
+                    await self._serve_connections(socks, sentry, task_status)
+                    watchers.cancel_scope.cancel()
+        finally:
+            self._closed.set()
+
+    async def _serve_connections(
+        self, socks: Sequence[socket.socket], sentry: Sentry, task_status: trio.TaskStatus[None]
+    ) -> None:
+        async with trio.open_nursery() as connections:
+
+            def begin(sock: socket.socket, address: object) -> None:
+                self._begin(sock, address, sentry, connections)
+
+            async with trio.open_nursery() as accepting:
+                for sock in socks:
+                    accepting.start_soon(Acceptor(sock, begin).run)
+                task_status.started()
+                await self._drain_asked.wait()
+                accepting.cancel_scope.cancel()
+            for sock in socks:
+                sock.close()
+            await trio.sleep(DRAIN_GRACE_S if self._traffic.connections else 0)
+            self._traffic.close_idle()
+
+    def _begin(self, sock: socket.socket, address: object, sentry: Sentry, nursery: trio.Nursery) -> None:
+        try:
+            sock.setblocking(False)
+            peer = read_peer(sock, address)
+        except OSError:
+            sock.close()
+            return
+        wire = Wire(sock, self._limits.write_timeout_s)
+        if not self._traffic.admit(peer):
+            self._turn_away(wire)
+            return
+        link = Link(wire, peer, self._limits, self._dates, sentry, self._traffic)
+        nursery.start_soon(self._run_connection, link)
+
+    async def _run_connection(self, link: Link) -> None:
+        try:
+            await Connection(link, self._terms).run()
+        finally:
+            self._traffic.release(link.peer)
+
+    def _turn_away(self, wire: Wire) -> None:
+        fault = HouseFault(
+            Code.OVERLOADED, "There are too many connections; close some, or try later.", retry_after_s=1
+        )
+        wire.send_if_possible(answer.write_refusal(*self._terms.write(fault, ""), self._dates.read()))
+        wire.close()
+
+
+@contextmanager
+def _taken_over(listeners: Sequence[trio.SocketListener]) -> Iterator[list[socket.socket]]:
+    """The listeners' sockets as plain ones, closed in the end with the listeners."""
+    with ExitStack() as stack:
+        for listener in listeners:
+            stack.callback(listener.socket.close)
+        yield [stack.enter_context(_take_over(listener.socket)) for listener in listeners]
+
+
+def _take_over(sock: trio.socket.SocketType) -> socket.socket:
+    plain = socket.socket(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
+    plain.setblocking(False)
+    if plain.family != socket.AF_UNIX:
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Linux hands it on to what it accepts
+    sock.close()
+    return plain
+
+
+def _name(sock: socket.socket) -> str:
+    """``127.0.0.1:4000``, ``[::1]:4000``, or the path of a Unix socket."""
+    place = sock.getsockname()
+    if not isinstance(place, tuple):
+        return os.fsdecode(place)
+    host = f"[{place[0]}]" if ":" in place[0] else place[0]
+    return f"{host}:{place[1]}"

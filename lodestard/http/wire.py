@@ -1,0 +1,147 @@
+"""The bytes of one client's socket: what has come and is not used yet, what is sent.
+
+Law: sends are whole, in order and never torn: what a cancelled send leaves over goes out before the next one. A
+socket that takes nothing for ``write_timeout_s`` is lost. Owner: the connection's task; ``send`` alone may be
+called from several tasks.
+
+The socket is used directly instead of through ``trio.SocketStream``, which ends every call with a task switch:
+an answer that the kernel takes at once costs one system call.
+"""
+
+import socket
+import struct
+
+import trio
+
+from lodestard.http.faults import ClientLeft
+
+RECEIVE_BYTES = 64 * 1024
+_TURN_COST = 256 * 1024
+_SEND_COST = 1024
+_RESET = struct.pack("ii", 1, 0)
+
+
+class Wire:
+    """Takes over ``sock``, which must not block."""
+
+    __slots__ = ("_fd", "_lock", "_rest", "_sock", "_unturned", "_write_timeout_s", "broken", "received")
+
+    def __init__(self, sock: socket.socket, write_timeout_s: float) -> None:
+        self._sock = sock
+        self._fd = sock.fileno()
+        self._write_timeout_s = write_timeout_s
+        self._lock: trio.Lock | None = None  # made when a send first has to wait
+        self._rest = b""
+        self._unturned = 0
+        self.received = bytearray()
+        self.broken = False
+
+    @property
+    def fd(self) -> int:
+        return self._fd
+
+    @property
+    def unsent(self) -> bool:
+        """Whether a cancelled send left something over."""
+        return bool(self._rest)
+
+    async def receive(self) -> bool:
+        """Wait for more bytes and add them to ``received``; False at the end. Raises ``ClientLeft``."""
+        await trio.lowlevel.wait_readable(self._fd)
+        try:
+            data = self._sock.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return True
+        except OSError:
+            raise self._lost() from None
+        self.received += data
+        return bool(data)
+
+    async def send(self, data: bytes) -> None:
+        """Raises ``ClientLeft``. When cancelled, what was not sent goes out with the next send."""
+        if self.broken:
+            raise ClientLeft
+        if self._lock is not None and (self._rest or self._lock.locked()):
+            await self._send_after(self._lock, data)
+            return
+        sent = self._try_send(data)
+        if sent < len(data):
+            self._lock = self._lock or trio.Lock()
+            self._rest = data[sent:]
+            async with self._lock:
+                await self._flush()
+            return
+        self._unturned += sent + _SEND_COST
+        if self._unturned > _TURN_COST:  # a fast reader must not keep the others waiting
+            self._unturned = 0
+            await trio.lowlevel.checkpoint()
+
+    async def flush(self) -> None:
+        """Send what a cancelled send left over. Raises ``ClientLeft``."""
+        if self._rest and self._lock is not None:
+            async with self._lock:
+                await self._flush()
+
+    async def _send_after(self, lock: trio.Lock, data: bytes) -> None:
+        async with lock:
+            await self._flush()
+            self._rest = data
+            await self._flush()
+
+    async def _flush(self) -> None:
+        while self._rest:
+            with trio.move_on_after(self._write_timeout_s) as scope:
+                await trio.lowlevel.wait_writable(self._fd)
+            if scope.cancelled_caught:
+                self.reset_on_close()
+                raise self._lost()
+            self._rest = self._rest[self._try_send(self._rest) :]
+
+    def _try_send(self, data: bytes) -> int:
+        if self.broken:
+            raise ClientLeft
+        try:
+            return self._sock.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            raise self._lost() from None
+
+    def _lost(self) -> ClientLeft:
+        self.broken = True
+        return ClientLeft()
+
+    def send_if_possible(self, data: bytes) -> None:
+        """What fits at once, and no error where nothing does."""
+        if not self.broken:
+            try:
+                self._sock.send(data)
+            except OSError:
+                self.broken = True
+
+    def stop_receiving(self) -> None:
+        """``receive`` gives what has come already, then False. Wakes the task that waits in it."""
+        self._shut(socket.SHUT_RD)
+
+    def end_sending(self) -> None:
+        """Say that nothing follows."""
+        self._shut(socket.SHUT_WR)
+
+    def _shut(self, how: int) -> None:
+        try:
+            self._sock.shutdown(how)
+        except OSError:
+            self.broken = True
+
+    def reset_on_close(self) -> None:
+        """Close with a reset: an error for the client, where an end would look like a whole answer."""
+        try:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        except OSError:
+            self.broken = True
+
+    def close(self) -> None:
+        if self._sock.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._sock)
+            self._sock.close()
+        self.broken = True
