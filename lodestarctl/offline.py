@@ -13,12 +13,16 @@ from lodestarctl.session import Session
 from lodestard.control.client import ControlError, read_envelope
 
 T = TypeVar("T")
+ENVELOPE = b'{"version":'
 
 
 def report_offline(
     session: Session, words: Sequence[str], verb: str, kind: type[T], render: Callable[[T], Sequence[Block]]
 ) -> T | None:
-    """Run ``lodestard`` and show what it found; None where it gave no answer (it has said why on stderr)."""
+    """Run ``lodestard`` and show what it found; None where it gave no answer (it has said why on stderr).
+
+    Raises ``ControlError`` where it refused.
+    """
     import subprocess
 
     config = ("--config", session.args.config) if session.args.config else ()
@@ -28,6 +32,8 @@ def report_offline(
     try:
         data = read_envelope(done.stdout.strip())
     except ControlError as error:
+        if done.stdout.startswith(ENVELOPE):
+            raise
         session.output.say(done.stdout.decode(errors="replace").strip() or str(error))
         return None
     return session.show(verb, data, kind, render)

@@ -49,7 +49,7 @@ class InnerExchange:
         self.method, self.path, self.query = "POST", CHAT_PATH, ""
         self.headers = Headers([("content-type", "application/json"), ("user-agent", AGENT)])
         self.peer = Peer(address="")
-        self.secure = self.started = False
+        self.secure = self.started = self.finished = self.aborted = False
         self.received_ns = received_ns
         self.scope = trio.CancelScope()
         self.broken: Exception | None = None
@@ -87,6 +87,10 @@ class InnerExchange:
         self.scope.deadline = min(self.scope.deadline, trio.current_time() + LEAVE_S)
         if self._on_leave is not None:
             self._on_leave()
+
+    @property
+    def content_type(self) -> str:
+        return "application/json"
 
     # -- what the endpoint calls -----------------------------------------------------------------------------
 
@@ -127,10 +131,11 @@ class InnerExchange:
             raise ClientLeft from error
 
     async def finish(self) -> None:
-        self._whole = True
+        self.finished = self._whole = True
 
     def abort(self) -> None:
         """The answer is cut."""
+        self.aborted = True
 
     @asynccontextmanager
     async def watch(

@@ -12,8 +12,10 @@ KEEP = "\n\t"
 def run(session: Session) -> int:
     arguments = {"question": _question(session), "model": session.args.model}
     answer = _Answer(session)
-    session.each("ask", arguments, AskItem, answer.write)
-    answer.end()
+    try:
+        session.each("ask", arguments, AskItem, answer.write)
+    finally:
+        answer.end()  # a message about what went wrong begins on a line of its own
     return exit_codes.OK
 
 

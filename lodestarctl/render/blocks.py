@@ -63,7 +63,13 @@ class Note(NamedTuple):
     advice: str = ""
 
 
-Block = Heading | Grid | Facts | Table | Note
+class Lines(NamedTuple):
+    """Lines that are never broken or cut: what somebody may search or copy. Each is cells side by side."""
+
+    rows: Sequence[tuple[Cell, ...]]
+
+
+Block = Heading | Grid | Facts | Table | Note | Lines
 
 
 def cells(*texts: str) -> tuple[Cell, ...]:

@@ -1,9 +1,16 @@
 """What is wrong, for people: the configuration's faults and the doctor's findings."""
 
-from lodestarctl.render.blocks import Block, Cell, Column, Note, Table
+from lodestarctl.render.blocks import Block, Cell, Lines, Note
 from lodestarctl.render.status import note
 from lodestarctl.render.words import plural
-from lodestard.control.messages import ConfigProblem, ConfigReport, ConfigValues, DoctorReport, ReloadReport
+from lodestard.control.messages import (
+    ConfigEntry,
+    ConfigProblem,
+    ConfigReport,
+    ConfigValues,
+    DoctorReport,
+    ReloadReport,
+)
 
 
 def render_config_report(report: ConfigReport) -> list[Block]:
@@ -41,20 +48,13 @@ def render_reload(report: ReloadReport) -> list[Block]:
 
 
 def render_values(values: ConfigValues, *, origin: bool) -> list[Block]:
-    """Key and value, with the place that it comes from where asked."""
-    if not origin:
-        rows = [(Cell(entry.key), Cell(entry.value)) for entry in values.entries]
-        return [Table((Column("key"), Column("value", flexible=True)), rows)]
-    columns = (Column("key"), Column("value", flexible=True), Column("from", flexible=True))
-    return [
-        Table(
-            columns,
-            [
-                (Cell(entry.key), Cell(entry.value), Cell(entry.origin, "dim" if entry.origin == "default" else ""))
-                for entry in values.entries
-            ],
-        )
-    ]
+    """``key = value`` a line, with the place that it comes from where asked."""
+    return [Lines([_value(entry, origin=origin) for entry in values.entries])]
+
+
+def _value(entry: ConfigEntry, *, origin: bool) -> tuple[Cell, ...]:
+    line = (Cell(entry.key, "strong"), Cell(" = "), Cell(entry.value))
+    return (*line, Cell(f"  # {entry.origin}", "dim")) if origin else line
 
 
 def render_doctor(report: DoctorReport) -> list[Block]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Note, Table
+from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Lines, Note, Table
 from lodestarctl.render.words import align_decimals, clean, clip
 
 GAP = "  "
@@ -35,6 +35,8 @@ def _paint(block: Block, width: int) -> Iterator[str]:
             yield from _titled(block.title, _table(block, width))
         case Note():
             yield from _note(block, width)
+        case Lines():
+            yield from ("".join(clean(cell.text) for cell in row) for row in block.rows)
 
 
 def _titled(title: str, lines: Iterator[str]) -> Iterator[str]:

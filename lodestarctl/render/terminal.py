@@ -12,7 +12,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Note, Table, Tone
+from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Lines, Note, Table, Tone
 from lodestarctl.render.plain import INDENT, lay_out
 from lodestarctl.render.words import clean
 
@@ -45,7 +45,7 @@ def paint_terminal(blocks: Sequence[Block], *, width: int, colour: bool) -> str:
     for block in blocks:
         if previous is not None and not (isinstance(block, Note) and isinstance(previous, Note)):
             console.print()
-        console.print(_paint(block, width))
+        console.print(_paint(block, width), soft_wrap=isinstance(block, Lines))
         previous = block
     return "".join(f"{line.rstrip()}\n" for line in target.getvalue().splitlines())
 
@@ -62,6 +62,8 @@ def _paint(block: Block, width: int) -> RenderableType:
             return _titled(block.title, _table(block, width))
         case Note():
             return _note(block)
+        case Lines():
+            return Text("\n").join(Text.assemble(*map(_text, row)) for row in block.rows)
 
 
 def _text(cell: Cell) -> Text:

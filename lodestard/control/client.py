@@ -6,7 +6,7 @@ exceptions: nobody is there, or somebody said no.
 
 import http.client
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -69,7 +69,7 @@ class ControlClient:
         """Like ``call``, read as ``kind``."""
         return read_data(self.call(verb, arguments), kind)
 
-    def stream(self, verb: str, arguments: Mapping[str, Any] | None = None) -> Iterator[msgspec.Raw]:
+    def stream(self, verb: str, arguments: Mapping[str, Any] | None = None) -> Generator[msgspec.Raw, None, None]:
         """The items of a stream as they come, without a deadline. Closing the iterator ends the verb.
 
         Raises as ``call`` does, also in the midst of the stream.

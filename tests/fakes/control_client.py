@@ -1,6 +1,6 @@
 """A control client that answers from a table, so that commands are tested without a daemon."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ class FakeClient(ControlClient):
     def call(self, verb: str, arguments: Mapping[str, Any] | None = None) -> msgspec.Raw:
         return msgspec.Raw(msgspec.json.encode(self._answer(verb, arguments)))
 
-    def stream(self, verb: str, arguments: Mapping[str, Any] | None = None) -> Iterator[msgspec.Raw]:
+    def stream(self, verb: str, arguments: Mapping[str, Any] | None = None) -> Generator[msgspec.Raw, None, None]:
         for item in self._answer(verb, arguments):
             if isinstance(item, BaseException):
                 raise item

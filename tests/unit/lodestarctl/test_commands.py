@@ -242,7 +242,7 @@ def test_ask_of_a_terminal_with_nothing_to_say(run: Run) -> None:
 def test_an_answer_that_breaks_off_keeps_what_came_and_fails(run: Run) -> None:
     items = [AskItem(text="Hel"), refusal("upstream_cut", "Cut.")]
     assert run("ask", "x", answers={"ask": items}) == exit_codes.UNAVAILABLE
-    assert run.out == "Hel"
+    assert run.out == "Hel\n"
     assert run.err == "lodestarctl: Cut.\n"
 
 

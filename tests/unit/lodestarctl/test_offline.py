@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lodestarctl import cli, exit_codes, offline
-from lodestard.control.messages import write_answer
+from lodestard.control.messages import Refusal, write_answer, write_refusal
 from tests.fakes import control_samples as samples
 
 
@@ -60,6 +60,13 @@ def test_a_program_that_gives_no_answer_has_said_why(lodestard: Path, capsys: py
     (lodestard / "answer").write_text("")
     assert cli.main(["doctor"]) == exit_codes.FAILURE
     assert "not lodestard" in capsys.readouterr().err
+
+
+def test_a_refusal_of_the_program_has_its_status(lodestard: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    refused = Refusal(code="not_permitted", message="Run this as its owner.")
+    (lodestard / "answer").write_bytes(write_refusal(refused) + b"\n")
+    assert cli.main(["ledger", "verify"]) == exit_codes.NOT_PERMITTED
+    assert "Run this as its owner." in capsys.readouterr().err
 
 
 def test_without_a_program_beside_it_python_runs_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
