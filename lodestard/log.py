@@ -8,6 +8,7 @@ configures it once; ``set_level`` may be called at any time.
 
 import logging
 import os
+import re
 import select
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ Level = Literal["debug", "info", "warning", "error"]
 OURS = ("lodestard", "__main__")
 FIGURES = "lodestar"
 IDENTIFIER = "lodestard"
+GATHERED_IN_VAIN = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
 PATIENCE_S = 0.05
 ATOMIC_BYTES = 4096
 
@@ -26,6 +28,8 @@ ATOMIC_BYTES = 4096
 PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
 DEBUG_PRIORITY = 7
 
+PLAIN = re.compile(r'[^\s"=\\]+')
+OFFSET_CHARACTERS = len("+00:00")
 ESCAPES = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))} | {
     0x09: "\\t",
     0x0A: "\\n",
@@ -47,12 +51,19 @@ def configure_logging(level: Level, *, journal: bool) -> None:
     root.addHandler(JournalOutlet(_journal_send()) if journal else StderrOutlet())
     root.setLevel(logging.WARNING)
     set_level(level)
+    _gather_only_what_leaves()
 
 
 def set_level(level: Level) -> None:
     """From which severity on our own records leave, from now on."""
     for name in OURS:
         logging.getLogger(name).setLevel(level.upper())
+
+
+def _gather_only_what_leaves() -> None:
+    """Spare each record what no outlet of ours shows (logging's own switches)."""
+    for switch in GATHERED_IN_VAIN:
+        setattr(logging, switch, False)
 
 
 def figures_of(record: logging.LogRecord) -> Mapping[str, object]:
@@ -75,6 +86,8 @@ class StderrOutlet(_Outlet):
         super().__init__()
         self._fd = fd
         self._lost = 0
+        self._poll = select.poll()
+        self._poll.register(fd, select.POLLOUT)
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -99,9 +112,7 @@ class StderrOutlet(_Outlet):
 
     def _has_room(self, patience_s: float) -> bool:
         # A pipe that polls as writable takes ATOMIC_BYTES (POSIX's PIPE_BUF on Linux) without blocking.
-        poll = select.poll()
-        poll.register(self._fd, select.POLLOUT)
-        return any(event & select.POLLOUT for _, event in poll.poll(patience_s * 1000))
+        return any(event & select.POLLOUT for _, event in self._poll.poll(patience_s * 1000))
 
 
 class JournalOutlet(_Outlet):
@@ -120,10 +131,10 @@ class JournalOutlet(_Outlet):
 
 def format_line(record: logging.LogRecord) -> str:
     """``2026-11-21T02:50:07.123Z info lodestard.pipeline: text key=value`` and a newline; control bytes escaped."""
-    at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
-    text = record.getMessage()
-    pairs = "".join(f" {name}={_quoted(value)}" for name, value in _named_figures(record))
-    return f"{at}Z {record.levelname.lower()} {record.name}: {text}{pairs}".translate(ESCAPES) + "\n"
+    at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")[:-OFFSET_CHARACTERS]
+    pairs = "".join([f" {name}={_quoted(value)}" for name, value in _named_figures(record)])
+    line = f"{at}Z {record.levelname.lower()} {record.name}: {record.getMessage()}{pairs}"
+    return f"{line if line.isprintable() else line.translate(ESCAPES)}\n"
 
 
 def _named_figures(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
@@ -134,7 +145,7 @@ def _named_figures(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
 
 def _quoted(value: object) -> str:
     text = str(value)
-    if text and not any(character in text for character in ' "=\\\n\t'):
+    if isinstance(value, int) or PLAIN.fullmatch(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lodestard.log import JournalOutlet, StderrOutlet, configure_logging, format_line, set_level
+from lodestard.log import GATHERED_IN_VAIN, JournalOutlet, StderrOutlet, configure_logging, format_line, set_level
 
 SECRET = "sk-do-not-tell"
 
@@ -27,7 +27,9 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 
 @pytest.fixture
-def restored_logging() -> Iterator[None]:
+def restored_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for switch in GATHERED_IN_VAIN:
+        monkeypatch.setattr(logging, switch, True, raising=False)
     root, ours, main = (logging.getLogger(name) for name in ("", "lodestard", "__main__"))
     handlers, levels = list(root.handlers), (root.level, ours.level, main.level)
     yield
