@@ -52,6 +52,7 @@ def failed_record() -> logging.LogRecord:
         int("line one\nline two")
     except ValueError:
         return a_record("it failed", exc_info=sys.exc_info())
+    raise AssertionError("int() took it")
 
 
 def test_a_line_has_time_severity_place_text_and_figures() -> None:
