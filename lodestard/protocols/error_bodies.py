@@ -30,6 +30,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.IDEMPOTENCY_MISMATCH: (400, _INVALID),
     Code.NOT_PERMITTED: (401, "permission_error"),
     Code.REQUEST_TIMEOUT: (408, _INVALID),
+    Code.CLIENT_LEFT: (499, _INVALID),  # nobody is there to read it; the number is for logs
     Code.BUDGET_REFUSED: (400, "budget_error"),
     Code.UPSTREAM_UNREACHABLE: (502, "upstream_error"),
     Code.UPSTREAM_TIMEOUT: (504, "upstream_error"),

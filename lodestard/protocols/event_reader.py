@@ -68,9 +68,8 @@ class EventReader:
         if self._events.done:
             return []
         pieces = self._read_last(self._splitter.finish())
-        if self.done or self.fault is not None:
-            return pieces
-        if not self._events.ended:
+        self._raise_fault()  # nobody asks again after the end
+        if not (self.done or self._events.ended):
             raise cut()
         self._events.done = True
         return pieces

@@ -19,7 +19,7 @@ Members = dict[str, msgspec.Raw]
 _members = msgspec.json.Decoder(Members)
 _KEY = re.compile(rb'\s*[{,]\s*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
 _END = re.compile(rb"(?:\s*\{)?\s*\}\s*\Z")
-_WHERE = re.compile(r" - at `(?:key in )?\$\.?(.*)`$", re.DOTALL)
+_WHERE = re.compile(r" - at `(?:key in )?\$(.*)`$", re.DOTALL)
 _EXPECTED = re.compile(r"^Expected `(.*)`, got `(.*)`$", re.DOTALL)
 _MISSING = re.compile(r"^Object missing required field `(.*)`$", re.DOTALL)
 _WORDS = {"str": "a string", "null": "null", "bool": "a boolean", "int": "an integer", "float": "a number"}
@@ -35,6 +35,7 @@ def read_members(body: bytes, *, depth: int) -> Members:
         members = _members.decode(body)
         if not body.isascii():
             body.decode()  # raw members are not checked by the decoder
+        too_deep = any(nests_deeper(bytes(raw), depth - 1) for raw in members.values())
     except RecursionError:
         raise _too_deep(depth) from None
     except UnicodeDecodeError as error:
@@ -43,7 +44,7 @@ def read_members(body: bytes, *, depth: int) -> Members:
         raise CallerFault(Code.INVALID_REQUEST, "The body must be a JSON object.") from None
     except msgspec.DecodeError as error:
         raise CallerFault(Code.INVALID_JSON, f"The body is not valid JSON: {_plain(error)}.") from None
-    if nests_deeper(body, depth):
+    if too_deep:
         raise _too_deep(depth)
     _refuse_duplicates(body, members)
     return members
@@ -54,9 +55,10 @@ def read_object(text: str, *, depth: int) -> msgspec.Raw | None:
     data = text.encode("utf-8", "surrogatepass")
     try:
         msgspec.json.decode(data, type=dict[str, object])
+        too_deep = nests_deeper(data, depth)
     except (ValueError, RecursionError):
         return None
-    return None if nests_deeper(data, depth) else msgspec.Raw(data)
+    return None if too_deep else msgspec.Raw(data)
 
 
 def write_object(members: Mapping[str, object]) -> bytes:
@@ -68,7 +70,7 @@ def shape_fault(error: msgspec.ValidationError, prefix: str = "") -> CallerFault
     """What a typed decoder says, in words for the caller, with the path of the value that is wrong."""
     text = str(error)
     where = _WHERE.search(text)
-    path = prefix + (where[1] if where else "")
+    path = (prefix + (where[1] if where else "")).removeprefix(".")
     text = text[: where.start()] if where else text
     if missing := _MISSING.match(text):
         path = f"{path}.{missing[1]}" if path else missing[1]
@@ -107,7 +109,7 @@ def _first_duplicate(body: bytes) -> str:
     def note(pairs: list[tuple[str, object]]) -> None:
         levels[0] = pairs  # called from the inside out: the outermost object comes last
 
-    json.loads(body, object_pairs_hook=note)
+    json.loads(body, object_pairs_hook=note, parse_int=str, parse_float=str)
     seen: set[str] = set()
     for key, _ in levels[0]:
         if key in seen:

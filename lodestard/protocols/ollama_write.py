@@ -11,7 +11,17 @@ from typing import Any
 import msgspec
 
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.request import Conversation, Format, ImagePart, Message, Request, Sampling, TextPart, Tool
+from lodestard.domain.request import (
+    Conversation,
+    Format,
+    ImagePart,
+    Message,
+    Request,
+    Sampling,
+    TextPart,
+    Tool,
+    ToolCall,
+)
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import JSON_HEADERS, WireRequest, join_path
 from lodestard.protocols.json_text import read_object
@@ -112,7 +122,7 @@ def _message(message: Message, index: int, names: Mapping[str, str]) -> dict[str
         written["tool_name"] = names.get(message.tool_call_id) or message.name
     if message.tool_calls:
         written["tool_calls"] = [
-            {"function": {"name": call.name, "arguments": _arguments(call.arguments)}} for call in message.tool_calls
+            _call(call, f"messages[{index}].tool_calls[{place}]") for place, call in enumerate(message.tool_calls)
         ]
     return written
 
@@ -131,6 +141,12 @@ def _content(message: Message, index: int) -> tuple[list[str], list[str]]:
         else:
             images.append(part.data)
     return texts, images
+
+
+def _call(call: ToolCall, path: str) -> dict[str, Any]:
+    if call.kind != "function":
+        raise _unsupported(f"Ollama has no calls of the type {call.kind[:32]!r}.", path)
+    return {"function": {"name": call.name, "arguments": _arguments(call.arguments)}}
 
 
 def _arguments(text: str) -> msgspec.Raw | dict[str, Any]:

@@ -5,8 +5,6 @@ Law: what the dialect can't say is refused. Source: OpenAI's API reference, "Cre
 
 from typing import Any
 
-import msgspec
-
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import (
     Conversation,
@@ -18,6 +16,7 @@ from lodestard.domain.request import (
     Request,
     TextPart,
     Tool,
+    ToolCall,
 )
 
 
@@ -65,10 +64,15 @@ def _message(message: Message, index: int) -> dict[str, Any]:
     if message.tool_calls:
         written["content"] = written["content"] or None
         written["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-            for call in message.tool_calls
+            _call(call, f"messages[{index}].tool_calls[{place}]") for place, call in enumerate(message.tool_calls)
         ]
     return written
+
+
+def _call(call: ToolCall, path: str) -> dict[str, Any]:
+    if call.kind != "function":
+        raise _unsupported(f"calls of the type {call.kind[:32]!r}", path)
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _content(message: Message, path: str) -> str | list[dict[str, Any]]:
@@ -86,14 +90,12 @@ def _part(part: Part, path: str) -> dict[str, Any]:
             detail = {"detail": part.detail} if part.detail else {}
             return {"type": "image_url", "image_url": {"url": url, **detail}}
         case OtherPart():
-            text = f"OpenAI's chat completions have no content of the type {part.kind[:32]!r}."
-            raise CallerFault(Code.NOT_SUPPORTED, text, param=path)
+            raise _unsupported(f"content of the type {part.kind[:32]!r}", path)
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
     if tool.kind != "function":
-        text = f"OpenAI's chat completions have no tools of the type {tool.kind[:32]!r}."
-        raise CallerFault(Code.NOT_SUPPORTED, text, param="tools")
+        raise _unsupported(f"tools of the type {tool.kind[:32]!r}", "tools")
     function: dict[str, Any] = {"name": tool.name, "description": tool.description}
     if tool.parameters is not None:
         function["parameters"] = tool.parameters
@@ -107,5 +109,9 @@ def _format(form: Format) -> dict[str, Any]:
         return {"type": "json_object"}
     schema: dict[str, Any] = {"name": form.name or "answer"}
     if form.schema is not None:
-        schema["schema"] = msgspec.Raw(form.schema)
+        schema["schema"] = form.schema
     return {"type": "json_schema", "json_schema": schema}
+
+
+def _unsupported(what: str, path: str) -> CallerFault:
+    return CallerFault(Code.NOT_SUPPORTED, f"OpenAI's chat completions have no {what}.", param=path)

@@ -150,8 +150,6 @@ def read_request(body: bytes, *, depth: int) -> Request:
         typed = _body.decode(body)
     except msgspec.ValidationError as error:
         raise shape_fault(error) from None
-    except msgspec.DecodeError as error:  # well formed, yet a value that no machine holds
-        raise CallerFault(Code.INVALID_JSON, f"The body can't be read: {error}.") from None
     options = typed.stream_options
     return Request(
         dialect="openai",

@@ -23,6 +23,7 @@ _encode = msgspec.json.Encoder().encode
 
 class _Chunk(msgspec.Struct, frozen=True):
     choices: list[msgspec.Raw] | None = None
+    usage: msgspec.Raw = msgspec.Raw()
 
 
 _chunk = msgspec.json.Decoder(_Chunk)
@@ -74,7 +75,7 @@ class StreamWriter:
         raw = piece.raw
         if piece.usage is not None:
             self._usage = None  # it says so itself
-        if not self._include_usage and not piece.has_content and _is_usage_alone(piece):
+        if not self._include_usage and not piece.has_content and _is_usage_alone(raw):
             return b""
         if b"\n" in raw:
             raw = raw.replace(b"\n", b"\ndata: ")
@@ -191,6 +192,10 @@ def _chunk_choice(piece: Piece, delta: dict[str, Any]) -> dict[str, Any]:
     return choice
 
 
-def _is_usage_alone(piece: Piece) -> bool:
+def _is_usage_alone(raw: bytes) -> bool:
     """Whether a chunk without content is the one that ``include_usage`` adds, rather than a role or a filter's."""
-    return piece.usage is not None and not _chunk.decode(piece.raw).choices
+    try:
+        chunk = _chunk.decode(raw)
+    except RecursionError:  # it was just read, with a little more of the stack left
+        return False
+    return not chunk.choices and bytes(chunk.usage) not in (b"", b"null")

@@ -16,6 +16,7 @@ from lodestard.domain.reply import Finish, Piece, ToolCallPiece
 from lodestard.domain.usage import Usage
 from lodestard.protocols.codec import MAX_ANSWER_BYTES
 from lodestard.protocols.event_reader import EventReader, cut
+from lodestard.protocols.json_depth import nests_deeper
 from lodestard.protocols.openai_errors import stream_fault
 from lodestard.protocols.openai_usage import larger, read_usage
 from lodestard.protocols.sse import SseParser
@@ -35,6 +36,8 @@ _FINISHES: Mapping[str, Finish] = {
     "max_tokens": "length",
 }
 _BROKEN = frozenset({"error", "abort", "insufficient_system_resource", "malformed_function_call"})
+
+_LOGPROBS_DEPTH = 16
 
 _Index = Annotated[int, Meta(ge=0, le=4095)]
 
@@ -331,9 +334,10 @@ def _read_logprobs(raw: msgspec.Raw) -> msgspec.Raw | None:
     try:
         bytes(raw).decode()
         _logprobs.decode(raw)
-    except ValueError:
+        deep = nests_deeper(bytes(raw), _LOGPROBS_DEPTH)
+    except (ValueError, RecursionError):
         return None
-    return raw
+    return None if deep else raw
 
 
 def _text(content: str | Sequence[msgspec.Raw] | None) -> str:
