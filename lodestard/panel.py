@@ -109,6 +109,7 @@ class Panel:
         return was
 
     async def verify_ledger(self) -> LedgerVerification:
+        await self.ledger.reports.requests(1)  # a report waits until what was posted before it is in the file
         return await trio.to_thread.run_sync(verify_file, self.places.state_dir / LEDGER_FILE)
 
     async def cache_report(self) -> CacheReport:

@@ -1,4 +1,4 @@
-"""What goes over the control socket: envelopes, and the data of each verb.
+"""What goes over the control socket: the data of each verb (and, for its readers, the envelopes).
 
 Law: version 1 of this format only grows; a member is never renamed and never changes its unit. Money is integer
 nano-USD, instants are UTC milliseconds since 1970, ``None`` is "not known" and never stands for zero.
@@ -7,80 +7,23 @@ nano-USD, instants are UTC milliseconds since 1970, ``None`` is "not known" and 
 from collections.abc import Mapping
 from typing import Any, Literal
 
-import msgspec
-
+from lodestard.control.envelope import MEDIA_JSON as MEDIA_JSON
+from lodestard.control.envelope import MEDIA_NDJSON as MEDIA_NDJSON
+from lodestard.control.envelope import VERBS_PATH as VERBS_PATH
+from lodestard.control.envelope import VERSION as VERSION
+from lodestard.control.envelope import Envelope as Envelope
+from lodestard.control.envelope import Message as Message
+from lodestard.control.envelope import Refusal as Refusal
+from lodestard.control.envelope import VerbInfo as VerbInfo
+from lodestard.control.envelope import VerbList as VerbList
+from lodestard.control.envelope import write_answer as write_answer
+from lodestard.control.envelope import write_refusal as write_refusal
 from lodestard.domain.errors import Code as Code
 from lodestard.domain.money import format_usd as format_usd
 from lodestard.domain.near import did_you_mean as did_you_mean
 from lodestard.domain.verbs import Argument as Argument
-from lodestard.domain.verbs import Need
-
-VERSION = 1
-VERBS_PATH = "/v1/verbs"
-MEDIA_JSON = "application/json"
-MEDIA_NDJSON = "application/x-ndjson"
 
 Severity = Literal["error", "warning", "info"]
-
-
-class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """Anything that goes over the socket. Members that the reader does not know are passed over."""
-
-
-class VerbInfo(Message, frozen=True):
-    """A verb as it is listed. ``mutates``: it changes something or costs money, so it needs an administrator."""
-
-    name: str
-    summary: str
-    needs: Need = "read"
-    mutates: bool = False
-    streams: bool = False
-    arguments: tuple[Argument, ...] = ()
-
-
-class Refusal(Message, frozen=True):
-    """Why there is no answer. ``code`` is a ``Code``, or one that a newer daemon knows."""
-
-    code: str
-    message: str
-    param: str | None = None
-    retry_after_s: float | None = None
-
-
-class Envelope(Message, frozen=True):
-    """What is around every answer: exactly one of ``data`` and ``error`` is there (no data is empty, not null)."""
-
-    version: int
-    verb: str = ""
-    data: msgspec.Raw = msgspec.Raw()
-    error: Refusal | None = None
-
-
-class _Answer(Message, frozen=True):
-    version: int
-    verb: str
-    data: object
-
-
-class _Error(Message, frozen=True):
-    version: int
-    error: Refusal
-
-
-def write_answer(verb: str, data: object) -> bytes:
-    """The envelope of an answer, one line of JSON without its end."""
-    return msgspec.json.encode(_Answer(version=VERSION, verb=verb, data=data))
-
-
-def write_refusal(refusal: Refusal) -> bytes:
-    """The envelope of a refusal, one line of JSON without its end."""
-    return msgspec.json.encode(_Error(version=VERSION, error=refusal))
-
-
-class VerbList(Message, frozen=True):
-    """``GET /v1/verbs``."""
-
-    verbs: tuple[VerbInfo, ...]
 
 
 # status
