@@ -5,14 +5,13 @@ every start costs.
 """
 
 import os
-import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from lodestarctl import exit_codes
-from lodestarctl.output import Output
+from lodestarctl.output import Output, terminal_width
 from lodestarctl.parser import command_parser, group_help, main_parser
 from lodestarctl.session import Session
 from lodestarctl.table import find_command, group_members
@@ -76,7 +75,7 @@ def _choose(args: Namespace) -> tuple[Run, Namespace]:
 def _open_session(args: Namespace) -> Session:
     paths = (args.socket,) if args.socket else socket_paths(os.environ, os.getuid())
     colour = not args.no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    output = Output(sys.stdout, sys.stderr, json=args.json, colour=colour, width=shutil.get_terminal_size().columns)
+    output = Output(sys.stdout, sys.stderr, json=args.json, colour=colour, width=terminal_width())
     return Session(args, ControlClient(paths), output, sys.stdin)
 
 

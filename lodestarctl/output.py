@@ -4,6 +4,8 @@ Law: what a program reads never changes with the terminal; what a person reads n
 came from a request. ``rich`` is imported only for a terminal.
 """
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TextIO
 
@@ -60,3 +62,14 @@ class Output:
         """``text`` in a colour, where there are colours."""
         code = _ANSI.get(tone)
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code else text
+
+
+def terminal_width() -> int:
+    """Columns of the terminal. ``shutil`` would tell as well, and cost milliseconds to import."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns or PLAIN_WIDTH
+    except (OSError, ValueError):
+        return PLAIN_WIDTH

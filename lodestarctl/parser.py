@@ -7,6 +7,7 @@ from argparse import REMAINDER, SUPPRESS, ArgumentParser, RawDescriptionHelpForm
 from collections.abc import Sequence
 from typing import Any
 
+from lodestarctl.output import terminal_width
 from lodestarctl.table import COMMANDS, GLOBAL_OPTIONS, Command, Option
 from lodestard.control.messages import VerbInfo
 
@@ -23,7 +24,7 @@ def main_parser() -> ArgumentParser:
         PROGRAM,
         description=DESCRIPTION,
         epilog=f"commands:\n{_command_list()}\n\n{EXITS}",
-        formatter_class=RawDescriptionHelpFormatter,
+        formatter_class=_formatter,
         usage="%(prog)s [options] command …",
         allow_abbrev=False,
     )
@@ -31,6 +32,11 @@ def main_parser() -> ArgumentParser:
     parser.add_argument("--version", action="store_true", help="print this program's version and exit")
     parser.add_argument("words", nargs=REMAINDER, help=SUPPRESS)
     return parser
+
+
+def _formatter(prog: str) -> RawDescriptionHelpFormatter:
+    """Told the width: otherwise every parser imports ``shutil`` to ask."""
+    return RawDescriptionHelpFormatter(prog, width=terminal_width() - 2)
 
 
 def group_help(group: str) -> str:
@@ -46,7 +52,9 @@ def _command_list(commands: Sequence[Command] = COMMANDS) -> str:
 
 def command_parser(command: Command) -> ArgumentParser:
     """Reads what stands after a command's name; global options may stand there too."""
-    parser = ArgumentParser(f"{PROGRAM} {command.name}", description=f"{command.summary}.", allow_abbrev=False)
+    parser = ArgumentParser(
+        f"{PROGRAM} {command.name}", description=f"{command.summary}.", formatter_class=_formatter, allow_abbrev=False
+    )
     for option in command.options:
         _add(parser, option)
     _add_globals(parser, suppressed=True)
@@ -56,7 +64,9 @@ def command_parser(command: Command) -> ArgumentParser:
 def verb_parser(verb: VerbInfo) -> ArgumentParser:
     """Reads the arguments of a verb that only the daemon knows: required ones in order, others by name."""
     words = verb.name.replace(".", " ")
-    parser = ArgumentParser(f"{PROGRAM} {words}", description=f"{verb.summary}.", allow_abbrev=False)
+    parser = ArgumentParser(
+        f"{PROGRAM} {words}", description=f"{verb.summary}.", formatter_class=_formatter, allow_abbrev=False
+    )
     for argument in verb.arguments:
         settings: dict[str, Any] = {"help": argument.help, "default": argument.default}
         if argument.kind == "flag":

@@ -95,7 +95,7 @@ COMMANDS = (
         "explain",
         "why a request went where it did, and what it cost",
         "explain",
-        (Option(("id",), "the request's id (x-lodestar-request-id), or its beginning"),),
+        (Option(("id",), "the request's id (x-lodestar-request-id), or the end of it"),),
     ),
     Command(
         "ask",

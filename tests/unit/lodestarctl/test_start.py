@@ -8,8 +8,21 @@ from pathlib import Path
 import pytest
 
 from lodestarctl import __main__, cli
+from lodestarctl.output import terminal_width
 
-SLOW = ("trio", "httpx", "rich", "asyncio", "anyio", "apsw", "httptools", "tomli_w", "subprocess", "difflib")
+SLOW = (
+    "trio",
+    "httpx",
+    "rich",
+    "asyncio",
+    "anyio",
+    "apsw",
+    "httptools",
+    "tomli_w",
+    "subprocess",
+    "difflib",
+    "shutil",
+)
 
 
 def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -29,6 +42,16 @@ def test_what_a_start_never_imports(words: tuple[str, ...], tmp_path: Path) -> N
     done = run(*words, LODESTAR_SOCKET=str(tmp_path / "nobody"))
     assert imported(done) & set(SLOW) == set()
     assert done.returncode == (3 if words[0] in ("status", "costs") else 0)
+
+
+def test_the_width_of_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "132")
+    assert terminal_width() == 132
+    monkeypatch.setenv("COLUMNS", "wide")
+    assert terminal_width() == 80
+    monkeypatch.setattr(os, "get_terminal_size", lambda _fd: os.terminal_size((100, 30)))
+    monkeypatch.setattr(sys.stdout, "fileno", lambda: 1, raising=False)
+    assert terminal_width() == 100
 
 
 def test_the_module_exits_with_the_status(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from importlib import import_module
 
 import pytest
 
+from lodestarctl import cli
 from lodestarctl.completion import first_words, write_completion
 from lodestarctl.parser import command_parser, names
 from lodestarctl.table import COMMANDS, GLOBAL_OPTIONS, Command, find_command, group_members
@@ -69,6 +70,11 @@ def test_completions_know_every_word(shell: str) -> None:
     for option in [*GLOBAL_OPTIONS, *(option for command in COMMANDS for option in command.options)]:
         for flag in option.flags:
             assert option.positional or flag.lstrip("-") in script
+
+
+def test_the_command_prints_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["completion", "fish"]) == 0
+    assert capsys.readouterr().out == write_completion("fish")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
