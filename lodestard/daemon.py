@@ -9,7 +9,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -42,6 +42,7 @@ from lodestard.systemd import Notifier
 
 MS_PER_S = 1_000
 NS_PER_US = 1_000
+LAST_WORDS_S = 2.0
 DIALECT_OF_REFUSALS = "openai"
 
 logger = logging.getLogger(__name__)
@@ -72,13 +73,16 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
         foundation = Foundation(clock, ledger, cache, started_s=clock.now_ms() // MS_PER_S)
         house = House(foundation, nursery, boot.read_plan, boot.plan, on_change=partial(take_in, cache))
         await house.open()
+        await nursery.start(heed_signals, house, boot, nursery.cancel_scope)
         proxy = await open_proxy(house, boot, nursery)
-        await open_control(Panel(house, ledger, cache, proxy, boot.places, zone_name(settings)), boot, nursery)
-        nursery.start_soon(heed_signals, house, boot, nursery.cancel_scope)
+        control = await open_control(
+            Panel(house, ledger, cache, proxy, boot.places, zone_name(settings)), boot, nursery
+        )
         nursery.start_soon(feed_watchdog, boot)
         tell_ready(boot, settings, proxy)
         await house.stop_asked.wait()
         await close_doors(house, boot, proxy)
+        await close_control(control)
         nursery.cancel_scope.cancel()
 
 
@@ -134,7 +138,7 @@ async def open_proxy(house: House, boot: Boot, nursery: trio.Nursery) -> HttpSer
     return server
 
 
-async def open_control(panel: Panel, boot: Boot, nursery: trio.Nursery) -> None:
+async def open_control(panel: Panel, boot: Boot, nursery: trio.Nursery) -> "ControlDoor":
     """The control socket; it stays open until everything else is closed."""
     inherited = boot.sockets.get("control", ())
     listeners = adopt_listeners(inherited) if inherited else [await open_unix_listener(boot.places.control_socket)]
@@ -147,7 +151,9 @@ async def open_control(panel: Panel, boot: Boot, nursery: trio.Nursery) -> None:
         allowed_origins=frozenset(),
         write_fault=write_control_fault,
     )
-    await nursery.start(partial(server.serve, listeners))
+    door = ControlDoor(server)
+    await nursery.start(door.serve, listeners)
+    return door
 
 
 def write_proxy_fault(fault: Fault, _path: str) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -158,9 +164,12 @@ def write_proxy_fault(fault: Fault, _path: str) -> tuple[int, list[tuple[str, st
 # -- signals and systemd -----------------------------------------------------------------------------------------
 
 
-async def heed_signals(house: House, boot: Boot, life: trio.CancelScope) -> None:
-    """SIGTERM drains, a second one (or SIGINT) stops at once, SIGHUP reloads."""
+async def heed_signals(
+    house: House, boot: Boot, life: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """SIGTERM or SIGINT drains, a second one stops at once, SIGHUP reloads. Heeded before any door is open."""
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        task_status.started()
         async for number in signals:
             if number == signal.SIGHUP:
                 await reload(house, boot)
@@ -219,10 +228,29 @@ def zone_name(settings: Settings) -> str:
     return settings.ledger.timezone or machine_zone()
 
 
+async def close_control(control: "ControlDoor") -> None:
+    """Let verbs under way say their last word."""
+    control.server.begin_drain()
+    with trio.move_on_after(LAST_WORDS_S):
+        await control.closed.wait()
+
+
 def take_in(cache: Cache, settings: Settings) -> None:
     """What a reload changes outside the generation."""
     set_level(settings.log.level)
     cache.configure(settings.cache)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlDoor:
+    """The control socket's server; ``closed`` once it has drained."""
+
+    server: HttpServer
+    closed: trio.Event = field(default_factory=trio.Event)
+
+    async def serve(self, listeners: Sequence[trio.SocketListener], *, task_status: trio.TaskStatus[None]) -> None:
+        await self.server.serve(listeners, task_status=task_status)
+        self.closed.set()
 
 
 class Verbs(Mapping[str, Verb]):

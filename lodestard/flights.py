@@ -103,8 +103,7 @@ class Flight:
         for piece in pieces:
             self.draft.add(piece)
 
-    @property
-    def reply(self) -> Reply:
+    def _reply(self) -> Reply:
         """The reply as far as it has come, with the upstream's own plain body where it gave one."""
         reply = self.draft.reply()
         current = self.current
@@ -132,13 +131,14 @@ class Flight:
         self.attempts.append(record)
         return record
 
-    def land(self, landing: Landing) -> None:
-        """The end, once. Wakes every subscriber."""
-        self.landing = landing
+    def land(self, fault: Fault | None) -> Landing:
+        """The end, once, with as much of the reply as has come. Wakes every subscriber."""
+        landing = self.landing = Landing(self._reply(), fault)
         self._news.unpark_all()
         for callback in self.on_landed:
             callback()
         self.on_landed.clear()
+        return landing
 
     async def wait_landed(self) -> Landing:
         """Wait for the end. Cancelling the wait leaves the flight alone."""

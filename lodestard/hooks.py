@@ -9,9 +9,10 @@ import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Generic, ParamSpec, TypeVar
 
 from lodestard.domain.news import AttemptEnded, RequestEnded
+from lodestard.domain.verbs import Verb
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -115,13 +116,13 @@ class Hooks:
     """Every door there is.
 
     ``is_up(upstream)``: may it be asked? ``request_ended`` and ``attempt_ended`` carry figures, never text.
-    ``verbs``: for the control socket (``control/server.py`` says what a verb is). ``pages``: GET pages by path.
+    ``verbs``: for the control socket. ``pages``: GET pages by path.
     ``status_parts``: functions whose value stands under their name in ``lodestarctl status``.
     """
 
     is_up: Slot[[str], bool] = field(default_factory=lambda: Slot("is_up", default=True))
     request_ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
     attempt_ended: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended"))
-    verbs: Register[Any] = field(default_factory=lambda: Register("verbs"))
+    verbs: Register[Verb] = field(default_factory=lambda: Register("verbs"))
     pages: Register[Page] = field(default_factory=lambda: Register("pages"))
     status_parts: Register[Callable[[], object]] = field(default_factory=lambda: Register("status_parts"))

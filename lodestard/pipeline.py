@@ -7,18 +7,17 @@ here; what happens, happens in this order. ``docs/way-of-a-request.md`` tells th
 Law: an attempt that was held has exactly one end (captured, released or unknown), whatever breaks in between.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 
 from lodestard.budget import worst_case
 from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.news import AttemptEnded
-from lodestard.domain.ports import AttemptPort
+from lodestard.domain.ports import AttemptPort, LedgerPort
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import Request
 from lodestard.domain.upstream import Candidate
 from lodestard.exchange import Exchange
-from lodestard.flights import AttemptRecord, Flight, Landing
+from lodestard.flights import AttemptRecord, Flight
 from lodestard.runtime import Runtime
 
 # Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
@@ -66,10 +65,10 @@ async def fly(flight: Flight, runtime: Runtime) -> None:
             fault = await ask_candidates(flight, runtime)
         if flight.scope.cancelled_caught:
             fault = CallerFault(Code.CLIENT_LEFT, "The client left before the answer was whole.")
-        if fault is None and flight.target is not None:
-            runtime.cache.keep_nowait(flight.ticket, flight.reply, flight.target, flight.cost_nano_usd)
     finally:
-        flight.land(Landing(flight.reply, fault))
+        landing = flight.land(fault)
+    if fault is None and flight.target is not None:
+        runtime.cache.keep_nowait(flight.ticket, landing.reply, flight.target, flight.cost_nano_usd)
 
 
 async def ask_candidates(flight: Flight, runtime: Runtime) -> Fault | None:
@@ -93,8 +92,7 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
     try:
         async with runtime.admission.admit(candidate.target):
             attempt = await runtime.ledger.hold(flight.entry, candidate, most_it_can_cost(candidate, flight.request))
-            record.hold_nano_usd = attempt.hold_nano_usd
-            with settlement(attempt, flight, record, runtime):
+            with Settlement(attempt, flight, record, runtime.ledger):
                 await ask(candidate, flight, record, runtime)
     except Fault as fault:
         record.fail(fault.code, fault.message)
@@ -132,21 +130,28 @@ async def ask(candidate: Candidate, flight: Flight, record: AttemptRecord, runti
             await flight.deliver(waiting)
 
 
-@contextmanager
-def settlement(attempt: AttemptPort, flight: Flight, record: AttemptRecord, runtime: Runtime) -> Iterator[None]:
+@dataclass(slots=True)
+class Settlement:
     """The one end of a held attempt. Sync, so that no cancellation can come between."""
-    ledger = runtime.ledger
-    try:
-        yield
-    except BaseException as error:
+
+    attempt: AttemptPort
+    flight: Flight
+    record: AttemptRecord
+    ledger: LedgerPort
+
+    def __enter__(self) -> None:
+        self.record.hold_nano_usd = self.attempt.hold_nano_usd
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if error is None:
+            self.record.cost_nano_usd = self.ledger.capture(self.attempt, self.flight.draft.usage)
+            return
         why = error.code.value if isinstance(error, Fault) else "cancelled"
-        if may_be_billed(error, record):
-            ledger.unknown(attempt, why)
-            record.cost_nano_usd = attempt.hold_nano_usd
+        if may_be_billed(error, self.record):
+            self.ledger.unknown(self.attempt, why)
+            self.record.cost_nano_usd = self.attempt.hold_nano_usd
         else:
-            ledger.release(attempt, why)
-        raise
-    record.cost_nano_usd = ledger.capture(attempt, flight.draft.usage)
+            self.ledger.release(self.attempt, why)
 
 
 def may_be_billed(error: BaseException, record: AttemptRecord) -> bool:

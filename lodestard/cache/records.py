@@ -5,18 +5,34 @@ from collections.abc import Iterable
 import msgspec
 
 from lodestard.cache.entry import Entry
+from lodestard.cache.key import digest_request, key_of
 from lodestard.cache.rules import Ruling
 from lodestard.domain.reply import Reply
+from lodestard.domain.request import Request
 from lodestard.domain.upstream import Target
 
 
-class Ticket(msgspec.Struct, frozen=True, kw_only=True):
-    """What the cache may do for one request. ``key`` is that of ``target``, the first that would be asked."""
+class Ticket:
+    """What the cache may do for one request. The digest is made when it is first wanted, and once."""
 
-    key: str
-    target: Target
-    digest: bytes
-    ruling: Ruling
+    __slots__ = ("_digest", "_principal", "_request", "_target", "ruling")
+
+    def __init__(self, request: Request, target: Target, principal: str, ruling: Ruling) -> None:
+        self._request = request
+        self._target = target
+        self._principal = principal
+        self._digest = b""
+        self.ruling = ruling
+
+    @property
+    def key(self) -> str:
+        """The key under which ``target``, the first that would be asked, is looked for."""
+        return self.key_for(self._target)
+
+    def key_for(self, target: Target) -> str:
+        """The key of the same request where ``target`` has answered it."""
+        self._digest = self._digest or digest_request(self._request, self._principal)
+        return key_of(self._digest, target)
 
     @property
     def cacheable(self) -> bool:

@@ -12,7 +12,6 @@ import trio
 
 from lodestard.cache.disk import DiskTier
 from lodestard.cache.entry import CorruptError, Entry, pack, unpack
-from lodestard.cache.key import digest_request, key_of
 from lodestard.cache.memory import MemoryTier
 from lodestard.cache.records import CacheStats, Counters, Kept, ModelStats, Ticket, count_models
 from lodestard.cache.rules import rule, worth_keeping
@@ -49,10 +48,8 @@ class Cache:
     # -- what a request calls --------------------------------------------------------------------------------
 
     def ticket(self, request: Request, target: Target, principal: str, cache_control: str) -> Ticket:
-        """What may be done for this request. Pure but for the settings of the moment; about 30 µs for 30 KB."""
-        digest = digest_request(request, principal)
-        ruling = rule(request, self._settings, cache_control)
-        return Ticket(key=key_of(digest, target), target=target, digest=digest, ruling=ruling)
+        """What may be done for this request. Its key, about 30 µs for 30 KB, is made where it is wanted."""
+        return Ticket(request, target, principal, rule(request, self._settings, cache_control))
 
     def find(self, ticket: ports.Ticket) -> Kept | None:
         """The kept answer: about 10 µs from memory, 30 from disk. Raises nothing."""
@@ -76,7 +73,7 @@ class Cache:
         except ValueError:  # text that is no Unicode
             logger.warning("an answer of %s can't be kept: it can't be written as JSON", target)
             return
-        key, now_ms = key_of(ticket.digest, target), self._clock.now_ms()
+        key, now_ms = ticket.key_for(target), self._clock.now_ms()
         self._keep(Entry(key=key, target=target, created_ms=now_ms, cost_nano_usd=cost_nano_usd, packed=packed))
 
     def _find(self, ticket: Ticket) -> Kept | None:

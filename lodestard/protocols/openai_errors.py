@@ -15,6 +15,7 @@ import msgspec
 from lodestard.domain.errors import Code, Fault, UpstreamFault
 from lodestard.protocols.error_text import context_fault, says_too_long, shown
 
+_GAVE_UP = frozenset({504, 524})
 _QUOTA = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
 _CONTEXT = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _MISSING = frozenset({"model_not_found", "not_found_error", "deployment_not_found"})
@@ -82,7 +83,8 @@ def _judge(status: int, said: Said) -> tuple[Code, str, bool]:
         return Code.UPSTREAM_REJECTED, "The provider refused the request:", False
     if 300 <= status < 400:
         return Code.UPSTREAM_ERROR, "The provider answered with a redirect, which is not followed:", False
-    return Code.UPSTREAM_ERROR, "The provider failed:", True
+    # A gateway that lost patience says nothing of what the model behind it went on to do.
+    return Code.UPSTREAM_ERROR, "The provider failed:", status in _GAVE_UP
 
 
 def read_said(body: bytes) -> Said:

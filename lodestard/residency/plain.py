@@ -4,8 +4,7 @@ It knows nothing of what a GPU holds, so it predicts no wait. Owner of the count
 trio's semaphores.
 """
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 
 import trio
 
@@ -17,13 +16,32 @@ class HostAdmission:
     """A semaphore per upstream. Implements ``domain.ports.Admission``."""
 
     def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
-        self._places = {name: trio.Semaphore(upstream.concurrency) for name, upstream in upstreams.items()}
+        self._places = {name: Place(upstream.concurrency) for name, upstream in upstreams.items()}
 
-    @asynccontextmanager
-    async def admit(self, target: Target) -> AsyncIterator[None]:
+    def admit(self, target: Target) -> "Place":
         """Wait for a place at ``target``'s host; it is given back on exit, also when cancelled."""
-        async with self._places[target.upstream]:
-            yield
+        return self._places[target.upstream]
 
     def predicted_wait_s(self, target: Target, prompt_tokens: int) -> float | None:  # noqa: ARG002
         return None
+
+
+class Place:
+    """One of ``count`` places, as an async context manager that any number of tasks may be in at once.
+
+    A free place is taken without a task switch; the attempt that follows waits for the network anyway.
+    """
+
+    __slots__ = ("_semaphore",)
+
+    def __init__(self, count: int) -> None:
+        self._semaphore = trio.Semaphore(count)
+
+    async def __aenter__(self) -> None:
+        try:
+            self._semaphore.acquire_nowait()
+        except trio.WouldBlock:
+            await self._semaphore.acquire()
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._semaphore.release()

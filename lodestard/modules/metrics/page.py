@@ -11,6 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.ports import CostFigures
+from lodestard.domain.upstream import Target
 from lodestard.modules.metrics.settings import MetricsSettings
 from lodestard.runtime import Runtime
 
@@ -48,6 +49,8 @@ class Metrics:
         self._runtime = runtime
         self._settings = settings
         self._figures: Sequence[CostFigures] = ()
+        self._by_cache: dict[str, Histogram] = {}  # prometheus_client's look-up of a label is most of an observation
+        self._by_target: dict[Target, Histogram] = {}
         self._read_at_s = float("-inf")
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -66,12 +69,19 @@ class Metrics:
 
     def hear_request(self, ended: RequestEnded) -> None:
         closing = ended.closing
-        self._total.labels(closing.cache).observe(closing.total_us / US_PER_S)
+        child = self._by_cache.get(closing.cache)
+        if child is None:
+            child = self._by_cache[closing.cache] = self._total.labels(closing.cache)
+        child.observe(closing.total_us / US_PER_S)
         self._overhead.observe(closing.overhead_us / US_PER_S)
 
     def hear_attempt(self, attempt: AttemptEnded) -> None:
-        if attempt.first_piece_ns is not None:
-            self._first.labels(str(attempt.target)).observe(attempt.first_piece_ns / NS_PER_S)
+        if attempt.first_piece_ns is None:
+            return
+        child = self._by_target.get(attempt.target)
+        if child is None:
+            child = self._by_target[attempt.target] = self._first.labels(str(attempt.target))
+        child.observe(attempt.first_piece_ns / NS_PER_S)
 
     def describe(self) -> Sequence[Metric]:
         """Nothing: asked at registration, before there are figures."""

@@ -46,10 +46,11 @@ def error(message: str, **more: Any) -> dict[str, Any]:
         (413, b"<html><title>413 Too Large</title></html>", Code.UPSTREAM_REJECTED, False),
         (408, b"", Code.UPSTREAM_TIMEOUT, True),
         (302, b"", Code.UPSTREAM_ERROR, False),
-        (500, error("boom"), Code.UPSTREAM_ERROR, True),
-        (502, b"<html>x</html>", Code.UPSTREAM_ERROR, True),
-        (503, b"overloaded", Code.UPSTREAM_ERROR, True),
-        (529, b"\xff\xfe", Code.UPSTREAM_ERROR, True),
+        (500, error("boom"), Code.UPSTREAM_ERROR, False),
+        (502, b"<html>x</html>", Code.UPSTREAM_ERROR, False),
+        (503, b"overloaded", Code.UPSTREAM_ERROR, False),
+        (529, b"\xff\xfe", Code.UPSTREAM_ERROR, False),
+        (504, b"timed out", Code.UPSTREAM_ERROR, True),
     ],
 )
 def test_statuses(status: int, body: Any, code: Code, billed: bool) -> None:
