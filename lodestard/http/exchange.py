@@ -131,7 +131,7 @@ class HttpExchange:
         """A piece of the body.
 
         Raises ``ClientLeft``; ``RuntimeError`` where no answer is under way or it would be longer than its length.
-        When cancelled, what was not sent goes out with the next piece.
+        When cancelled, it is sent whole (the rest of it before the next piece) or not at all.
         """
         self._check_open()
         if not data or self._framing is _Framing.NO_BODY:

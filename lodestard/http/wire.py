@@ -58,7 +58,7 @@ class Wire:
         return bool(data)
 
     async def send(self, data: bytes) -> None:
-        """Raises ``ClientLeft``. When cancelled, what was not sent goes out with the next send."""
+        """Raises ``ClientLeft``. When cancelled, it is sent whole (the rest before the next send) or not at all."""
         if self.broken:
             raise ClientLeft
         if self._lock is not None and (self._rest or self._lock.locked()):

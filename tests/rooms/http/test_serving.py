@@ -90,9 +90,9 @@ async def test_upgrade_is_ignored() -> None:
 
 async def test_a_streamed_answer_is_chunked() -> None:
     async def handler(exchange: HttpExchange) -> None:
-        assert not exchange.started
+        started = [exchange.started]
         await exchange.start(200, [("content-type", "text/event-stream")])
-        assert exchange.started
+        assert [*started, exchange.started] == [False, True]
         for piece in (b"one", b"", b"two"):
             await exchange.send(piece)
         await exchange.finish()
