@@ -4,8 +4,9 @@ Law: an endpoint reads the request, opens its entry and hands it to the hallway;
 that reaches this file is written in the dialect of the endpoint that it happened in.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -16,7 +17,7 @@ from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.exchange import Exchange
 from lodestard.http import ClientLeft, HttpExchange
 from lodestard.pipeline import carry
-from lodestard.protocols import openai_chat, openai_models
+from lodestard.protocols import error_bodies, openai_chat, openai_models
 from lodestard.runtime import Runtime
 
 Endpoint = Callable[[HttpExchange, Runtime], Awaitable[None]]
@@ -57,9 +58,7 @@ class Endpoints:
             )
         if method == "HEAD" and "GET" in methods:
             method = "GET"
-        if method not in methods:
-            raise CallerFault(Code.METHOD_NOT_ALLOWED, f"{path} takes {' or '.join(methods)}, not {method}.")
-        return methods[method]
+        return methods.get(method) or partial(refuse_method, methods=tuple(methods))
 
     def _table(self, path: str, runtime: Runtime) -> dict[str, Endpoint]:
         path = path.removeprefix("/v1") or "/"
@@ -91,6 +90,7 @@ async def chat_completions(http: HttpExchange, runtime: Runtime) -> None:
         await answer(exchange, runtime)
     except ClientLeft:
         exchange.mark_left()
+        raise
     except BaseException:
         exchange.mark_broken()
         raise
@@ -128,6 +128,13 @@ async def show_page(http: HttpExchange, runtime: Runtime) -> None:
     """GET of a page that a module has added."""
     content_type, body = await runtime.hooks.pages[http.path.rstrip("/")](http.headers.get("accept") or "")
     await http.respond(200, [("content-type", content_type)], body)
+
+
+async def refuse_method(http: HttpExchange, _runtime: Runtime, *, methods: Sequence[str]) -> None:
+    """405, with the methods that there are (RFC 9110, section 15.5.6)."""
+    text = f"{http.path} takes {' or '.join(methods)}, not {http.method}."
+    status, headers, body = error_bodies.write_error("openai", CallerFault(Code.METHOD_NOT_ALLOWED, text), "")
+    await http.respond(status, [*headers, ("allow", ", ".join(methods))], body)
 
 
 def require_json(http: HttpExchange) -> None:
