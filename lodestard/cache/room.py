@@ -145,7 +145,9 @@ class Cache:
         return count
 
     async def stats(self) -> CacheStats:
-        """The figures of now. A disk that can't be read has no models to tell."""
+        """The figures of now, pending answers included. A disk that can't be read has no models to tell."""
+        if self._disk is not None:
+            await self._disk.flush()
         memory, disk, counters, settings = self._memory, self._disk, self.counters, self._settings
         models = await self._models()
         return CacheStats(
@@ -172,6 +174,7 @@ class Cache:
             for entry in self._memory.entries():
                 yield write_line(entry)
             return
+        await self._disk.flush()
         after = ""
         while page := await self._disk.page(after, PAGE_ENTRIES):
             for _, kept in page:
