@@ -40,7 +40,8 @@ class RequestBody:
         return self._content
 
     def settle(self) -> bool:
-        """Use up what has come without waiting; True where that was all of it, so that a next request may follow."""
+        """Before the answer: use up what has come; True where that was all, so that a next request may follow."""
+        self._wait_continue = False  # after the answer's head a 100 would be a part of its body
         try:
             return self._take()
         except CallerFault:

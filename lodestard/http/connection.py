@@ -62,6 +62,7 @@ class Connection:
         if fault is None:
             await self._handle(exchange)
         else:
+            logger.debug("refused %s: %s", self._link.peer.key, fault.message)
             await self._answer_fault(exchange, fault)
         if not exchange.reusable and exchange.lingers:
             await self._linger()
@@ -151,6 +152,7 @@ class Connection:
 
     async def _refuse(self, fault: Fault, status: int) -> None:
         """Answer a request that is none, and close."""
+        logger.debug("refused %s with %d: %s", self._link.peer.key, status, fault.message)
         _, headers, body = self._terms.write(fault, "")
         await self._wire.send(answer.write_refusal(status, headers, body, self._link.dates.read()))
         await self._linger()

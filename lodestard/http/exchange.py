@@ -188,7 +188,8 @@ class HttpExchange:
             raise RuntimeError("no answer is under way")
 
     def _decide_persistence(self) -> None:
-        self._persistent = self._persistent and not self._link.traffic.draining and self._body.settle()
+        settled = self._body.settle()
+        self._persistent = self._may_persist and settled and not self._link.traffic.draining
 
     def _closing_lines(self) -> str:
         date = self._link.dates.read()

@@ -17,7 +17,7 @@ WrittenFault = tuple[int, list[tuple[str, str]], bytes]
 
 def judge(error: Exception) -> Fault | None:
     """→ the fault to answer with; None where there is nobody to answer to. A defect is logged."""
-    found = _unwrap(error)
+    found = unwrap(error)
     if isinstance(found, ClientLeft):
         return None
     if isinstance(found, Fault):
@@ -32,7 +32,7 @@ def judge_group(group: BaseExceptionGroup[BaseException]) -> Fault | None:
     if others is not None:
         if ours is not None:
             log_defect(ours)
-        raise _unwrap(others)
+        raise unwrap(others)
     assert ours is not None
     return judge(ours)
 
@@ -57,7 +57,8 @@ def describe(error: BaseException) -> list[str]:
     return lines
 
 
-def _unwrap(error: BaseException) -> BaseException:
+def unwrap(error: BaseException) -> BaseException:
+    """The one exception in a group, and in the groups in it; others as they are."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     return error

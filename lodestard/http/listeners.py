@@ -40,14 +40,13 @@ async def open_tcp_listeners(addresses: Sequence[str]) -> list[trio.SocketListen
 
 async def open_unix_listener(path: str | os.PathLike[str], mode: int = 0o660) -> trio.SocketListener:
     """Listen at ``path``. A socket that nobody serves any more is replaced. Raises ``HouseFault``."""
+    await trio.lowlevel.checkpoint()
     place = Path(path)
     try:
         _clear_stale(place)
         return _listen_unix(place, mode)
     except OSError as error:
         raise HouseFault(Code.INTERNAL, f"The socket {place} can't be opened: {_reason(error)}.") from error
-    finally:
-        await trio.lowlevel.checkpoint()
 
 
 def adopt_listeners(fds: Iterable[int]) -> list[trio.SocketListener]:

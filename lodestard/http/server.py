@@ -28,6 +28,15 @@ from lodestard.http.wire import Wire
 DRAIN_GRACE_S = 0.25
 """For how long idle connections stay open in a drain: a request that is on its way to us is still answered."""
 
+_TCP_OPTIONS = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
+"""Set on the listener: Linux hands them on to what it accepts. A client whose machine is gone is noticed in 2 min."""
+
 
 class HttpServer:
     """Our HTTP/1.1 server. ``allowed_hosts`` None admits any Host (for a Unix socket)."""
@@ -84,14 +93,13 @@ class HttpServer:
                 async with trio.open_nursery() as watchers:
                     watchers.start_soon(sentry.run)
                     watchers.start_soon(self._traffic.run_sweeper)
-                    await self._serve_connections(socks, sentry, task_status)
+                    task_status.started()
+                    await self._serve_connections(socks, sentry)
                     watchers.cancel_scope.cancel()
         finally:
             self._closed.set()
 
-    async def _serve_connections(
-        self, socks: Sequence[socket.socket], sentry: Sentry, task_status: trio.TaskStatus[None]
-    ) -> None:
+    async def _serve_connections(self, socks: Sequence[socket.socket], sentry: Sentry) -> None:
         async with trio.open_nursery() as connections:
 
             def begin(sock: socket.socket, address: object) -> None:
@@ -100,7 +108,6 @@ class HttpServer:
             async with trio.open_nursery() as accepting:
                 for sock in socks:
                     accepting.start_soon(Acceptor(sock, begin).run)
-                task_status.started()
                 await self._drain_asked.wait()
                 accepting.cancel_scope.cancel()
             for sock in socks:
@@ -149,7 +156,8 @@ def _take_over(sock: trio.socket.SocketType) -> socket.socket:
     plain = socket.socket(sock.family, sock.type, sock.proto, fileno=os.dup(sock.fileno()))
     plain.setblocking(False)
     if plain.family != socket.AF_UNIX:
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # Linux hands it on to what it accepts
+        for level, option, value in _TCP_OPTIONS:
+            plain.setsockopt(level, option, value)
     sock.close()
     return plain
 

@@ -12,6 +12,7 @@ from typing import Self
 import trio
 
 from lodestard.http.faults import ClientLeft
+from lodestard.http.firewall import unwrap
 from lodestard.http.sentry import OnLeave, Sentry
 from lodestard.http.wire import Wire
 
@@ -46,7 +47,12 @@ class Watch:
             self._ticking.start_soon(self._run_ticks, self._tick)
         return self
 
-    async def __aexit__(
+    def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Awaitable[bool]:
+        return self._end(kind, error, trace)
+
+    async def _end(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
         self._sentry.unwatch(self._wire.fd)
@@ -83,6 +89,4 @@ async def _leave(
     try:
         return bool(await opened.__aexit__(kind, error, trace))
     except BaseExceptionGroup as group:
-        if len(group.exceptions) == 1:
-            raise group.exceptions[0] from None
-        raise
+        raise unwrap(group) from None

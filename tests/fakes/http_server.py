@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 import httptools
 import trio
@@ -151,12 +150,12 @@ async def serving(server: HttpServer) -> AsyncIterator[Serving]:
     async with trio.open_nursery() as nursery:
         life, ended = trio.CancelScope(), trio.Event()
 
-        async def live(task_status: trio.TaskStatus[None]) -> None:
+        async def live(**told: trio.TaskStatus[None]) -> None:
             with life:
-                await server.serve(listeners, task_status=task_status)
+                await server.serve(listeners, **told)
             ended.set()
 
-        await nursery.start(partial(live))
+        await nursery.start(live)
         running = Serving(server, int(server.addresses[0].rpartition(":")[2]), life, ended)
         try:
             yield running

@@ -19,6 +19,7 @@ PROMPT = "what the user said"
 
 
 async def raises_defect(exchange: HttpExchange) -> None:
+    await trio.lowlevel.checkpoint()
     try:
         dict[str, str]()[PROMPT]
     except KeyError as error:
@@ -32,16 +33,18 @@ async def raises_group(exchange: HttpExchange) -> None:
 
 
 async def raises_fault(exchange: HttpExchange) -> None:
+    await trio.lowlevel.checkpoint()
     raise CallerFault(Code.INVALID_REQUEST, "no")
 
 
 async def raises_fault_in_nursery(exchange: HttpExchange) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(raises_fault, exchange)
+        nursery.start_soon(trio.lowlevel.checkpoint)
 
 
 async def says_nothing(exchange: HttpExchange) -> None:
-    pass
+    await trio.lowlevel.checkpoint()
 
 
 async def breaks_out(exchange: HttpExchange) -> None:
@@ -134,6 +137,7 @@ async def test_abort_cuts_after_what_was_sent() -> None:
 
 async def test_abort_without_an_answer_closes() -> None:
     async def handler(exchange: HttpExchange) -> None:
+        await trio.lowlevel.checkpoint()
         exchange.abort()
 
     async with serving(build_server(handler)) as running:

@@ -1,6 +1,7 @@
 """Requests that break RFC 9112 (or smell of smuggling): each is refused, closed and never reaches the handler."""
 
 import pytest
+import trio
 
 from lodestard.domain.settings import Limits
 from lodestard.http import HttpExchange
@@ -124,6 +125,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
 
 
 async def unreachable(exchange: HttpExchange) -> None:
+    await trio.lowlevel.checkpoint()
     raise AssertionError("a handler was reached")
 
 

@@ -187,6 +187,7 @@ async def test_what_accept_says() -> None:
     assert not acceptor._accept_burst()  # nothing left in reserve
     assert acceptor._accept_burst()  # nobody there
     acceptor._give_up_reserve()
+    await trio.lowlevel.checkpoint()
 
 
 async def test_a_connection_that_is_gone_at_once_is_no_trouble() -> None:

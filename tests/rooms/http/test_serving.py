@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
-from lodestard.http import HttpExchange, HttpServer, open_unix_listener
+from lodestard.http import HttpExchange, open_unix_listener
 from tests.fakes.http_server import HOST, build_server, echo, serving
 
 POST = b"POST /v1/chat?x=1 HTTP/1.1\r\n" + HOST + b"Content-Length: 5\r\n\r\nhello"
@@ -196,7 +197,7 @@ async def test_peers_are_known(tmp_path: Path) -> None:
     server = build_server(handler)
     async with trio.open_nursery() as nursery:
         path = tmp_path / "s.sock"
-        await nursery.start(_serve_unix, server, path)
+        await nursery.start(server.serve, [await open_unix_listener(path)])
         stream = await trio.open_unix_socket(path)
         await stream.send_all(request)
         assert (await stream.receive_some()).startswith(b"HTTP/1.1 200")
@@ -209,8 +210,18 @@ async def test_peers_are_known(tmp_path: Path) -> None:
     assert set(unix.groups) == set(os.getgroups())
 
 
-async def _serve_unix(server: HttpServer, path: Path, task_status: trio.TaskStatus[None]) -> None:
-    await server.serve([await open_unix_listener(path)], task_status=task_status)
+async def test_nothing_is_asked_for_once_the_answer_has_begun() -> None:
+    async def handler(exchange: HttpExchange) -> None:
+        await exchange.start(200, [])
+        await exchange.send(await exchange.read_body())
+        await exchange.finish()
+
+    async with serving(build_server(handler)) as running:
+        client = await running.connect()
+        await client.send(b"POST / HTTP/1.1\r\n" + HOST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        await trio.testing.wait_all_tasks_blocked()
+        answer = await client.ask(b"hi")
+    assert (answer.status, answer.body, answer.closes) == (200, b"hi", True)
 
 
 async def test_accepted_sockets_do_not_delay() -> None:
@@ -219,9 +230,10 @@ async def test_accepted_sockets_do_not_delay() -> None:
     async def handler(exchange: HttpExchange) -> None:
         with socket.socket(fileno=os.dup(exchange._link.wire.fd)) as sock:
             delays.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            delays.append(sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE))
         await exchange.respond(200, [], b"")
 
     async with serving(build_server(handler)) as running:
         client = await running.connect()
         await client.ask(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
-    assert delays == [1]
+    assert delays == [1, 60]

@@ -17,10 +17,11 @@ RESET = struct.pack("ii", 1, 0)
 
 
 async def _nothing() -> None:
-    pass
+    await trio.lowlevel.checkpoint()
 
 
 async def refuse() -> None:
+    await trio.lowlevel.checkpoint()
     raise CallerFault(Code.INVALID_REQUEST, "no")
 
 
@@ -170,6 +171,7 @@ async def test_a_tick_that_finds_the_client_gone(autojump_clock: trio.testing.Mo
 
     async def handler(exchange: HttpExchange) -> None:
         async def on_tick() -> None:
+            await trio.lowlevel.checkpoint()
             raise ClientLeft
 
         async with exchange.watch(lambda: left.append("left"), tick_s=1, on_tick=on_tick):
