@@ -4,7 +4,6 @@ Law: an exchange only subscribes to a flight. It may leave at any time without h
 once: answered, failed or left. Its row is posted then, or when its flight lands, whichever is later.
 """
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,7 +20,7 @@ from lodestard.flights import AttemptRecord, Flight
 from lodestard.http import ClientLeft, HttpExchange
 from lodestard.protocols import error_bodies, openai_chat
 from lodestard.runtime import Runtime
-from lodestard.trace import NS_PER_US, log_fields, quote, write_trace
+from lodestard.trace import NS_PER_US, quote, write_trace
 
 CLIENT_LEFT_STATUS = 499  # nobody reads it; the name that access logs have given it
 NO_PLAN = Plan(alias="", candidates=())
@@ -41,8 +40,6 @@ NO_TICKET = NoTicket()
 STREAM_HEADERS = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
 
 Headers = list[tuple[str, str]]
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -281,13 +278,13 @@ class Exchange:
         self.runtime.ledger.close_entry(self.entry, closing)
         ended = RequestEnded(
             request_id=self.entry.id,
+            caller=self.caller,
             alias=self.request.alias,
             attempts=len(self._attempts()),
             cost_nano_usd=self.cost_nano_usd,
             closing=closing,
         )
         self.runtime.hooks.request_ended.tell(ended)
-        logger.info("%s %s", closing.outcome, self.entry.id, extra={"lodestar": log_fields(ended, self.caller)})
 
     def _closing(self) -> Closing:
         result, received_ns = self.result, self.http.received_ns

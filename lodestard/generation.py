@@ -21,6 +21,7 @@ from lodestard.hooks import Hooks
 from lodestard.module import Module, run_guarded, settings_of
 from lodestard.pipeline import fly
 from lodestard.protocols.codecs import CODECS
+from lodestard.request_log import RequestLog
 from lodestard.residency.plain import HostAdmission
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
@@ -38,6 +39,7 @@ class Foundation:
     clock: Clock
     ledger: LedgerPort
     cache: CachePort
+    request_log: RequestLog
     started_s: int
 
 
@@ -133,7 +135,8 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             keys_missing=blueprint.keys_missing,
             started_s=foundation.started_s,
         )
-        yield runtime
+        with hooks.request_ended.listen(foundation.request_log.note):
+            yield runtime
 
 
 def open_transport(sender: PooledSender, upstream: str) -> "httpx.AsyncBaseTransport":

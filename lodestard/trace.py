@@ -10,7 +10,7 @@ import msgspec
 from lodestard.domain.money import Price, format_usd
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.reply import Reply
-from lodestard.domain.request import Caller, Request
+from lodestard.domain.request import Request
 from lodestard.domain.upstream import Candidate, Plan
 from lodestard.flights import AttemptRecord
 
@@ -72,9 +72,9 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
     }
 
 
-def log_fields(ended: RequestEnded, caller: Caller) -> dict[str, str | int]:
+def log_fields(ended: RequestEnded) -> dict[str, str | int]:
     """The fields of a request's log record."""
-    closing = ended.closing
+    closing, caller = ended.closing, ended.caller
     fields: dict[str, str | int | None] = {
         "request_id": ended.request_id,
         "outcome": closing.outcome,

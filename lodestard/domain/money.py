@@ -80,6 +80,8 @@ def _scaled(text: str | Decimal, factor: int, limit: int) -> int:
 
 def format_usd(amount: int, *, places: int = 9) -> str:
     """nano-USD → ``"0.001234500"``: exact at nine places, rounded up in magnitude at fewer."""
+    if amount == 0 and places == 9:
+        return "0.000000000"
     sign = "-" if amount < 0 else ""
     step = 10 ** (9 - places)
     units = -(-abs(amount) // step)

@@ -3,6 +3,7 @@
 import msgspec
 
 from lodestard.domain.closing import Closing
+from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Durations, Usage
 
@@ -20,9 +21,10 @@ class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """One request has ended; ``closing`` says how."""
+    """One request has ended; ``closing`` says how, ``caller`` who asked, by what it said of itself."""
 
     request_id: str
+    caller: Caller
     alias: str
     attempts: int
     cost_nano_usd: int

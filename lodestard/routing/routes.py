@@ -13,13 +13,24 @@ class Routes:
     def __init__(self, catalog: Catalog, is_up: Callable[[str], bool]) -> None:
         self.catalog = catalog
         self._is_up = is_up
+        self._down: frozenset[str] = frozenset()
+        self._plans: dict[str, Plan] = {}
 
     @property
     def aliases(self) -> Sequence[str]:
         return tuple(self.catalog.aliases)
 
     def choose(self, alias: str) -> Plan:
-        return choose_route(alias, self.view())
+        """See the port. The choice is pure, so an alias's plan stands until another upstream goes down or comes up."""
+        view = self.view()
+        if view.down != self._down:
+            self._down, self._plans = view.down, {}
+        plan = self._plans.get(alias)
+        if plan is None:
+            plan = choose_route(alias, view)
+            if alias in self.catalog.aliases:  # what else clients may name has no end
+                self._plans[alias] = plan
+        return plan
 
     def view(self) -> View:
         """What is known at this moment, frozen."""
