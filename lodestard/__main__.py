@@ -9,7 +9,10 @@ from lodestard import __version__
 from lodestard.module import Module
 from lodestard.modules import health, metrics
 
-MODULES: tuple[Module, ...] = (health.MODULE, metrics.MODULE)
+MODULES: tuple[Module, ...] = (
+    health.MODULE,
+    metrics.MODULE,
+)
 
 EXIT_OK = 0
 EXIT_FAILURE = 1

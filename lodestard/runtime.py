@@ -20,7 +20,8 @@ class Runtime:
     """Everything that a request needs on its way, and nothing that it could break.
 
     ``transport(upstream)`` gives an ``httpx.AsyncBaseTransport`` over that upstream's own pool, for all that is
-    off the requests' way (probes, alerts). ``keys_missing`` maps an upstream to the reason why it has no key.
+    off the requests' way (probes, alerts); it raises ``LookupError`` where nobody here speaks the upstream's
+    dialect. ``keys_missing`` maps an upstream to the reason why it has no key.
     ``started_s`` is when the daemon started, in unix seconds.
     """
 

@@ -67,9 +67,13 @@ class HealthLoop:
             self._hurry[attempt.target.upstream].set()
 
     async def _watch(self, httpx: ModuleType, name: str, upstream: Upstream) -> None:
-        async with httpx.AsyncClient(transport=self._runtime.transport(name), trust_env=False) as client:
+        try:
+            transport = self._runtime.transport(name)
+        except LookupError:  # nobody here speaks its dialect: it stays unknown
+            return
+        async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
             while True:
-                self._learn(name, await self._probe(client, upstream, httpx.TransportError))
+                self._learn(name, await self._probe(client, upstream, httpx.RequestError))
                 with trio.move_on_after(self._settings.interval_s):
                     await self._hurry[name].wait()
                     await trio.sleep(HURRIED_GAP_S)

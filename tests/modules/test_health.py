@@ -1,0 +1,218 @@
+"""The module health by itself: a runtime over fakes, upstreams that answer as a test says, and the mock clock."""
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+import httpx
+import pytest
+import trio
+from msgspec.structs import replace as edit
+from trio.testing import MockClock
+
+from lodestard.domain.errors import Code
+from lodestard.domain.news import AttemptEnded
+from lodestard.domain.settings import Settings, Upstream
+from lodestard.domain.upstream import Target
+from lodestard.modules.health import MODULE
+from lodestard.modules.health.judge import Health, Probe, judge, read_status
+from lodestard.modules.health.settings import HealthSettings
+from lodestard.runtime import Runtime
+from tests.fakes.rooms import ScriptedSender, make_runtime
+
+Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
+SETTINGS = HealthSettings(interval_s=15.0, timeout_s=5.0, failures_to_down=2)
+
+
+async def well(_request: httpx.Request) -> httpx.Response:
+    await trio.lowlevel.checkpoint()
+    return httpx.Response(200, json={})
+
+
+async def refused(request: httpx.Request) -> httpx.Response:
+    await trio.lowlevel.checkpoint()
+    raise httpx.ConnectError("connection refused", request=request)
+
+
+async def silent(_request: httpx.Request) -> httpx.Response:
+    await trio.sleep_forever()
+    raise AssertionError("never")
+
+
+async def broken(_request: httpx.Request) -> httpx.Response:
+    await trio.lowlevel.checkpoint()
+    return httpx.Response(503)
+
+
+async def keyless(_request: httpx.Request) -> httpx.Response:
+    await trio.lowlevel.checkpoint()
+    return httpx.Response(401)
+
+
+async def babbling(request: httpx.Request) -> httpx.Response:
+    await trio.lowlevel.checkpoint()
+    raise httpx.DecodingError("it is no gzip at all", request=request)
+
+
+@dataclass
+class Server:
+    """An upstream: ``answer`` is what it does now; ``probes`` are the times at which it was asked."""
+
+    answer: Answer = well
+
+    def __post_init__(self) -> None:
+        self.probes: list[float] = []
+        self.paths: list[str] = []
+        self.probed = trio.Event()
+
+    async def handle(self, request: httpx.Request) -> httpx.Response:
+        self.probes.append(trio.current_time())
+        self.paths.append(request.url.path)
+        self.probed.set()
+        self.probed = trio.Event()
+        return await self.answer(request)
+
+
+@asynccontextmanager
+async def watched(
+    *answers: Answer, settings: HealthSettings = SETTINGS
+) -> AsyncIterator[tuple[Runtime, list[Server]]]:
+    """The module at work on upstreams ``u0``, ``u1``, … and one that nobody can speak to."""
+    servers = [Server(answer) for answer in answers]
+    transports = {f"u{index}": httpx.MockTransport(server.handle) for index, server in enumerate(servers)}
+    upstreams = {name: Upstream(dialect="ollama", url=f"http://{name}.lan:11434/") for name in transports}
+    upstreams["foreign"] = Upstream(dialect="anthropic", url="http://foreign.lan/v1")
+    async with trio.open_nursery() as nursery:
+        runtime = make_runtime(nursery, ScriptedSender({}), settings=Settings(upstreams=upstreams))
+        runtime = replace(runtime, transport=transports.__getitem__)
+        nursery.start_soon(MODULE.run, runtime, settings)
+        yield runtime, servers
+        nursery.cancel_scope.cancel()
+
+
+def known(runtime: Runtime, name: str = "u0") -> dict[str, object]:
+    part = runtime.hooks.status_parts["upstreams"]()
+    assert isinstance(part, dict)
+    return dict(part[name])
+
+
+def ended(upstream: str, outcome: str) -> AttemptEnded:
+    return AttemptEnded(
+        target=Target(upstream, "model"),
+        outcome=outcome,
+        total_ns=0,
+        first_piece_ns=None,
+        usage=None,
+        durations=None,
+        cost_nano_usd=0,
+    )
+
+
+async def wait_probes(server: Server, count: int) -> None:
+    while len(server.probes) < count:
+        await server.probed.wait()
+    await trio.sleep(0.1)
+
+
+async def test_up_at_once_and_probed_at_its_pace(autojump_clock: MockClock) -> None:
+    async with watched(well) as (runtime, (server,)):
+        await wait_probes(server, 1)
+        assert known(runtime)["state"] == "up"
+        assert runtime.hooks.is_up("u0")
+        await wait_probes(server, 3)
+        pauses = [later - earlier for earlier, later in zip(server.probes, server.probes[1:], strict=False)]
+        assert pauses == pytest.approx([15.0, 15.0], abs=0.2)
+        assert set(server.paths) == {"/api/version"}
+
+
+async def test_unknown_counts_as_up(autojump_clock: MockClock) -> None:
+    async with watched(silent) as (runtime, (server,)):
+        assert runtime.hooks.is_up("u0")
+        await wait_probes(server, 1)
+        assert known(runtime)["state"] == "unknown"
+        assert runtime.hooks.is_up("u0")
+        assert runtime.hooks.is_up("nobody")
+
+
+async def test_down_only_after_failures_in_a_row(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lodestard")
+    async with watched(refused) as (runtime, (server,)):
+        await wait_probes(server, 1)
+        assert (known(runtime)["state"], known(runtime)["failures"]) == ("unknown", 1)
+        assert runtime.hooks.is_up("u0")
+        await wait_probes(server, 2)
+        assert known(runtime)["state"] == "down"
+        assert known(runtime)["error"] == "connection refused"
+        assert not runtime.hooks.is_up("u0")
+        server.answer = well
+        await wait_probes(server, 3)
+        assert known(runtime)["state"] == "up"
+        assert (known(runtime)["failures"], known(runtime)["error"]) == (0, "")
+    assert [record.getMessage() for record in caplog.records] == [
+        "upstream u0 is down: connection refused",
+        "upstream u0 is up again",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [(silent, "no answer within 5 s"), (broken, "it answers 503"), (babbling, "it is no gzip at all")],
+)
+async def test_what_counts_as_a_failure(autojump_clock: MockClock, answer: Answer, error: str) -> None:
+    async with watched(answer, well) as (runtime, (server, other)):
+        await wait_probes(server, 2)
+        await trio.sleep(6)
+        assert known(runtime)["state"] == "down"
+        assert str(known(runtime)["error"]).startswith(error)
+        assert known(runtime, "u1")["state"] == "up"
+        assert len(other.probes) >= 2
+
+
+async def test_a_refused_key_is_a_note(autojump_clock: MockClock) -> None:
+    async with watched(keyless) as (runtime, (server,)):
+        await wait_probes(server, 1)
+        assert known(runtime)["state"] == "up"
+        assert known(runtime)["note"] == "it refuses the key (401)"
+
+
+async def test_a_failed_attempt_hurries_the_next_probe(autojump_clock: MockClock) -> None:
+    async with watched(well, well) as (runtime, (server, other)):
+        await wait_probes(server, 1)
+        for _ in range(3):
+            runtime.hooks.attempt_ended.tell(ended("u0", Code.UPSTREAM_UNREACHABLE))
+        runtime.hooks.attempt_ended.tell(ended("somebody", Code.UPSTREAM_CUT))
+        runtime.hooks.attempt_ended.tell(ended("u1", Code.UPSTREAM_RATE_LIMITED))
+        await wait_probes(server, 2)
+        assert server.probes[1] - server.probes[0] == pytest.approx(1.0, abs=0.3)
+        await wait_probes(server, 3)
+        assert server.probes[2] - server.probes[1] == pytest.approx(15.0, abs=0.3)
+        assert other.probes[1] - other.probes[0] == pytest.approx(15.0, abs=0.3)
+
+
+async def test_what_nobody_speaks_to_stays_unknown(autojump_clock: MockClock) -> None:
+    async with watched(well) as (runtime, (server,)):
+        await wait_probes(server, 2)
+        assert known(runtime, "foreign")["state"] == "unknown"
+        assert runtime.hooks.is_up("foreign")
+
+
+async def test_nothing_is_left_when_it_ends(autojump_clock: MockClock) -> None:
+    async with watched(refused) as (runtime, (server,)):
+        await wait_probes(server, 2)
+        assert not runtime.hooks.is_up("u0")
+    assert runtime.hooks.is_up("u0")
+    assert "upstreams" not in runtime.hooks.status_parts
+
+
+def test_judging() -> None:
+    up = judge(Health(), Probe(at_ms=5, latency_ms=3), 2)
+    assert (up.state, up.since_ms, up.latency_ms) == ("up", 5, 3)
+    failed = judge(up, Probe(at_ms=9, latency_ms=80, error="no"), 2)
+    assert (failed.state, failed.since_ms, failed.failures, failed.latency_ms) == ("up", 5, 1, 3)
+    down = judge(failed, Probe(at_ms=11, error="no"), 2)
+    assert (down.state, down.since_ms) == ("down", 11)
+    assert judge(down, Probe(at_ms=12, error="no"), 2).since_ms == 11
+    assert judge(Health(), Probe(at_ms=1, error="no"), 1).state == "down"
+    assert edit(down, error="").failures == 2
+    assert read_status(404) == ("", "")
