@@ -7,7 +7,7 @@ from lodestard.domain.settings import Limits
 from lodestard.http import HttpExchange
 from tests.fakes.http_server import build_server, read_answers, serving
 
-LIMITS = Limits(head_bytes=4096)
+LIMITS = Limits(head_bytes=4096, keep_alive_s=1.0)
 GET = b"GET / HTTP/1.1\r\n"
 HOST = b"Host: a\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
