@@ -46,8 +46,10 @@ def log_defect(error: BaseException) -> None:
 
 
 def describe(error: BaseException) -> list[str]:
-    """A traceback without the exceptions' texts, outermost first."""
-    lines = [type(error).__qualname__, *(line.rstrip() for line in traceback.format_tb(error.__traceback__))]
+    """A traceback without the exceptions' texts and without source lines, outermost first."""
+    lines = [type(error).__qualname__]
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        lines.append(f"  {frame.f_code.co_filename}:{line} in {frame.f_code.co_name}")
     inner = list(error.exceptions) if isinstance(error, BaseExceptionGroup) else []
     if (cause := error.__cause__ or (None if error.__suppress_context__ else error.__context__)) is not None:
         inner.append(cause)
