@@ -4,8 +4,8 @@ Law: built whole or not at all. A reload opens the next generation beside the se
 takes no new requests, and closes its rooms when its last one has ended.
 """
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -63,15 +63,14 @@ class Generation:
     _unused: trio.Event = field(default_factory=trio.Event)
     _closed: trio.Event = field(default_factory=trio.Event)
 
-    @contextmanager
-    def used(self) -> Iterator[Runtime]:
-        """Keeps it open until the context is left."""
+    def __enter__(self) -> Runtime:
+        """Keeps it open until the context is left; any number of users may be in it at once."""
         self.users += 1
-        try:
-            yield self.runtime
-        finally:
-            self.users -= 1
-            self._look()
+        return self.runtime
+
+    def __exit__(self, *_error: object) -> None:
+        self.users -= 1
+        self._look()
 
     def retire(self) -> None:
         """No new users; it closes when the last one is gone."""

@@ -59,7 +59,7 @@ class House:
 
     def serving(self) -> AbstractContextManager[Runtime]:
         """The serving generation, kept open until the context is left."""
-        return self.generation.used()
+        return self.generation
 
     async def reload(self) -> Changes:
         """Read the configuration, open a generation from it, and swap. One reload at a time.
