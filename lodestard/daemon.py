@@ -223,7 +223,7 @@ async def close_doors(house: House, boot: Boot, proxy: HttpServer) -> None:
     proxy.begin_drain()
     house.retire()
     with trio.move_on_after(drain_s):
-        await house.generation.wait_closed()
+        await house.wait_closed()
 
 
 def zone_name(settings: Settings) -> str:

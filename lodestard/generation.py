@@ -85,6 +85,10 @@ class Generation:
         """Wait until its rooms are closed, the last flight's included."""
         await self._closed.wait()
 
+    @property
+    def closed(self) -> bool:
+        return self._closed.is_set()
+
     def mark_closed(self) -> None:
         self._closed.set()
 

@@ -42,6 +42,7 @@ class House:
     draining: bool = False
     stop_asked: trio.Event = field(default_factory=trio.Event)
     _current: Generation | None = None
+    _older: tuple[Generation, ...] = ()
     _turn: trio.Lock = field(default_factory=trio.Lock)
 
     async def open(self) -> None:
@@ -72,6 +73,7 @@ class House:
             changes = diff(self.plan.loaded.settings, plan.loaded.settings)
             generation = await self.nursery.start(run_generation, self.foundation, plan.blueprint)
             self.generation.retire()
+            self._older = tuple(old for old in (*self._older, self.generation) if not old.closed)
             self._current, self.plan = generation, plan
             self.on_change(plan.loaded.settings)
             logger.info("configuration reloaded: %d changed, %d at the next restart", *map(len, _sizes(changes)))
@@ -85,6 +87,11 @@ class House:
     def retire(self) -> None:
         """The last generation closes once nobody uses it."""
         self.generation.retire()
+
+    async def wait_closed(self) -> None:
+        """Wait until every generation is closed, those of requests that began before a reload too."""
+        for generation in (*self._older, self.generation):
+            await generation.wait_closed()
 
     @property
     def ready(self) -> bool:

@@ -67,3 +67,15 @@ def test_drain_has_a_deadline(make_daemon: MakeDaemon) -> None:
     assert not stream.rest().whole
     assert daemon.wait() == 0
     daemon.verify()
+
+
+def test_what_began_before_a_reload_gets_its_time_too(make_daemon: MakeDaemon) -> None:
+    daemon = make_daemon().start()
+    stream = daemon.stream("slow", "tell me something long", max_tokens=50)
+    stream.wait_text()
+    assert daemon.ctl("config", "reload").returncode == 0
+    daemon.signal(signal.SIGTERM)
+    assert stream.rest().done
+    assert daemon.wait() == 0
+    report = daemon.verify()
+    assert (report["requests"], report["attempts"]) == (1, 1)
