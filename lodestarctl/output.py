@@ -53,9 +53,10 @@ class Output:
         self.stdout.write(text)
         self.stdout.flush()
 
-    def say(self, text: str) -> None:
+    def say(self, text: str, tone: Tone | None = None) -> None:
         """A message to the person, one line on standard error."""
-        self.stderr.write(clean(text) + "\n")
+        line = clean(text)
+        self.stderr.write((self.tint(line, tone) if tone is not None else line) + "\n")
         self.stderr.flush()
 
     def tint(self, text: str, tone: Tone) -> str:

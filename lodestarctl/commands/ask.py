@@ -42,7 +42,7 @@ class _Answer:
             self._last = text[-1]
         if item.request_id:
             self.end()
-            self._output.say(self._output.tint(_about(item), "dim") if self._output.terminal else _about(item))
+            self._output.say(_about(item), "dim" if self._output.terminal else None)
 
     def end(self) -> None:
         if self._last != "\n":

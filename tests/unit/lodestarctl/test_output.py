@@ -63,3 +63,11 @@ def test_messages_are_cleaned_and_go_to_standard_error() -> None:
 def test_wrapping_keeps_long_words_whole() -> None:
     assert wrap("aa bb cc", 5) == ["aa bb", "cc"]
     assert wrap("a-very-long-word b", 5) == ["a-very-long-word", "b"]
+
+
+def test_a_message_is_cleaned_and_its_own_colour_is_not() -> None:
+    told = io.StringIO()
+    Output(Screen(), told, colour=True).say("done\x1b[31m", "dim")
+    assert told.getvalue().startswith("\x1b[2mdone")
+    assert told.getvalue().endswith("\x1b[0m\n")
+    assert told.getvalue().count("\x1b") == 2
