@@ -36,7 +36,7 @@ from lodestard.ledger import Ledger, LedgerOptions, open_ledger
 from lodestard.log import set_level
 from lodestard.panel import Panel, Places
 from lodestard.protocols import error_bodies
-from lodestard.request_log import RequestLog
+from lodestard.request_log import open_request_log
 from lodestard.routing.catalog import baseline_price
 from lodestard.store import StoreOptions, open_store
 from lodestard.systemd import Notifier
@@ -69,10 +69,9 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
     async with (
         open_ledger_room(boot.places.state_dir, settings, clock) as ledger,
         open_cache_room(boot.places.state_dir, settings, clock) as cache,
+        open_request_log(clock) as request_log,
         trio.open_nursery() as nursery,
     ):
-        request_log = RequestLog(clock)
-        nursery.start_soon(request_log.run)
         foundation = Foundation(clock, ledger, cache, request_log, started_s=clock.now_ms() // MS_PER_S)
         house = House(foundation, nursery, boot.read_plan, boot.plan, on_change=partial(take_in, cache))
         await house.open()

@@ -91,8 +91,11 @@ async def chat_completions(http: HttpExchange, runtime: Runtime) -> None:
     except ClientLeft:
         exchange.mark_left()
         raise
-    except BaseException:
+    except Exception:
         exchange.mark_broken()
+        raise
+    except BaseException:  # cancelled
+        exchange.mark_stopped()
         raise
     finally:
         exchange.close()

@@ -116,8 +116,13 @@ class Exchange:
         self.result.outcome = Code.CLIENT_LEFT
         self.result.status = CLIENT_LEFT_STATUS
 
+    def mark_stopped(self) -> None:
+        """The house closes, and won't wait any longer."""
+        self.result.outcome = Code.SHUTTING_DOWN
+        self.result.status = 503
+
     def mark_broken(self) -> None:
-        """A defect of ours, or the house closes: the connection's firewall answers, if anybody can."""
+        """A defect of ours: the connection's firewall answers, if anybody can."""
         self.result.outcome = Code.INTERNAL
         self.result.status = 500
 

@@ -138,8 +138,8 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             keys_missing=blueprint.keys_missing,
             started_s=foundation.started_s,
         )
-        with hooks.request_ended.listen(foundation.request_log.note):
-            yield runtime
+        hooks.request_ended.always(foundation.request_log.note)
+        yield runtime
 
 
 def open_transport(sender: PooledSender, upstream: str) -> "httpx.AsyncBaseTransport":

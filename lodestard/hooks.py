@@ -68,6 +68,10 @@ class Signal(Generic[T]):
             except Exception:
                 logger.exception("a listener of the signal %s failed", self.name)
 
+    def always(self, listener: Callable[[T], object]) -> None:
+        """Let ``listener`` hear it for as long as the signal is, however its rooms are closed."""
+        self._listeners.append(listener)
+
     @contextmanager
     def listen(self, listener: Callable[[T], object]) -> Iterator[None]:
         self._listeners.append(listener)

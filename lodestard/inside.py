@@ -5,7 +5,7 @@ client that leaves: what it began is drained or cancelled as for any other.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -34,7 +34,7 @@ async def ask_inside(handler: Handler, body: bytes, sink: TextSink, clock: Clock
     exchange = InnerExchange(body, sink, clock.monotonic_ns())
     async with trio.open_nursery() as nursery:
         await nursery.start(exchange.heed_cancellation)
-        with trio.CancelScope(shield=True) as exchange.scope:
+        with trio.CancelScope(shield=True) as exchange.scope, suppress(ClientLeft):  # ourselves
             await handler(exchange)  # type: ignore[arg-type]  # an exchange in all but its class
         nursery.cancel_scope.cancel()
     if exchange.broken is not None:

@@ -18,6 +18,7 @@ from lodestard.domain.request import Request
 from lodestard.domain.upstream import Candidate
 from lodestard.exchange import Exchange
 from lodestard.flights import AttemptRecord, Flight
+from lodestard.http.firewall import defect, log_defect
 from lodestard.runtime import Runtime
 
 # Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
@@ -58,13 +59,19 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
 
 
 async def fly(flight: Flight, runtime: Runtime) -> None:
-    """Ask one candidate after the other until one answers or nobody is left. Raises no fault: it lands."""
+    """Ask one candidate after the other until one answers or nobody is left. Raises nothing: it lands.
+
+    A firewall: many flights share a nursery with the house, so a defect ends the answer that met it and is logged.
+    """
     fault: Fault | None = HouseFault(Code.SHUTTING_DOWN, "Lodestar was stopped before the answer was whole.")
     try:
         with flight.scope:
             fault = await ask_candidates(flight, runtime)
         if flight.scope.cancelled_caught:
             fault = CallerFault(Code.CLIENT_LEFT, "The client left before the answer was whole.")
+    except Exception as error:  # noqa: BLE001  see above
+        log_defect(error)
+        fault = defect()
     finally:
         landing = flight.land(fault)
     if fault is None and flight.target is not None:

@@ -5,6 +5,8 @@ some hundredths of a second later. Owner of what waits to be written: this objec
 """
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import trio
 
@@ -19,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class RequestLog:
-    """``run`` it in a task; ``note`` listens to the signal ``request_ended``."""
+    """``note`` listens to the signal ``request_ended``. Made by ``open_request_log``."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -34,14 +36,11 @@ class RequestLog:
         self._woken.set()
 
     async def run(self) -> None:
-        """Write what waits until cancelled, and what is left then."""
-        try:
-            while True:
-                await self._woken.wait()
-                await trio.sleep(PAUSE_S)
-                self._woken = trio.Event()
-                self.flush()
-        finally:
+        """Write what waits, until cancelled."""
+        while True:
+            await self._woken.wait()
+            await trio.sleep(PAUSE_S)
+            self._woken = trio.Event()
             self.flush()
 
     def flush(self) -> None:
@@ -52,3 +51,16 @@ class RequestLog:
         ]
         if entries:
             write_entries(logger.name, logging.INFO, entries)
+
+
+@asynccontextmanager
+async def open_request_log(clock: Clock) -> AsyncIterator[RequestLog]:
+    """Open it around whatever ends requests: leaving, also by cancellation, writes what is left."""
+    request_log = RequestLog(clock)
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(request_log.run)
+            yield request_log
+            nursery.cancel_scope.cancel()
+    finally:
+        request_log.flush()

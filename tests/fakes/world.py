@@ -1,4 +1,4 @@
-"""A whole house in one process: the daemon's own rooms over loopback, in front of simulated upstreams.
+"""A whole house in one process: the daemon itself, over loopback, in front of simulated upstreams.
 
 A test speaks to it as a tool does (`World.ask`, `World.open`), sees what the upstreams saw (`SimUpstream.requests`,
 `bill_nano_usd`) and what the ledger says (`World.explain`). Leaving it checks that the books add up.
@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import httptools
 import msgspec
@@ -16,13 +17,11 @@ import trio
 
 from lodestard.boot import Reader
 from lodestard.cache import Cache
-from lodestard.daemon import Boot, open_cache_room, open_ledger_room, open_proxy
-from lodestard.domain.clock import SystemClock
-from lodestard.generation import Foundation
+from lodestard.daemon import Boot, run_daemon
 from lodestard.house import House
 from lodestard.http import HttpServer
-from lodestard.ledger import Explanation, Ledger, RequestRow
-from lodestard.panel import Places, verify_file
+from lodestard.ledger import Explanation, Ledger, RequestRow, verify
+from lodestard.panel import Panel, Places
 from lodestard.simulator.answering.question import Answer as SimAnswer
 from lodestard.simulator.exchange import App, Exchange
 from lodestard.simulator.paid.anthropic_app import AnthropicApp
@@ -32,6 +31,7 @@ from lodestard.simulator.paid.providers import PROVIDERS
 from lodestard.simulator.server import Simulator
 from lodestard.simulator.wire import Request as SimRequest
 from lodestard.simulator.world import Listener, open_simulators, simulate, simulate_provider
+from lodestard.store import open_snapshot
 from lodestard.systemd import Notifier
 from tests.fakes.sim_client import SimReply
 
@@ -464,10 +464,7 @@ async def open_world(
                 async with open_house(reader, folder, upstreams) as world:
                     yield world
                     await world.settle()
-                    books = await totals(world)
-    report = verify_file(folder / "state" / "ledger.db", idle=True)
-    assert report.ok, report.faults
-    check_bill(sum(upstream.bill_nano_usd for upstream in upstreams.values()), *books)
+    check_books(folder / "state" / "ledger.db", sum(upstream.bill_nano_usd for upstream in upstreams.values()))
     for name, upstream in upstreams.items():
         assert not upstream.simulator.crashes, f"{name} crashed: {upstream.simulator.crashes}"
 
@@ -490,38 +487,37 @@ def write_config(folder: Path, upstreams: Mapping[str, SimUpstream], closed_port
 
 @asynccontextmanager
 async def open_house(reader: Reader, folder: Path, upstreams: Mapping[str, SimUpstream]) -> AsyncIterator[World]:
-    """The daemon's rooms, opened as the daemon does, but for signals and the control socket."""
-    clock, plan = SystemClock(), reader.read_plan()
-    settings = plan.loaded.settings
+    """The daemon, whole, in this process. Its rooms are seen through the panel of its control socket."""
+    panels: list[Panel] = []
+    ready = trio.Event()
+
+    def open_panel(*rooms: Any) -> Panel:
+        panels.append(Panel(*rooms))
+        return panels[-1]
+
     boot = Boot(
         read_plan=reader.read_plan,
-        plan=plan,
+        plan=reader.read_plan(),
         places=Places(reader.config_file, folder / "state", folder / "control.sock"),
         sockets={},
         notifier=Notifier(None),
         watchdog_s=None,
-        announce=lambda _addresses: None,
+        announce=lambda _addresses: ready.set(),
     )
-    async with (
-        open_ledger_room(boot.places.state_dir, settings, clock) as ledger,
-        open_cache_room(boot.places.state_dir, settings, clock) as cache,
-        trio.open_nursery() as nursery,
-    ):
-        foundation = Foundation(clock, ledger, cache, started_s=clock.now_ms() // 1_000)
-        house = House(foundation, nursery, boot.read_plan, plan)
-        await house.open()
-        proxy = await open_proxy(house, boot, nursery)
-        yield World(folder, house, ledger, cache, proxy, upstreams)
+    async with trio.open_nursery() as nursery:
+        with patch("lodestard.daemon.Panel", open_panel):
+            nursery.start_soon(run_daemon, boot)
+            await ready.wait()
+        (panel,) = panels
+        yield World(folder, panel.house, panel.ledger, panel.cache, panel.proxy, upstreams)
         nursery.cancel_scope.cancel()
 
 
-async def totals(world: World) -> tuple[int, int]:
-    """(cost, of that unknown) over all requests, in nano-USD."""
-    rows = await world.ledger.reports.costs("all")
-    return sum(row.cost_nano_usd for row in rows), sum(row.unknown_nano_usd for row in rows)
-
-
-def check_bill(billed: int, cost: int, unknown: int) -> None:
-    """Nothing is billed that the ledger does not know of; to the nano-USD where nothing is unknown."""
-    assert cost >= billed, f"the upstreams billed {billed}, the ledger has {cost}"
-    assert unknown or cost == billed, f"the upstreams billed {billed}, the ledger has {cost}"
+def check_books(file: Path, billed: int) -> None:
+    """The ledger adds up, nothing is held, and what was billed is in it: exactly, where nothing is unknown."""
+    with open_snapshot(file) as snapshot:
+        report = verify(snapshot, idle=True)
+    assert report.ok, report.problems
+    spent, unknown = report.books.get("spent", 0), report.books.get("unknown", 0)
+    assert spent + unknown >= billed, f"the upstreams billed {billed}, the ledger has {report.books}"
+    assert unknown or spent == billed, f"the upstreams billed {billed}, the ledger has {report.books}"

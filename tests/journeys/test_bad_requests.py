@@ -162,6 +162,6 @@ async def test_the_house_says_that_it_lives(world: World) -> None:
     for path in ("/", "/health/live", "/health/ready"):
         assert (await world.request("GET", path)).status == 200
         assert (await world.request("HEAD", path)).body == b""
-    world.house.begin_drain()
+    world.house.draining = True
     answer = await world.request("GET", "/health/ready")
     assert (answer.status, answer.json["status"]) == (503, "not ready")

@@ -1,10 +1,9 @@
 """One request, one answer: free and paid, plain and streamed."""
 
-import logging
-
 import pytest
 
-from tests.fakes.world import World
+from tests.fakes.world import CHAT, World, chat
+from tests.journeys.conftest import Log
 
 SAID = ("request-id", "cache", "cost-usd", "overhead-ms", "attempts", "model", "reason")
 
@@ -129,15 +128,47 @@ async def test_why_a_request_went_as_it_did_can_be_asked(world: World) -> None:
     assert "text" not in told.trace
 
 
-async def test_one_log_record_a_request_and_no_word_of_it(world: World, caplog: pytest.LogCaptureFixture) -> None:
+async def test_one_log_record_a_request_and_no_word_of_it(log: Log, world: World) -> None:
     world.ollama.say("an answer of velvet")
     await world.ask("local-llama", "a question of brocade")
-    await world.ask("gpt-4o-mini", "a question of damask", stream=True)
+    await world.ask("gpt-4o-mini", "a question of damask", stream=True, temperature=0)
+    await world.ask("gpt-4o-mini", "a question of damask", temperature=0)
     await world.ask("nobody", "a question of cotton")
-    records = [record for record in caplog.records if record.name == "lodestard.exchange"]
-    assert [record.levelno for record in records] == [logging.INFO] * 3
-    told = [record.__dict__["lodestar"] for record in records]
-    assert [(one["outcome"], one["status"]) for one in told] == [("ok", 200), ("ok", 200), ("model_not_found", 404)]
-    assert told[0]["client"] == "journey"
+    told = await log.wait_requests(4)
+    assert [(one["outcome"], one["status"], one["cache"]) for one in told] == [
+        ("ok", "200", "bypass"),
+        ("ok", "200", "miss"),
+        ("ok", "200", "hit"),
+        ("model_not_found", "404", "bypass"),
+    ]
+    assert {one["client"] for one in told} == {"journey"}
+    assert [one["request_id"] for one in told] == [row.id for row in await world.rows()]
+    assert [float(one["cost_usd"]) > 0 for one in told] == [False, True, False, False]
     for word in ("velvet", "brocade", "damask", "cotton", "sk-journey"):
-        assert not [record for record in caplog.records if word in record.getMessage() + str(record.__dict__)]
+        assert word not in log.text
+
+
+async def test_a_request_that_outlives_its_client_and_its_generation_is_logged_too(log: Log, world: World) -> None:
+    with world.openai.held():
+        async with world.open() as talk:
+            await talk.send("POST", CHAT, chat("gpt-4o-mini", stream=True))
+            await world.openai.wait_asked()
+            await talk.leave()
+        await world.house.reload()
+    (told,) = await log.wait_requests(1)
+    assert (told["outcome"], told["model"]) == ("client_left", "openai/gpt-4o-mini")
+
+
+async def test_a_reload_lets_what_is_under_way_go_on(world: World) -> None:
+    async with world.open() as talk:
+        with world.ollama.held(after=3):
+            await talk.send("POST", CHAT, chat("local-llama", stream=True))
+            await talk.receive_until(b"ulat")
+            config = world.folder / "lodestard.toml"
+            config.write_text(
+                config.read_text().replace("[models]\n", '[models]\nnew = { route = ["t600/llama3.1:8b"] }\n')
+            )
+            await world.house.reload()
+            world.ollama.app.gate.set()  # type: ignore[union-attr]
+            assert (await talk.receive()).events[-1] == "[DONE]"
+    assert (await world.ask("new")).status == 200

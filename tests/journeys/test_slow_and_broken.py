@@ -8,9 +8,12 @@ import pytest
 import trio
 
 from lodestard.domain.errors import Code, HouseFault
+from lodestard.protocols.codecs import CODECS
 from tests.fakes.faulty_disk import FaultyDisk, faulty_disk
 from tests.fakes.world import CHAT, World, chat, open_world
+from tests.journeys.conftest import Log
 
+PRIVATE = "words of a prompt"
 SOON = "[server]\nearly_head_s = 0.02\nkeep_alive_comment_s = 0.02\n"
 
 
@@ -127,3 +130,42 @@ async def test_a_full_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> 
             while not await served():  # noqa: ASYNC110  the ledger tries again in its own time
                 await trio.sleep(0.02)
     assert "can be written again" in caplog.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("alias", ["local-llama", "gpt-4o-mini"])
+async def test_a_defect_of_ours_ends_one_answer_and_not_the_house(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, alias: str, stream: bool
+) -> None:
+    def break_down(*_arguments: object) -> None:
+        raise ZeroDivisionError(PRIVATE)
+
+    async with open_world(tmp_path) as world:
+        with monkeypatch.context() as broken:
+            for codec in CODECS.values():
+                broken.setattr(type(codec), "reader", break_down)
+            answer = await world.ask(alias, stream=stream)
+            assert (answer.status, answer.error["code"]) == (500, "internal")
+            assert answer.id
+        assert (await world.ask(alias, stream=stream)).ended == "whole"
+        assert [row.outcome for row in await world.rows()] == ["internal", "ok"]
+    (error,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "ZeroDivisionError" in error.getMessage()
+    assert PRIVATE not in caplog.text
+
+
+async def test_a_house_that_will_not_wait_says_so_of_what_it_cut(log: Log, tmp_path: Path) -> None:
+    async with open_world(tmp_path) as world, world.open() as one, world.open() as other:
+        with world.openai.held(), world.ollama.held():
+            await one.send("POST", CHAT, chat("gpt-4o-mini"))
+            await other.send("POST", CHAT, chat("local-llama", stream=True))
+            await world.openai.wait_asked()
+            await world.ollama.wait_asked()
+            world.house.nursery.cancel_scope.cancel()
+            assert (await one.receive()).ended in ("cut", "reset")
+            assert (await other.receive()).ended in ("cut", "reset")
+        told = await log.wait_requests(2)
+        assert {(row["outcome"], row["status"]) for row in told} == {("shutting_down", "503")}
+        totals = world.ledger.totals()
+        assert (totals.held_nano_usd, totals.open_requests) == (0, 0)
+        assert totals.unknown_today_nano_usd == totals.spent_today_nano_usd > 0

@@ -15,7 +15,7 @@ from lodestard.control.verbs import core_verbs
 from lodestard.domain.errors import Code, Fault
 from lodestard.inside import read_chunk, read_fault
 from lodestard.panel import Panel, Places, state_word, verify_file, versions
-from tests.fakes.world import World, eventually, open_world
+from tests.fakes.world import CHAT, World, chat, eventually, open_world
 
 
 class Verbs:
@@ -190,8 +190,13 @@ async def test_the_house_is_verified_examined_and_drained(tmp_path: Path) -> Non
         assert (await verbs.call("version")).runs_on["sqlite"]
         was = (await verbs.call("log-level", level="warning")).was
         assert (await verbs.call("log-level", level=was if was in ("debug", "info") else "info")).was == "warning"
-        await verbs.call("drain")
-        assert (await verbs.call("status")).state == "draining"
+        async with world.open() as talk:
+            with world.ollama.held():  # the house stays for as long as a request is under way
+                await talk.send("POST", CHAT, chat("local-llama"))
+                await world.ollama.wait_asked()
+                await verbs.call("drain")
+                assert (await verbs.call("status")).state == "draining"
+            assert (await talk.receive()).ended == "whole"
 
 
 def test_words_and_versions() -> None:
