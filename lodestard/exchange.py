@@ -81,7 +81,7 @@ class Exchange:
     async def relay(self, flight: Flight) -> None:
         """Subscribe to ``flight`` until it lands. Raises its fault; ``ClientLeft`` where the client went first."""
         self.flight = flight
-        if self.ticket.cacheable:
+        if self.joined or self.ticket.cacheable:
             self.result.cache = "shared" if self.joined else "miss"
         async with self.http.watch(self._leave, tick_s=self._tick_s(), on_tick=self._keep_alive):
             if flight.key is None:

@@ -85,9 +85,12 @@ async def test_a_retry_finds_the_answer_that_was_paid_for(
             await world.wait_open(2)
         answer = await again.receive()
     assert (answer.status, answer.ended, bool(answer.text)) == (200, "whole", True)
+    assert (answer.lodestar["cache"], answer.lodestar["cost-usd"]) == ("hit", "0.000000000")
+    assert answer.lodestar["model"] == "openai/gpt-4o-mini"
     assert world.openai.asked == 1
-    rows = await world.rows()
-    assert sum(row.cost_nano_usd for row in rows) == world.openai.bill_nano_usd
+    left, retried = await world.rows()
+    assert (left.outcome, left.cost_nano_usd) == ("client_left", world.openai.bill_nano_usd)
+    assert (retried.outcome, retried.cache, retried.cost_nano_usd) == ("ok", "shared", 0)
 
 
 async def test_another_request_of_the_same_words_is_no_retry(world: World) -> None:

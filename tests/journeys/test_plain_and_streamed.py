@@ -128,6 +128,28 @@ async def test_why_a_request_went_as_it_did_can_be_asked(world: World) -> None:
     assert "text" not in told.trace
 
 
+async def test_every_request_has_its_trace_and_our_headers(world: World) -> None:
+    world.openai.fail(None, "status=429", "cut=1500")
+    answers = [
+        await world.ask("gpt-4o-mini", temperature=0),
+        await world.ask("gpt-4o-mini", temperature=0),
+        await world.ask("gpt-4o-mini"),
+        await world.ask("gpt-4o-mini", stream=True),
+        await world.ask("gone-first"),
+        await world.ask("local-llama", n=2),
+        await world.ask("nobody"),
+        await world.ask("unpriced"),
+    ]
+    assert [answer.status for answer in answers] == [200, 200, 429, 200, 200, 400, 404, 400]
+    for answer in answers:
+        assert {"request-id", "cache", "cost-usd", "overhead-ms", "attempts"} <= set(answer.lodestar)
+        told = await world.explain(answer)
+        assert set(told.trace) == {"reason", "candidates", "rejected", "cache", "attempts"}
+        assert len(told.attempts) == len(told.trace["attempts"]) == told.request.attempts
+    tried = [len((await world.explain(answer)).attempts) for answer in answers]
+    assert tried == [1, 0, 1, 1, 2, 1, 0, 0]
+
+
 async def test_one_log_record_a_request_and_no_word_of_it(log: Log, world: World) -> None:
     world.ollama.say("an answer of velvet")
     await world.ask("local-llama", "a question of brocade")
