@@ -15,6 +15,7 @@ from lodestard.control.verbs.house import read_status
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import CallerFault, Code, UpstreamFault
 from lodestard.domain.news import RequestEnded
+from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Usage
 from tests.fakes import control_samples as samples
@@ -221,7 +222,9 @@ def ended(request_id: str) -> RequestEnded:
         total_us=2_000_000,
         first_piece_us=5_000,
     )
-    return RequestEnded(request_id=request_id, alias="a", attempts=1, cost_nano_usd=8, closing=closing)
+    return RequestEnded(
+        request_id=request_id, caller=Caller(), alias="a", attempts=1, cost_nano_usd=8, closing=closing
+    )
 
 
 async def test_following_shows_the_latest_then_each_as_it_ends_also_after_a_reload(
