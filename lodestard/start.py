@@ -15,7 +15,8 @@ import msgspec
 import trio
 
 from lodestard.boot import Reader, places
-from lodestard.config import ConfigError
+from lodestard.config import ConfigError, ConfigFault
+from lodestard.config.check import check_listen
 from lodestard.config.paths import find_paths
 from lodestard.daemon import Boot, run_daemon
 from lodestard.demo import demo_config, run_demo
@@ -96,9 +97,11 @@ def known_reason(error: BaseException) -> BaseException | None:
 
 
 def listen_on(settings: Settings, address: str | None) -> Settings:
-    """The command line's ``--listen`` before the configuration's."""
+    """The command line's ``--listen`` before the configuration's; the same rules. Raises ``ConfigError``."""
     if not address:
         return settings
+    if faults := [ConfigFault(key="--listen", message=found.message) for found in check_listen((), address)]:
+        raise ConfigError(faults)
     return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, listen=(address,)))
 
 

@@ -56,7 +56,7 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
     if not server.listen:
         yield Finding(("server", "listen"), "at least one address is needed")
     for index, text in enumerate(server.listen):
-        yield from _check_listen(("server", "listen", index), text)
+        yield from check_listen(("server", "listen", index), text)
     for index, host in enumerate(server.allowed_hosts):
         if not _HOST.fullmatch(host):
             yield Finding(("server", "allowed_hosts", index), "expected a host name or address, without a port")
@@ -67,7 +67,8 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
             yield Finding(tuple(name.split(".")), "expected an absolute path, or one that starts with ~/")
 
 
-def _check_listen(path: KeyPath, text: str) -> Iterator[Finding]:
+def check_listen(path: KeyPath, text: str) -> Iterator[Finding]:
+    """What is wrong with an address to listen on, wherever it was given."""
     try:
         address = parse_listen(text)
     except ValueError as error:

@@ -1,11 +1,15 @@
 """``lodestarctl`` against the running daemon: what a person reads and what a program reads."""
 
 import json
+import signal
+import subprocess
+import sys
+import threading
 
 import pytest
 
 from lodestard import __version__
-from tests.fakes.process import PAID_MODEL, Daemon, MakeDaemon
+from tests.fakes.process import PAID_MODEL, Daemon, MakeDaemon, environ
 
 pytestmark = pytest.mark.daemon
 
@@ -36,6 +40,38 @@ def test_costs_and_requests(house: Daemon) -> None:
     assert answer.request_id[-8:] in house.ctl("requests", "-n", "3").stdout
     assert house.ctl("requests", "-n", "-1").returncode == 2
     assert house.ctl("costs", "--since", "yesteryear").returncode == 2
+
+
+def test_following_requests(house: Daemon) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "lodestarctl",
+        "--socket",
+        str(house.socket),
+        "--json",
+        "requests",
+        "-f",
+        "-n",
+        "1",
+    ]
+    house.ask("auto")
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ(house.folder))
+    assert process.stdout is not None
+    patience = threading.Timer(10.0, process.kill)
+    patience.start()
+    try:
+        assert json.loads(process.stdout.readline())["data"]["alias"] == "auto"
+        answer = house.ask("paid")
+        followed = json.loads(process.stdout.readline())["data"]
+        assert followed["request_id"] == answer.request_id
+        process.send_signal(signal.SIGINT)
+        assert process.wait() == 130
+    finally:
+        patience.cancel()
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def test_explain(house: Daemon) -> None:

@@ -64,6 +64,17 @@ route = ["nobody/model"]
     assert daemon.run("--listen", "127.0.0.1:0").returncode == 78
 
 
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [("0.0.0.0:0", "not a loopback address"), ("[::]:4000", "not a loopback address"), ("4000", "expected ADDRESS:PORT")],
+)
+def test_the_command_line_listens_by_the_same_rules(make_daemon: MakeDaemon, address: str, words: str) -> None:
+    done = make_daemon().run("--listen", address)
+    assert done.returncode == 78
+    assert done.stderr.splitlines()[-1].startswith("lodestard: --listen: ")
+    assert words in done.stderr
+
+
 def test_no_configuration_at_all(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon()
     daemon.config.unlink()
