@@ -10,13 +10,14 @@ State has one owner: everything here changes in sync code, by the flight's own t
 and departure.
 """
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import trio
 
-from lodestard.domain.errors import Code, Fault, UpstreamFault
+from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.ports import EntryPort, Ticket
 from lodestard.domain.reply import Draft, Piece, Reply
 from lodestard.domain.request import Request
@@ -25,6 +26,8 @@ from lodestard.domain.upstream import Candidate, Plan, Target
 Sink = Callable[[Sequence[Piece]], Awaitable[None]]
 PIECE_OVERHEAD_BYTES = 200
 DEFAULT_BUFFER_BYTES = 16 * 1024 * 1024
+DRAINED_S = 60.0
+DRAINED_MOST = 64
 
 
 @dataclass(slots=True)
@@ -223,21 +226,36 @@ class LeavePolicy:
 
 
 class Flights:
-    """The flights under way, by the key under which an identical request may join. Owner of that table."""
+    """The flights under way, by the key under which an identical request may join. Owner of that table.
+
+    A paid answer that was drained, because its client had left, stays in it for a minute: the client's own retry
+    finds it instead of paying twice.
+    """
 
     def __init__(self, nursery: trio.Nursery, fly: Callable[[Flight], Awaitable[None]], policy: LeavePolicy) -> None:
         self._nursery = nursery
         self._fly = fly
         self._policy = policy
         self._by_key: dict[str, Flight] = {}
+        self._by_idempotency: dict[str, str] = {}
+        self._drained: deque[tuple[float, Flight]] = deque()
         self.under_way = 0
 
     def find(self, key: str) -> Flight | None:
         """The flight under ``key``, if it may still be joined."""
+        self._forget_drained()
         flight = self._by_key.get(key)
-        if flight is None or flight.landing is not None or flight.scope.cancel_called:
+        if flight is None or (flight.landing is None and flight.scope.cancel_called):
             return None
         return flight
+
+    def check_idempotency(self, idempotency_key: str, key: str) -> None:
+        """Raises ``CallerFault`` where ``idempotency_key`` came with another request a moment ago."""
+        known = self._by_idempotency.get(idempotency_key)
+        if idempotency_key and known is not None and known != key:
+            raise CallerFault(
+                Code.IDEMPOTENCY_MISMATCH, "This Idempotency-Key came with another request; use a new one."
+            )
 
     def start(self, flight: Flight) -> None:
         """Start a flight that others may join, in the house's nursery."""
@@ -245,6 +263,8 @@ class Flights:
             raise ValueError("a flight that nobody can join runs inline")
         self._begin(flight)
         self._by_key[flight.key] = flight
+        if flight.idempotency_key:
+            self._by_idempotency[flight.idempotency_key] = flight.key
         self._nursery.start_soon(self._fly, flight)
 
     async def run_inline(self, flight: Flight, sink: Sink | None) -> None:
@@ -264,5 +284,20 @@ class Flights:
 
     def _ended(self, flight: Flight) -> None:
         self.under_way -= 1
+        whole = flight.landing is not None and flight.landing.fault is None
+        if whole and flight.left and flight.key is not None and flight.cost_nano_usd:
+            self._drained.append((trio.current_time() + DRAINED_S, flight))
+            self._forget_drained()
+        else:
+            self._forget(flight)
+
+    def _forget_drained(self) -> None:
+        """Those that nobody came back for in time, and the oldest of too many."""
+        while self._drained and (len(self._drained) > DRAINED_MOST or self._drained[0][0] <= trio.current_time()):
+            self._forget(self._drained.popleft()[1])
+
+    def _forget(self, flight: Flight) -> None:
         if flight.key is not None and self._by_key.get(flight.key) is flight:
             del self._by_key[flight.key]
+        if self._by_idempotency.get(flight.idempotency_key) == flight.key:
+            self._by_idempotency.pop(flight.idempotency_key, None)

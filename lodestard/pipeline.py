@@ -40,7 +40,7 @@ async def carry(exchange: Exchange, runtime: Runtime) -> None:
 def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
     """The flight that already brings this very answer, or a new one."""
     key = exchange.flight_key
-    if key is not None and (flight := runtime.flights.find(key)) is not None and exchange.may_join(flight):
+    if key is not None and (flight := find_flight(exchange, key, runtime)) is not None:
         exchange.joined = True
         flight.rejoin()
         return flight
@@ -56,6 +56,13 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
     if key is not None:
         runtime.flights.start(flight)
     return flight
+
+
+def find_flight(exchange: Exchange, key: str, runtime: Runtime) -> Flight | None:
+    """The flight that ``exchange`` shall join, if there is one."""
+    runtime.flights.check_idempotency(exchange.idempotency_key, key)
+    flight = runtime.flights.find(key)
+    return flight if flight is not None and exchange.may_join(flight) else None
 
 
 async def fly(flight: Flight, runtime: Runtime) -> None:

@@ -21,7 +21,7 @@ class Routes:
         return tuple(self.catalog.aliases)
 
     def choose(self, alias: str) -> Plan:
-        """See the port. The choice is pure, so an alias's plan stands until another upstream goes down or comes up."""
+        """See the port. Pure, so an alias's plan stands until another upstream goes down or comes up."""
         view = self.view()
         if view.down != self._down:
             self._down, self._plans = view.down, {}

@@ -133,9 +133,9 @@ async def test_a_late_comer_gets_the_whole_stream(world: World) -> None:
         body = {"model": "local-llama", "messages": [{"role": "user", "content": "x"}], "temperature": 0}
         with world.ollama.held(after=3):
             await first.send("POST", "/v1/chat/completions", {**body, "stream": True})
-            await first.receive_until(b"ulat")
+            await first.receive_until(b'"ulat"')
             await second.send("POST", "/v1/chat/completions", {**body, "stream": True})
-            await second.receive_until(b"ulat")
+            await second.receive_until(b'"ulat"')
         assert (await first.receive()).text == (await second.receive()).text
     assert world.ollama.asked == 1
 

@@ -23,7 +23,7 @@ async def test_a_free_stream_is_told_to_stop_in_the_middle(world: World) -> None
     with world.ollama.held(after=3):
         async with world.open() as talk:
             await talk.send("POST", CHAT, chat("local-llama", stream=True))
-            await talk.receive_until(b"ulat")
+            await talk.receive_until(b'"ulat"')
             await talk.leave()
             await world.ollama.wait_left()
     assert (await world.row()).outcome == "client_left"
@@ -34,7 +34,7 @@ async def test_a_shared_answer_goes_on_for_who_stays(world: World) -> None:
         async with world.open() as first, world.open() as second:
             for talk in (first, second):
                 await talk.send("POST", CHAT, chat("local-llama", stream=True, temperature=0))
-                await talk.receive_until(b"ulat")
+                await talk.receive_until(b'"ulat"')
             await first.leave()
             world.ollama.app.gate.set()  # type: ignore[union-attr]
             assert (await second.receive()).ended == "whole"
@@ -59,7 +59,7 @@ async def test_a_paid_stream_is_drained_from_the_middle(world: World) -> None:
     with world.openai.held(after=6):
         async with world.open() as talk:
             await talk.send("POST", CHAT, chat("gpt-4o-mini", stream=True))
-            await talk.receive_until(b"ulat")
+            await talk.receive_until(b'"ulat"')
             await talk.leave()
     row = await world.row()
     assert (row.outcome, row.cost_nano_usd) == ("client_left", world.openai.bill_nano_usd)
@@ -93,6 +93,33 @@ async def test_a_retry_finds_the_answer_that_was_paid_for(
     assert (retried.outcome, retried.cache, retried.cost_nano_usd) == ("ok", "shared", 0)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_late_retry_finds_it_too(world: World, stream: bool) -> None:
+    async with world.open() as talk:
+        with world.openai.held():
+            await talk.send("POST", CHAT, chat("gpt-4o-mini", stream=True))
+            await world.openai.wait_asked()
+            await talk.leave()
+    assert (await world.row()).outcome == "client_left"
+    retry = await world.ask("gpt-4o-mini", stream=stream, headers={"x-stainless-retry-count": "1"})
+    assert (retry.status, retry.ended, bool(retry.text)) == (200, "whole", True)
+    anew = await world.ask("gpt-4o-mini", stream=stream)
+    assert (retry.lodestar["cost-usd"], anew.lodestar["cost-usd"] > "0") == ("0.000000000", True)
+    assert world.openai.asked == 2
+
+
+async def test_an_idempotency_key_belongs_to_one_request(world: World) -> None:
+    key = {"idempotency-key": "k1"}
+    async with world.open() as talk:
+        with world.openai.held():
+            await talk.send("POST", CHAT, chat("gpt-4o-mini", "one"), key)
+            await world.openai.wait_asked()
+            other = await world.ask("gpt-4o-mini", "two", headers=key)
+        await talk.receive()
+    assert (other.status, other.error["code"]) == (400, "idempotency_mismatch")
+    assert (await world.ask("gpt-4o-mini", "two", headers=key)).status == 200
+
+
 async def test_another_request_of_the_same_words_is_no_retry(world: World) -> None:
     async with world.open() as talk, world.open() as other:
         with world.openai.held():
@@ -122,7 +149,7 @@ async def test_a_paid_upstream_that_is_told_to_stop_is_charged_at_its_hold(tmp_p
         with world.openai.held(after=6):
             async with world.open() as talk:
                 await talk.send("POST", CHAT, chat("gpt-4o-mini", stream=True))
-                await talk.receive_until(b"ulat")
+                await talk.receive_until(b'"ulat"')
                 await talk.leave()
                 await world.openai.wait_left()
         told = await world.explain((await world.row()).id)

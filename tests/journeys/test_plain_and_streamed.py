@@ -185,7 +185,7 @@ async def test_a_reload_lets_what_is_under_way_go_on(world: World) -> None:
     async with world.open() as talk:
         with world.ollama.held(after=3):
             await talk.send("POST", CHAT, chat("local-llama", stream=True))
-            await talk.receive_until(b"ulat")
+            await talk.receive_until(b'"ulat"')
             config = world.folder / "lodestard.toml"
             config.write_text(
                 config.read_text().replace("[models]\n", '[models]\nnew = { route = ["t600/llama3.1:8b"] }\n')

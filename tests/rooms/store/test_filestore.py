@@ -12,6 +12,7 @@ import apsw
 import msgspec
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from lodestard.domain.clock import SystemClock
 from lodestard.domain.errors import Code, HouseFault
@@ -141,8 +142,8 @@ async def test_many_posts_do_not_wait_for_the_second_to_end(tmp_path: Path, auto
         for number in range(2_500):
             store.post(add(str(number)))
         with trio.fail_after(0.1):
-            while store.health.queued:
-                await trio.lowlevel.checkpoint()
+            await wait_all_tasks_blocked()
+        assert not store.health.queued
         assert texts(store) == [str(number) for number in range(2_500)]
 
 
