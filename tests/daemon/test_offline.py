@@ -66,7 +66,11 @@ route = ["nobody/model"]
 
 @pytest.mark.parametrize(
     ("address", "words"),
-    [("0.0.0.0:0", "not a loopback address"), ("[::]:4000", "not a loopback address"), ("4000", "expected ADDRESS:PORT")],
+    [
+        ("0.0.0.0:0", "not a loopback address"),
+        ("[::]:4000", "not a loopback address"),
+        ("4000", "expected ADDRESS:PORT"),
+    ],
 )
 def test_the_command_line_listens_by_the_same_rules(make_daemon: MakeDaemon, address: str, words: str) -> None:
     done = make_daemon().run("--listen", address)
