@@ -2,7 +2,7 @@
 
 Law: what is open, and in which order it closes, is the indentation below. SIGTERM stops the doors first: no new
 connections, requests under way get ``drain_s``; then flights, pools, cache and ledger close, each after everybody
-who uses it is gone. A second SIGTERM, or SIGINT, doesn't wait.
+who uses it is gone. A second signal doesn't wait.
 """
 
 import gc
@@ -26,10 +26,12 @@ from lodestard.control.server import write_fault as write_control_fault
 from lodestard.control.verbs import core_verbs
 from lodestard.domain.clock import Clock, SystemClock
 from lodestard.domain.errors import Fault
+from lodestard.domain.news import RequestEnded
 from lodestard.domain.settings import Settings
 from lodestard.domain.verbs import Verb
 from lodestard.endpoints import Endpoints
 from lodestard.generation import Foundation
+from lodestard.hooks import Signal
 from lodestard.house import House, Plan
 from lodestard.http import HttpServer, adopt_listeners, open_tcp_listeners, open_unix_listener
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
@@ -74,8 +76,10 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
         open_request_log(clock) as request_log,
         trio.open_nursery() as nursery,
     ):
-        foundation = Foundation(clock, ledger, cache, request_log, started_s=clock.now_ms() // MS_PER_S)
-        house = House(foundation, nursery, boot.read_plan, boot.plan, on_change=partial(take_in, cache))
+        ended: Signal[RequestEnded] = Signal("request_ended, of all generations")
+        ended.always(request_log.note)
+        foundation = Foundation(clock, ledger, cache, ended, started_s=clock.now_ms() // MS_PER_S)
+        house = House(foundation, nursery, boot.read_plan, boot.plan, on_change=partial(take_in, cache, ledger))
         await house.open()
         await nursery.start(heed_signals, house, boot, nursery.cancel_scope)
         proxy = await open_proxy(house, boot, nursery)
@@ -248,9 +252,10 @@ async def close_control(control: "ControlDoor") -> None:
         await control.closed.wait()
 
 
-def take_in(cache: Cache, settings: Settings) -> None:
+def take_in(cache: Cache, ledger: Ledger, settings: Settings) -> None:
     """What a reload changes outside the generation."""
     set_level(settings.log.level)
+    ledger.baseline = baseline_price(settings)
     cache.configure(settings.cache)
 
 

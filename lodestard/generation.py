@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING
 import trio
 
 from lodestard.domain.clock import Clock
+from lodestard.domain.news import RequestEnded
 from lodestard.domain.ports import CachePort, LedgerPort
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import Settings, Upstream
 from lodestard.flights import Flight, Flights, LeavePolicy
-from lodestard.hooks import Hooks
+from lodestard.hooks import Hooks, Signal
 from lodestard.module import Module, run_guarded, settings_of
 from lodestard.pipeline import fly
 from lodestard.protocols.codecs import CODECS
-from lodestard.request_log import RequestLog
 from lodestard.residency.plain import HostAdmission
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
@@ -34,12 +34,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """The rooms that outlive every generation: there is one ledger and one cache, whatever the configuration."""
+    """What outlives every generation: there is one ledger and one cache, whatever the configuration.
+
+    ``ended`` tells of the requests of all generations, for who listens across a reload.
+    """
 
     clock: Clock
     ledger: LedgerPort
     cache: CachePort
-    request_log: RequestLog
+    ended: Signal[RequestEnded]
     started_s: int
 
 
@@ -138,7 +141,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             keys_missing=blueprint.keys_missing,
             started_s=foundation.started_s,
         )
-        hooks.request_ended.always(foundation.request_log.note)
+        hooks.request_ended.always(foundation.ended.tell)
         yield runtime
 
 

@@ -14,6 +14,7 @@ from lodestard.config.diff import Changes, diff
 from lodestard.config.load import Loaded
 from lodestard.domain.settings import Settings
 from lodestard.generation import Blueprint, Foundation, Generation, run_generation
+from lodestard.protocols.codecs import CODECS
 from lodestard.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -103,8 +104,8 @@ class House:
         if self.draining:
             return "the daemon is shutting down"
         runtime = self.runtime
-        upstreams = runtime.settings.upstreams
-        if upstreams and not any(runtime.hooks.is_up(name) for name in upstreams):
+        spoken = [name for name, upstream in runtime.settings.upstreams.items() if upstream.dialect in CODECS]
+        if spoken and not any(runtime.hooks.is_up(name) for name in spoken):
             return "every upstream is down"
         return ""
 

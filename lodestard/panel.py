@@ -5,7 +5,8 @@ Law: joins and decides nothing: every member asks one room and says it in the co
 
 import logging
 import platform
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,6 +29,7 @@ from lodestard.control.messages import (
     ReloadReport,
 )
 from lodestard.control.verbs.desk import Asked, HouseState, TextSink
+from lodestard.domain.news import RequestEnded
 from lodestard.endpoints import Endpoints
 from lodestard.house import House
 from lodestard.http import HttpServer
@@ -75,6 +77,9 @@ class Panel:
     @property
     def runtime(self) -> Runtime:
         return self.house.runtime
+
+    def hear_ended(self, hear: Callable[[RequestEnded], object]) -> AbstractContextManager[None]:
+        return self.house.foundation.ended.listen(hear)
 
     @property
     def reports(self) -> Reports:

@@ -47,6 +47,8 @@ def start(arguments: argparse.Namespace, modules: Sequence[Module]) -> int:
         run(arguments, modules)
     except (Exception, BaseExceptionGroup) as error:
         reason = known_reason(error)
+        if reason is None and is_interrupt(error):
+            raise KeyboardInterrupt from None
         if reason is None:
             raise
         logging.shutdown()
@@ -94,6 +96,11 @@ def known_reason(error: BaseException) -> BaseException | None:
         reasons = [known_reason(inner) for inner in error.exceptions]
         return next((reason for reason in reasons if reason is not None), None)
     return error if isinstance(error, ConfigError | SystemdExtraMissing | Fault | OSError) else None
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Whether nothing but a Ctrl-C ended it, before anybody heeded signals."""
+    return isinstance(error, BaseExceptionGroup) and error.split(KeyboardInterrupt)[1] is None
 
 
 def listen_on(settings: Settings, address: str | None) -> Settings:

@@ -20,7 +20,7 @@ RESTART = (
     "control",
     "cache.enabled",
     "cache.disk",
-    "ledger",
+    "ledger.timezone",
 )
 """Keys, and tables of keys, that take effect at the next start only. ``docs/configuration.md`` marks them."""
 

@@ -1,6 +1,7 @@
 """The house from the control socket's side, without a house."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast
@@ -17,9 +18,10 @@ from lodestard.control.messages import (
 )
 from lodestard.control.verbs.desk import Asked, HouseState, TextSink
 from lodestard.domain.errors import CallerFault, Code, Fault
+from lodestard.domain.news import RequestEnded
 from lodestard.domain.settings import Ledger, Model, ModelPrice, Settings, Upstream
 from lodestard.domain.upstream import Plan, Rejection, Target
-from lodestard.hooks import Hooks
+from lodestard.hooks import Hooks, Signal
 from lodestard.runtime import Runtime
 from tests.fakes import control_samples as samples
 
@@ -199,6 +201,11 @@ class FakeDesk:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     texts: Sequence[str] = ("Hel", "lo")
     outcome: Asked | Fault = ANSWERED
+
+    ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
+
+    def hear_ended(self, hear: Callable[[RequestEnded], object]) -> AbstractContextManager[None]:
+        return self.ended.listen(hear)
 
     def state(self) -> HouseState:
         return self.house

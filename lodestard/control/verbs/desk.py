@@ -4,6 +4,7 @@ Law: ports only; whoever has these members can be asked. The ledger's own record
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -16,6 +17,7 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
+from lodestard.domain.news import RequestEnded
 from lodestard.runtime import Runtime
 
 
@@ -179,6 +181,10 @@ class Desk(Protocol):
     @property
     def runtime(self) -> Runtime:
         """The serving generation's; another one after a reload."""
+        ...
+
+    def hear_ended(self, hear: Callable[[RequestEnded], object]) -> AbstractContextManager[None]:
+        """Call ``hear`` for every request that ends, across reloads, until the context is left."""
         ...
 
     @property

@@ -1,7 +1,6 @@
 """``requests``, ``requests.follow``, ``explain``."""
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from typing import Any
 
 import trio
@@ -11,12 +10,10 @@ from lodestard.control.verbs.desk import AttemptRecord, Desk, Explained, Request
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
-from lodestard.runtime import Runtime
 
 US_PER_MS = 1_000
 MOST = 1_000
 NEWS_KEPT = 1_000
-LOOK_S = 1.0
 MIN_WORD = 4
 
 
@@ -57,21 +54,11 @@ async def follow_requests(desk: Desk, last: int, emit: Emit) -> None:
         except trio.WouldBlock:
             return
 
-    with ExitStack() as ears, news:
-        heard = _hear_of(desk.runtime, hear, ears)
+    with desk.hear_ended(hear), news:
         for row in await read_latest(desk, last):
             await emit(row)
-        while True:
-            with trio.move_on_after(LOOK_S):
-                ended = await listen.receive()
-                await emit(news_row(ended, desk.runtime.clock.now_ms()))
-            if desk.runtime is not heard:  # a reload: news of the old generation's last requests comes too
-                heard = _hear_of(desk.runtime, hear, ears)
-
-
-def _hear_of(runtime: Runtime, hear: Any, ears: ExitStack) -> Runtime:
-    ears.enter_context(runtime.hooks.request_ended.listen(hear))
-    return runtime
+        async for ended in listen:
+            await emit(news_row(ended, desk.runtime.clock.now_ms()))
 
 
 async def find_request(desk: Desk, word: str) -> Explained:

@@ -239,23 +239,19 @@ async def test_following_shows_the_latest_then_each_as_it_ends_also_after_a_relo
         assert isinstance(item, RequestRow)
         seen.append(item)
 
-    old = desk.runtime
     async with trio.open_nursery() as nursery:
         nursery.start_soon(follow, {"last": 1}, emit)
         await trio.sleep(0.1)
-        old.hooks.request_ended.tell(ended("req_1"))
-        await trio.sleep(0.1)
+        desk.ended.tell(ended("req_1"))
         desk.runtime = make_runtime(SETTINGS)
+        desk.ended.tell(ended("req_2"))
+        desk.ended.tell(ended("req_3"))
         await trio.sleep(2)
-        desk.runtime.hooks.request_ended.tell(ended("req_2"))
-        old.hooks.request_ended.tell(ended("req_3"))
-        await trio.sleep(0.1)
         nursery.cancel_scope.cancel()
     assert [row.request_id for row in seen] == ["req_old", "req_1", "req_2", "req_3"]
     assert (seen[1].started_ms, seen[1].total_ms, seen[1].first_piece_ms) == (NOW_MS - 2000, 2000, 5)
     assert (seen[1].prompt_tokens, seen[1].target, seen[1].cost_nano_usd) == (3, "t600/llama", 8)
-    for hooks in (old.hooks, desk.runtime.hooks):  # nobody listens any more
-        hooks.request_ended.tell(ended("req_4"))
+    desk.ended.tell(ended("req_4"))  # nobody listens any more
     assert len(seen) == 4
 
 
@@ -272,7 +268,7 @@ async def test_a_follower_that_is_too_slow_misses_news_and_holds_nobody_up(
         nursery.start_soon(follow, {"last": 0}, never)
         await trio.sleep(0.1)
         for number in range(3_000):
-            desk.runtime.hooks.request_ended.tell(ended(f"req_{number}"))
+            desk.ended.tell(ended(f"req_{number}"))
         nursery.cancel_scope.cancel()
 
 
