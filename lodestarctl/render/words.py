@@ -68,9 +68,11 @@ def size(number_bytes: int) -> str:
 
 
 def millis(value_ms: float | None) -> str:
-    """``4 ms``, ``1.2 s``, ``3 min 5 s``."""
+    """``4 ms``, ``1.2 s``, ``3 min 5 s``; ``<1 ms`` for a whole number of none."""
     if value_ms is None:
         return UNKNOWN
+    if value_ms == 0:
+        return "<1 ms"
     if value_ms < 1:
         return f"{value_ms:.1f} ms"
     if value_ms < 999.5:  # what would be written as 1000 ms

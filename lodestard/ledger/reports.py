@@ -28,8 +28,8 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
     """One line of a report. ``key`` is what it is grouped by.
 
     ``cost_nano_usd`` includes ``unknown_nano_usd`` (charged at the hold). ``saved_nano_usd`` is the baseline less the
-    cost, over the requests whose baseline is known. Tokens are those that upstreams counted; ``cache_tokens`` those
-    of answers that came from the cache or were shared.
+    cost, over the requests whose baseline is known. ``errors`` ended with a fault (a client that left is none).
+    Tokens are those that upstreams counted; ``cache_tokens`` those of answers that came from the cache or were shared.
     """
 
     key: str = ""
@@ -104,7 +104,7 @@ class _Figure(msgspec.Struct, frozen=True):
 
 _FIGURES = {
     "requests": _Figure("1"),
-    "errors": _Figure("outcome <> 'ok'"),
+    "errors": _Figure("outcome NOT IN ('ok', 'client_left')"),
     "cache_hits": _Figure("cache IN ('hit', 'shared')"),
     "prompt_tokens": _Figure("iif(attempts, request.prompt_tokens, 0)", "coalesce(attempt.prompt_tokens, 0)"),
     "completion_tokens": _Figure(
