@@ -29,7 +29,7 @@ class CostRow(msgspec.Struct, frozen=True, kw_only=True):
 
     ``cost_nano_usd`` includes ``unknown_nano_usd`` (charged at the hold). ``saved_nano_usd`` is the baseline less the
     cost, over the requests whose baseline is known. ``errors`` ended with a fault (a client that left is none).
-    Tokens are those that upstreams counted; ``cache_tokens`` those of answers that came from the cache or were shared.
+    Tokens are those that upstreams counted; ``cache_tokens`` those of answers from the cache and of shared ones.
     """
 
     key: str = ""
