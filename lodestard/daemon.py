@@ -218,7 +218,7 @@ def spare_the_collector() -> None:
 def tell_ready(boot: Boot, settings: Settings, proxy: HttpServer) -> None:
     addresses = proxy.addresses
     logger.info(
-        "ready on %s: %d models over %d upstreams",
+        "ready on %s; models: %d, upstreams: %d",
         ", ".join(addresses),
         len(settings.models),
         len(settings.upstreams),

@@ -24,18 +24,23 @@ DEMO_CONFIG = "lodestard.demo.toml"
 PlanBoot = Callable[[Reader, Callable[[Sequence[str]], None]], Boot]
 
 READY = """
-Lodestar is ready on {base}. This is a demonstration: the answers come from a simulated
-Ollama server with a simulated 4 GB GPU, not from a model. Three things to try in another terminal:
+Lodestar is ready on {base}.
 
-  curl -s {base}/v1/chat/completions -H 'content-type: application/json' \\
+This is a demonstration: the answers come from a SIMULATED Ollama server with a
+simulated 4 GB GPU, not from a model. Three things to try in another terminal:
+
+  curl -s {base}/v1/chat/completions \\
+       -H 'content-type: application/json' \\
        -d '{{"model": "local-llama", "messages": [{{"role": "user", "content": "Hello!"}}]}}'
 
-  aider --model openai/gpt-3.5-turbo --openai-api-base {base}/v1 --openai-api-key none
+  aider --model openai/gpt-3.5-turbo \\
+        --openai-api-base {base}/v1 --openai-api-key none
 
   {ctl} status
 
-For a real model, copy config/lodestard.toml, set the address of your Ollama server (and keys, if you
-have any) in it, and start lodestard --config FILE. Ctrl-C stops the demo.
+For a real model, copy config/lodestard.toml, set the address of your Ollama
+server in it (and say where your keys are, if you have any), and start
+lodestard --config FILE. Ctrl-C stops the demo.
 """
 
 

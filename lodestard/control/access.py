@@ -78,5 +78,5 @@ def _gids(names: Iterable[str]) -> frozenset[int]:
         try:
             found.add(grp.getgrnam(name).gr_gid)
         except KeyError:
-            logger.info("the group %s of [control] is not on this machine", name)
+            logger.debug("the group %s of [control] is not on this machine", name)
     return frozenset(found)
