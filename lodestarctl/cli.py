@@ -15,14 +15,11 @@ from lodestarctl.output import Output, terminal_width
 from lodestarctl.parser import command_parser, group_help, main_parser
 from lodestarctl.session import Session
 from lodestarctl.table import find_command, group_members
+from lodestarctl.usage import UsageError
 from lodestard.control.client import ControlClient, ControlError, DaemonNotRunning, socket_paths
 from lodestard.control.messages import Code, Refusal, write_refusal
 
 Run = Callable[[Session], int]
-
-
-class UsageError(Exception):
-    """The command line can't be understood; the message says why."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

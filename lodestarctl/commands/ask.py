@@ -1,9 +1,9 @@
 """``lodestarctl ask``: one question, its answer as it comes."""
 
 from lodestarctl import exit_codes
-from lodestarctl.cli import UsageError
 from lodestarctl.render.words import clean, usd
 from lodestarctl.session import Session
+from lodestarctl.usage import UsageError
 from lodestard.control.messages import AskItem
 
 KEEP = "\n\t"

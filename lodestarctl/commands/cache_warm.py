@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from lodestarctl import exit_codes
-from lodestarctl.cli import UsageError
 from lodestarctl.render.blocks import Tone
 from lodestarctl.render.figures import warmed_line
 from lodestarctl.session import Session
+from lodestarctl.usage import UsageError
 from lodestard.control.messages import CacheWarmed
 
 FINE = ("kept", "hit")

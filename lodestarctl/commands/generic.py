@@ -6,10 +6,10 @@ from collections.abc import Sequence
 import msgspec
 
 from lodestarctl import exit_codes
-from lodestarctl.cli import UsageError
 from lodestarctl.parser import names, verb_parser
 from lodestarctl.render.generic import render_anything
 from lodestarctl.session import Session
+from lodestarctl.usage import UsageError
 from lodestard.control.client import DaemonNotRunning
 from lodestard.control.messages import VerbInfo, did_you_mean
 

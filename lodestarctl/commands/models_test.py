@@ -4,10 +4,10 @@ Law: nothing that costs money is called before a person, or ``--yes``, has said 
 """
 
 from lodestarctl import exit_codes
-from lodestarctl.cli import UsageError
 from lodestarctl.render.models import render_plans, render_results, worst_case_nano_usd
 from lodestarctl.render.words import usd
 from lodestarctl.session import Session
+from lodestarctl.usage import UsageError
 from lodestard.control.messages import TestPlans, TestResult
 
 

@@ -1,9 +1,9 @@
 """``lodestarctl requests [-f]``."""
 
 from lodestarctl import exit_codes
-from lodestarctl.cli import UsageError
 from lodestarctl.render.requests import render_requests, request_line
 from lodestarctl.session import Session
+from lodestarctl.usage import UsageError
 from lodestard.control.messages import RequestList, RequestRow
 
 
