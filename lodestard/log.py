@@ -13,6 +13,7 @@ import select
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -194,9 +195,12 @@ def _named_figures(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
 
 
 def _quoted(value: object) -> str:
-    if isinstance(value, int):
-        return str(value)
-    text = str(value)
+    return str(value) if isinstance(value, int) else _quoted_text(str(value))
+
+
+@lru_cache(maxsize=256)
+def _quoted_text(text: str) -> str:
+    """Models, clients and outcomes come again and again."""
     if PLAIN.fullmatch(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

@@ -3,6 +3,7 @@
 Law: pure; figures, names and reasons only, never a word of prompt or answer.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ def write_trace(plan: Plan, cache_reason: str, attempts: list[AttemptRecord], re
     """The trace of one request. Times are microseconds since its head was read."""
     return {
         "reason": plan.reason,
-        "candidates": [_candidate(candidate) for candidate in plan.candidates],
+        "candidates": _candidates(plan.candidates),
         "rejected": [{"target": str(rejection.target), "reason": rejection.reason} for rejection in plan.rejected],
         "cache": cache_reason,
         "attempts": [_attempt(record, received_ns) for record in attempts],
@@ -33,6 +34,12 @@ def quote(request: Request, reply: Reply | None) -> dict[str, Any]:
     """Prompt and answer, for those who switched ``ledger.store_text`` on; the only place where they are written."""
     answers = [choice.text for choice in reply.choices] if reply is not None else []
     return {"prompt": request.members.get("messages", msgspec.Raw(b"null")), "answers": answers}
+
+
+@lru_cache(maxsize=256)
+def _candidates(candidates: tuple[Candidate, ...]) -> msgspec.Raw:
+    """As JSON. One plan serves many requests."""
+    return msgspec.Raw(msgspec.json.encode([_candidate(candidate) for candidate in candidates]))
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:

@@ -4,6 +4,7 @@ Law: changed only by the ledger's sync code. An attempt is held until its one en
 closing.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -55,10 +56,8 @@ class Entry:
 
     def closed_row(self, closing: Closing, baseline_nano_usd: int | None) -> RequestRow:
         """Its row at the end. Its tokens are its attempts', or those of an answer that it got for nothing."""
-        used = [attempt.usage for attempt in self.attempts if attempt.usage is not None]
-        if not self.attempts and closing.usage is not None and is_plausible(closing.usage):
-            used = [closing.usage]
-        target, durations = closing.target, closing.durations
+        attempts, target, durations = self.attempts, closing.target, closing.durations
+        usage = self._usage(closing)
         return msgspec.structs.replace(
             self.opened_row(),
             state="closed",
@@ -67,14 +66,14 @@ class Entry:
             cache=closing.cache,
             outcome=str(closing.outcome),
             status=closing.status,
-            attempts=len(self.attempts),
-            prompt_tokens=sum(usage.prompt_tokens for usage in used),
-            completion_tokens=sum(usage.completion_tokens for usage in used),
-            cached_tokens=sum(usage.cached_tokens for usage in used),
-            cache_write_tokens=sum(usage.cache_write_tokens for usage in used),
-            reasoning_tokens=sum(usage.reasoning_tokens for usage in used),
-            cost_nano_usd=sum(attempt.cost_nano_usd for attempt in self.attempts),
-            unknown_nano_usd=sum(a.cost_nano_usd for a in self.attempts if a.state == "unknown"),
+            attempts=len(attempts),
+            prompt_tokens=usage.prompt_tokens,
+            completion_tokens=usage.completion_tokens,
+            cached_tokens=usage.cached_tokens,
+            cache_write_tokens=usage.cache_write_tokens,
+            reasoning_tokens=usage.reasoning_tokens,
+            cost_nano_usd=sum([attempt.cost_nano_usd for attempt in attempts]),
+            unknown_nano_usd=sum([attempt.cost_nano_usd for attempt in attempts if attempt.state == "unknown"]),
             baseline_nano_usd=baseline_nano_usd,
             total_us=closing.total_us,
             first_piece_us=closing.first_piece_us,
@@ -83,6 +82,12 @@ class Entry:
             prefill_us=_microseconds(durations.prefill_ns) if durations else None,
             decode_us=_microseconds(durations.decode_ns) if durations else None,
         )
+
+    def _usage(self, closing: Closing) -> Usage:
+        used = [attempt.usage for attempt in self.attempts if attempt.usage is not None]
+        if not self.attempts and closing.usage is not None and is_plausible(closing.usage):
+            used = [closing.usage]
+        return used[0] if len(used) == 1 else _sum_up(used)
 
 
 @dataclass(slots=True, eq=False)
@@ -147,6 +152,16 @@ def is_plausible(usage: Usage) -> bool:
         usage.reasoning_tokens,
     )
     return min(counts) >= 0 and max(counts) <= MAX_TOKENS and 0 <= (usage.billed_nano_usd or 0) <= MAX_NANO_USD
+
+
+def _sum_up(used: Sequence[Usage]) -> Usage:
+    return Usage(
+        prompt_tokens=sum(usage.prompt_tokens for usage in used),
+        completion_tokens=sum(usage.completion_tokens for usage in used),
+        cached_tokens=sum(usage.cached_tokens for usage in used),
+        cache_write_tokens=sum(usage.cache_write_tokens for usage in used),
+        reasoning_tokens=sum(usage.reasoning_tokens for usage in used),
+    )
 
 
 def _microseconds(duration_ns: int) -> int:

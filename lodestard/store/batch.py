@@ -1,7 +1,8 @@
 """One group commit: many works, one transaction, one fsync.
 
-Law: each work has a savepoint, so a work that raises is undone alone; an error of the file undoes them all. Runs in
-the executor and touches only what it is given.
+Law: a work that raises is undone alone; an error of the file undoes them all. Works go without savepoints, which are
+a fifth of the price of a small work, until one raises: then all are undone and run again, each in a savepoint of its
+own. Runs in the executor and touches only what it is given.
 """
 
 from collections.abc import Callable, Sequence
@@ -59,8 +60,11 @@ def commit_batch(connection: apsw.Connection, place: Place, works: Sequence[Work
     try:
         place.check()
         connection.execute("BEGIN IMMEDIATE")
-        for work in works:
-            _run_one(connection, tx, work)
+        if not _run_all(tx, works):
+            _roll_back(connection)
+            connection.execute("BEGIN IMMEDIATE")
+            for work in works:
+                _run_one(connection, tx, work)
         connection.execute("COMMIT")
     except (apsw.Error, OSError) as error:
         _roll_back(connection)
@@ -69,6 +73,21 @@ def commit_batch(connection: apsw.Connection, place: Place, works: Sequence[Work
         _roll_back(connection)
         raise
     return None
+
+
+def _run_all(tx: Transaction, works: Sequence[Work]) -> bool:
+    """False where one of them raised, which spoils what the others have written."""
+    for work in works:
+        work.error = None
+        try:
+            work.value = work.run(tx)
+        except Exception as error:  # noqa: BLE001  it raises again, alone
+            work.error = error
+        if tx.broken is not None:
+            raise tx.broken
+        if work.error is not None:
+            return False
+    return True
 
 
 def _run_one(connection: apsw.Connection, tx: Transaction, work: Work) -> None:

@@ -1,10 +1,10 @@
-"""The page, and the times that are counted for it. Owner of its registry and histograms."""
+"""The page, and the times that are counted for it. Owner of its registry and its counts."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import trio
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
@@ -13,6 +13,7 @@ from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.ports import CostFigures
 from lodestard.domain.upstream import Target
 from lodestard.modules.metrics.settings import MetricsSettings
+from lodestard.modules.metrics.times import Times
 from lodestard.runtime import Runtime
 
 US_PER_S = 1_000_000
@@ -49,16 +50,14 @@ class Metrics:
         self._runtime = runtime
         self._settings = settings
         self._figures: Sequence[CostFigures] = ()
-        self._by_cache: dict[str, Histogram] = {}  # prometheus_client's look-up of a label is most of an observation
-        self._by_target: dict[Target, Histogram] = {}
         self._read_at_s = float("-inf")
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        self._total = self._histogram("lodestar_request_seconds", "Time of a request, in all.", SECONDS, "cache")
-        self._first = self._histogram(
+        self._total = Times[str]("lodestar_request_seconds", "Time of a request, in all.", SECONDS, "cache")
+        self._first = Times[Target](
             "lodestar_first_piece_seconds", "From dialling to the first piece of an answer.", SECONDS, "target"
         )
-        self._overhead = self._histogram("lodestar_overhead_seconds", "Time spent in Lodestar itself.", OVERHEAD)
+        self._overhead = Times[str]("lodestar_overhead_seconds", "Time spent in Lodestar itself.", OVERHEAD)
 
     async def page(self, _accept: str) -> tuple[str, bytes]:
         """The exposition text. Raises ``HouseFault`` where the ledger can't be read."""
@@ -69,19 +68,12 @@ class Metrics:
 
     def hear_request(self, ended: RequestEnded) -> None:
         closing = ended.closing
-        child = self._by_cache.get(closing.cache)
-        if child is None:
-            child = self._by_cache[closing.cache] = self._total.labels(closing.cache)
-        child.observe(closing.total_us / US_PER_S)
-        self._overhead.observe(closing.overhead_us / US_PER_S)
+        self._total.add(closing.cache, closing.total_us / US_PER_S)
+        self._overhead.add("", closing.overhead_us / US_PER_S)
 
     def hear_attempt(self, attempt: AttemptEnded) -> None:
-        if attempt.first_piece_ns is None:
-            return
-        child = self._by_target.get(attempt.target)
-        if child is None:
-            child = self._by_target[attempt.target] = self._first.labels(str(attempt.target))
-        child.observe(attempt.first_piece_ns / NS_PER_S)
+        if attempt.first_piece_ns is not None:
+            self._first.add(attempt.target, attempt.first_piece_ns / NS_PER_S)
 
     def describe(self) -> Sequence[Metric]:
         """Nothing: asked at registration, before there are figures."""
@@ -94,6 +86,7 @@ class Metrics:
             for row in self._figures:
                 family.add_metric((row.key,), getattr(row, member))
             yield family
+        yield from (self._total.family(), self._first.family(), self._overhead.family())
         yield from self._gauges()
 
     def _gauges(self) -> Iterator[Metric]:
@@ -107,6 +100,3 @@ class Metrics:
         for name in self._runtime.settings.upstreams:
             up.add_metric((name,), int(self._runtime.hooks.is_up(name)))
         yield up
-
-    def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
-        return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
