@@ -115,6 +115,21 @@ COMMANDS = (
     ),
     Command("config reload", "take the configuration in anew; keeps the old one if it has faults", "config_reload"),
     Command(
+        "config set",
+        "set one value, in a file of its own, and take it in",
+        "config_set",
+        (
+            Option(("key",), 'dotted, as in TOML: cache.ttl_s, models."gpt-4o".route'),
+            Option(("value",), "as in TOML; a bare word is a text"),
+        ),
+    ),
+    Command(
+        "config unset",
+        "take back what config set has set",
+        "config_set",
+        (Option(("key",), "dotted, as in TOML"),),
+    ),
+    Command(
         "ledger verify",
         "check that every row of the ledger adds up",
         "ledger_verify",

@@ -13,7 +13,9 @@ import msgspec
 from lodestard.config import Loaded, load
 from lodestard.config.paths import Paths, find_paths
 from lodestard.config.secrets import resolve_keys
-from lodestard.domain.settings import Settings
+from lodestard.config.write import Change as Written
+from lodestard.config.write import write_drop_in
+from lodestard.domain.settings import Record, Settings
 from lodestard.generation import Blueprint
 from lodestard.house import Plan
 from lodestard.module import Module
@@ -33,8 +35,16 @@ class Reader:
 
     def load(self) -> Loaded:
         """The configuration as it stands in the file, with ``change`` applied. Raises ``ConfigError``."""
-        loaded = load(self.config_file, module_schemas={module.name: module.settings for module in self.modules})
+        loaded = load(self.config_file, module_schemas=self._schemas)
         return msgspec.structs.replace(loaded, settings=self.change(loaded.settings))
+
+    def write_change(self, change: Written) -> None:
+        """Lay ``change`` over the configuration, in a drop-in of its own. Raises ``ConfigError``."""
+        write_drop_in(self.config_file, change, module_schemas=self._schemas)
+
+    @property
+    def _schemas(self) -> Mapping[str, type[Record]]:
+        return {module.name: module.settings for module in self.modules}
 
     def read_plan(self) -> Plan:
         """What the daemon opens. Raises ``ConfigError``."""

@@ -19,6 +19,7 @@ import trio
 from lodestard.cache import MIGRATIONS as CACHE_MIGRATIONS
 from lodestard.cache import Cache, open_cache
 from lodestard.config import ConfigError
+from lodestard.config.write import Change
 from lodestard.config.zone import machine_zone
 from lodestard.control.access import open_access
 from lodestard.control.server import control_handler
@@ -58,6 +59,7 @@ class Boot:
     """What ``__main__`` found out before trio began. ``sockets`` are inherited descriptors by name."""
 
     read_plan: Callable[[], Plan]
+    write_change: Callable[[Change], object]
     plan: Plan
     places: Places
     sockets: Mapping[str, Sequence[int]]
@@ -79,7 +81,14 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
         ended: Signal[RequestEnded] = Signal("request_ended, of all generations")
         ended.always(request_log.note)
         foundation = Foundation(clock, ledger, cache, ended, started_s=clock.now_ms() // MS_PER_S)
-        house = House(foundation, nursery, boot.read_plan, boot.plan, on_change=partial(take_in, cache, ledger))
+        house = House(
+            foundation,
+            nursery,
+            boot.read_plan,
+            boot.write_change,
+            boot.plan,
+            on_change=partial(take_in, cache, ledger),
+        )
         await house.open()
         await nursery.start(heed_signals, house, boot, nursery.cancel_scope)
         proxy = await open_proxy(house, boot, nursery)

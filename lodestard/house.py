@@ -12,6 +12,7 @@ import trio
 
 from lodestard.config.diff import Changes, diff
 from lodestard.config.load import Loaded
+from lodestard.config.write import Change
 from lodestard.domain.settings import Settings
 from lodestard.generation import Blueprint, Foundation, Generation, run_generation
 from lodestard.protocols.codecs import CODECS
@@ -32,12 +33,14 @@ class Plan:
 class House:
     """Owner of the current generation and of the state of the house.
 
-    ``read_plan`` reads the configuration anew (it blocks on the disk) and raises ``ConfigError``.
+    ``read_plan`` reads the configuration anew, ``write_change`` lays a change over it; both block on the disk and
+    raise ``ConfigError``.
     """
 
     foundation: Foundation
     nursery: trio.Nursery
     read_plan: Callable[[], Plan]
+    write_change: Callable[[Change], object]
     plan: Plan
     on_change: Callable[[Settings], None] = lambda _settings: None
     draining: bool = False

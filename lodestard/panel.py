@@ -18,6 +18,7 @@ import trio
 from lodestard.cache import BadLine, Cache, read_lines
 from lodestard.config import ConfigError, ConfigFault
 from lodestard.config.show import show
+from lodestard.config.write import read_change
 from lodestard.control.messages import (
     CacheReport,
     ConfigEntry,
@@ -29,6 +30,7 @@ from lodestard.control.messages import (
     ReloadReport,
 )
 from lodestard.control.verbs.desk import Asked, HouseState, TextSink
+from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.news import RequestEnded
 from lodestard.endpoints import Endpoints
 from lodestard.house import House
@@ -153,6 +155,16 @@ class Panel:
         except ConfigError as error:
             return ReloadReport(ok=False, faults=problems(error.faults))
         return ReloadReport(ok=True, changed=changes.changed, restart=changes.need_restart)
+
+    async def change_config(self, key: str, value: str | None) -> ReloadReport:
+        if self.places.simulated:
+            raise CallerFault(Code.NOT_SUPPORTED, "The demo's configuration stays as it is; start one of your own.")
+        try:
+            change = read_change(key, value)
+            await trio.to_thread.run_sync(self.house.write_change, change)
+        except ConfigError as error:
+            return ReloadReport(ok=False, faults=problems(error.faults))
+        return await self.reload_config()
 
     async def ask(self, body: bytes, sink: TextSink) -> Asked:
         return await ask_inside(Endpoints(self.house), body, sink, self.runtime.clock)

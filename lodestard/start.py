@@ -81,6 +81,7 @@ def plan_boot(reader: Reader, announce: Callable[[Sequence[str]], None]) -> Boot
     paths = places(settings, reader.environ)
     return Boot(
         read_plan=reader.read_plan,
+        write_change=reader.write_change,
         plan=plan,
         places=Places(reader.config_file, paths.state_dir, paths.control_socket, simulated=reader.simulated),
         sockets=listen_fds(os.environ),

@@ -7,11 +7,15 @@ new one. Owned by the daemon's one task that handles control verbs.
 
 import copy
 import os
+import re
 import tempfile
+import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import tomli_w
 
 from lodestard.config.fault import ConfigError, ConfigFault, Place
@@ -25,8 +29,40 @@ HEADER = """\
 
 """
 
+_NAME = r"""(?:[A-Za-z0-9_-]+|"[^"\\\x00-\x1f\x7f]*"|'[^'\x00-\x1f\x7f]*')"""
+_KEY = re.compile(rf"{_NAME}(?:\.{_NAME})*")
+
 Change = Mapping[tuple[str, ...], Any]
 """Key path → its new value, or None to take back what a program had said."""
+
+
+def read_change(key: str, value: str | None) -> Change:
+    """What a person typed → a change. ``key`` is dotted as in TOML; ``value`` is TOML, or else a text; None unsets.
+
+    Raises ``ConfigError``.
+    """
+    if not _KEY.fullmatch(key):
+        raise ConfigError([ConfigFault(message='not a key; names with dots in them are quoted: models."gpt-4.1"')])
+    if value is not None and not value.isprintable():
+        raise ConfigError([ConfigFault(key=key, message="a value is one line of printable characters")])
+    path, read = _read_line(key, "0" if value is None else value)
+    return {path: None if value is None else read}
+
+
+def _read_line(key: str, value: str) -> tuple[tuple[str, ...], Any]:
+    for text in (value, msgspec.json.encode(value).decode()):
+        try:
+            tables: Any = tomllib.loads(f"{key} = {text}", parse_float=Decimal)
+        except (tomllib.TOMLDecodeError, RecursionError):
+            continue
+        path: list[str] = []
+        while isinstance(tables, dict) and len(tables) == 1:
+            ((name, tables),) = tables.items()
+            path.append(name)
+        return tuple(path), tables
+    raise ConfigError(
+        [ConfigFault(key=key, message='not a key; names with dots in them are quoted: models."gpt-4.1"')]
+    )
 
 
 def drop_in_path(config_file: Path) -> Path:

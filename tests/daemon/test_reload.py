@@ -67,3 +67,17 @@ def test_what_waits_for_a_restart_is_said(house: Daemon) -> None:
     assert report["ok"]
     assert report["restart"] == ["server.limits.head_fields"]
     assert set(report["changed"]) == {"server.limits.head_fields", "log.level"}
+
+
+def test_a_value_is_set_from_the_command_line_and_taken_back(house: Daemon) -> None:
+    before = house.config.read_text()
+    assert house.ctl("config", "set", "models.quick.route", '["gpu/llama3.1:8b"]').returncode == 0
+    assert house.ask("quick").status == 200
+    assert house.config.read_text() == before
+    shown = house.ctl("config", "show", "--origin").stdout
+    assert "90-lodestarctl.toml" in shown
+    wrong = house.ctl("config", "set", "cache.ttl_s", "soon")
+    assert wrong.returncode == 1
+    assert "cache.ttl_s" in wrong.stdout
+    assert house.ctl("config", "unset", "models.quick").returncode == 0
+    assert "quick" not in aliases(house)

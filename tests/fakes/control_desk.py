@@ -244,6 +244,9 @@ class FakeDesk:
     def config_values(self) -> ConfigValues:
         return samples.CONFIG_VALUES
 
+    async def change_config(self, key: str, value: str | None) -> ReloadReport:
+        return ReloadReport(ok=True, changed=(f"{key}={value}",))
+
     async def reload_config(self) -> ReloadReport:
         return ReloadReport(ok=True)
 

@@ -497,6 +497,7 @@ async def open_house(reader: Reader, folder: Path, upstreams: Mapping[str, SimUp
 
     boot = Boot(
         read_plan=reader.read_plan,
+        write_change=reader.write_change,
         plan=reader.read_plan(),
         places=Places(reader.config_file, folder / "state", folder / "control.sock"),
         sockets={},

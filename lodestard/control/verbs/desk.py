@@ -229,6 +229,13 @@ class Desk(Protocol):
 
     async def reload_config(self) -> ReloadReport: ...
 
+    async def change_config(self, key: str, value: str | None) -> ReloadReport:
+        """Set ``key`` (dotted, as in TOML) to ``value`` (TOML, or a bare word), or take it back; then reload.
+
+        What can't be understood, and what the configuration can't be with, is in the report's faults.
+        """
+        ...
+
     async def ask(self, body: bytes, sink: TextSink) -> Asked:
         """Send a chat completion (a JSON body, streamed) through the proxy's own endpoint, as any client would.
 

@@ -1,13 +1,14 @@
 """What a program changes goes to its own drop-in: checked first, swapped in whole, nobody else's file touched."""
 
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lodestard.config import ConfigError, load
-from lodestard.config.write import drop_in_path, write_drop_in
+from lodestard.config.write import drop_in_path, read_change, write_drop_in
 
 MAIN = """\
 # mine
@@ -98,3 +99,36 @@ def test_a_folder_that_can_not_be_written(main: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ConfigError, match="can't be written: Permission denied"):
         write_drop_in(main, {("cache", "ttl_s"): 30.0})
     assert list(drop_in_path(main).parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "change"),
+    [
+        ("cache.ttl_s", "30", {("cache", "ttl_s"): 30}),
+        ("log.level", "debug", {("log", "level"): "debug"}),
+        ("log.level", '"debug"', {("log", "level"): "debug"}),
+        ('models."gpt-4.1".route', '["t600/a", "b/c"]', {("models", "gpt-4.1", "route"): ["t600/a", "b/c"]}),
+        ('prices."openai/gpt-4o".input', "2.50", {("prices", "openai/gpt-4o", "input"): Decimal("2.50")}),
+        ("models.a", '{ route = ["x/y"] }', {("models", "a", "route"): ["x/y"]}),
+        ("cache.ttl_s", None, {("cache", "ttl_s"): None}),
+    ],
+)
+def test_what_a_person_types(key: str, value: str | None, change: dict[tuple[str, ...], object]) -> None:
+    assert read_change(key, value) == change
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a.", ".a", "a = 1\nb", "models.gpt-4.1 = 3 #", "a={b", '"a', "ä"])
+def test_what_is_no_key(key: str) -> None:
+    with pytest.raises(ConfigError, match="not a key"):
+        read_change(key, "1")
+
+
+@pytest.mark.parametrize("value", ["1\nb = 2", "x\x1b[31m", "a\0b"])
+def test_what_is_no_value(value: str) -> None:
+    with pytest.raises(ConfigError, match="one line"):
+        read_change("cache.ttl_s", value)
+
+
+def test_a_price_is_written_as_it_was_typed(main: Path) -> None:
+    write_drop_in(main, {**read_change('prices."a/x".input', "2.50"), ("prices", "a/x", "output"): 1})
+    assert "input = 2.50" in drop_in_path(main).read_text()

@@ -69,6 +69,8 @@ def test_every_verb_is_under_its_own_name_and_does_one_thing(desk: FakeDesk) -> 
         "cache.export",
         "cache.warm",
         "config.reload",
+        "config.set",
+        "config.unset",
         "drain",
         "log-level",
         "models.test",
@@ -467,3 +469,8 @@ async def test_the_configuration_is_checked_shown_and_reloaded(desk: FakeDesk) -
     assert await call(desk, "config.check") == samples.CONFIG_BAD
     assert await call(desk, "config.show") == samples.CONFIG_VALUES
     assert (await call(desk, "config.reload")).ok
+
+
+async def test_a_value_is_set_and_taken_back(desk: FakeDesk) -> None:
+    assert (await call(desk, "config.set", key="cache.ttl_s", value="30")).changed == ("cache.ttl_s=30",)
+    assert (await call(desk, "config.unset", key="cache.ttl_s")).changed == ("cache.ttl_s=None",)
