@@ -73,15 +73,24 @@ class House:
         change (addresses, folders) keeps its old value until a restart and is named in the result.
         """
         async with self._turn:
-            plan = await trio.to_thread.run_sync(self.read_plan)
-            changes = diff(self.plan.loaded.settings, plan.loaded.settings)
-            generation = await self.nursery.start(run_generation, self.foundation, plan.blueprint)
-            self.generation.retire()
-            self._older = tuple(old for old in (*self._older, self.generation) if not old.closed)
-            self._current, self.plan = generation, plan
-            self.on_change(plan.loaded.settings)
-            logger.info("configuration reloaded: %d changed, %d at the next restart", *map(len, _sizes(changes)))
-            return changes
+            return await self._take_in()
+
+    async def change(self, change: Change) -> Changes:
+        """Write ``change`` to the configuration and reload it. Raises as ``reload``; then it was not written either."""
+        async with self._turn:
+            await trio.to_thread.run_sync(self.write_change, change)
+            return await self._take_in()
+
+    async def _take_in(self) -> Changes:
+        plan = await trio.to_thread.run_sync(self.read_plan)
+        changes = diff(self.plan.loaded.settings, plan.loaded.settings)
+        generation = await self.nursery.start(run_generation, self.foundation, plan.blueprint)
+        self.generation.retire()
+        self._older = tuple(old for old in (*self._older, self.generation) if not old.closed)
+        self._current, self.plan = generation, plan
+        self.on_change(plan.loaded.settings)
+        logger.info("configuration reloaded: %d changed, %d at the next restart", *map(len, _sizes(changes)))
+        return changes
 
     def begin_drain(self) -> None:
         """Take no new work, finish what is under way, then stop."""

@@ -5,7 +5,7 @@ Law: joins and decides nothing: every member asks one room and says it in the co
 
 import logging
 import platform
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -17,6 +17,7 @@ import trio
 
 from lodestard.cache import BadLine, Cache, read_lines
 from lodestard.config import ConfigError, ConfigFault
+from lodestard.config.diff import Changes
 from lodestard.config.show import show
 from lodestard.config.write import read_change
 from lodestard.control.messages import (
@@ -150,8 +151,11 @@ class Panel:
         return ConfigValues(entries=tuple(entries))
 
     async def reload_config(self) -> ReloadReport:
+        return await self._report(self.house.reload)
+
+    async def _report(self, take_in: Callable[[], Awaitable[Changes]]) -> ReloadReport:
         try:
-            changes = await self.house.reload()
+            changes = await take_in()
         except ConfigError as error:
             return ReloadReport(ok=False, faults=problems(error.faults))
         return ReloadReport(ok=True, changed=changes.changed, restart=changes.need_restart)
@@ -159,12 +163,7 @@ class Panel:
     async def change_config(self, key: str, value: str | None) -> ReloadReport:
         if self.places.simulated:
             raise CallerFault(Code.NOT_SUPPORTED, "The demo's configuration stays as it is; start one of your own.")
-        try:
-            change = read_change(key, value)
-            await trio.to_thread.run_sync(self.house.write_change, change)
-        except ConfigError as error:
-            return ReloadReport(ok=False, faults=problems(error.faults))
-        return await self.reload_config()
+        return await self._report(lambda: self.house.change(read_change(key, value)))
 
     async def ask(self, body: bytes, sink: TextSink) -> Asked:
         return await ask_inside(Endpoints(self.house), body, sink, self.runtime.clock)

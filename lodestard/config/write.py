@@ -60,9 +60,7 @@ def _read_line(key: str, value: str) -> tuple[tuple[str, ...], Any]:
             ((name, tables),) = tables.items()
             path.append(name)
         return tuple(path), tables
-    raise ConfigError(
-        [ConfigFault(key=key, message='not a key; names with dots in them are quoted: models."gpt-4.1"')]
-    )
+    raise ConfigError([ConfigFault(key=key, message="not a value")])
 
 
 def drop_in_path(config_file: Path) -> Path:
