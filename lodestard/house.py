@@ -76,7 +76,7 @@ class House:
             return await self._take_in()
 
     async def change(self, change: Change) -> Changes:
-        """Write ``change`` to the configuration and reload it. Raises as ``reload``; then it was not written either."""
+        """Write ``change`` to the configuration and reload it. Raises as ``reload``; what is wrong is not written."""
         async with self._turn:
             await trio.to_thread.run_sync(self.write_change, change)
             return await self._take_in()
