@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import trio
 
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
@@ -22,6 +21,7 @@ from lodestard.domain.ports import EntryPort, Ticket
 from lodestard.domain.reply import Draft, Piece, Reply
 from lodestard.domain.request import Request
 from lodestard.domain.upstream import Candidate, Plan, Target
+from lodestard.http.firewall import log_defect
 
 Sink = Callable[[Sequence[Piece]], Awaitable[None]]
 PIECE_OVERHEAD_BYTES = 200
@@ -97,7 +97,8 @@ class Flight:
         self.released = True
         if self.key is not None:
             self._keep(pieces)
-            self._news.unpark_all()
+            if self._news:
+                self._news.unpark_all()
         if self.sink is not None:
             await self.sink(pieces)
 
@@ -108,11 +109,10 @@ class Flight:
 
     def _reply(self) -> Reply:
         """The reply as far as it has come, with the upstream's own plain body where it gave one."""
-        reply = self.draft.reply()
         current = self.current
         if not self.body or current is None:
-            return reply
-        return msgspec.structs.replace(reply, body=self.body, dialect=current.candidate.dialect)
+            return self.draft.reply()
+        return self.draft.reply(body=self.body, dialect=current.candidate.dialect)
 
     @property
     def has_readers(self) -> bool:
@@ -129,7 +129,8 @@ class Flight:
 
     def open_attempt(self, candidate: Candidate, now_ns: int) -> AttemptRecord:
         """Begin an attempt; what a failed one had gathered is forgotten (nothing of it was released)."""
-        self.draft = Draft()
+        if self.attempts:
+            self.draft = Draft()
         record = AttemptRecord(candidate, now_ns)
         self.attempts.append(record)
         return record
@@ -137,10 +138,14 @@ class Flight:
     def land(self, fault: Fault | None) -> Landing:
         """The end, once, with as much of the reply as has come. Wakes every subscriber."""
         landing = self.landing = Landing(self._reply(), fault)
-        self._news.unpark_all()
-        for callback in self.on_landed:
-            callback()
-        self.on_landed.clear()
+        if self._news:
+            self._news.unpark_all()
+        callbacks, self.on_landed = self.on_landed, []
+        for callback in callbacks:
+            try:
+                callback()
+            except Exception as error:  # noqa: BLE001  a defect in one must neither stop the others nor the house
+                log_defect(error)
         return landing
 
     async def wait_landed(self) -> Landing:
@@ -211,9 +216,9 @@ class LeavePolicy:
     under_way: int = 0
 
     def drains(self, flight: Flight) -> bool:
-        """Whether to drain; counts the drain until the flight lands."""
+        """Whether to drain; counts the drain until the flight lands. What was not sent yet costs nothing to stop."""
         current = flight.current
-        if current is None or current.candidate.target.upstream not in self.drain_upstreams:
+        if current is None or not current.sent or current.candidate.target.upstream not in self.drain_upstreams:
             return False
         if self.under_way >= self.most:
             return False
@@ -237,25 +242,28 @@ class Flights:
         self._fly = fly
         self._policy = policy
         self._by_key: dict[str, Flight] = {}
-        self._by_idempotency: dict[str, str] = {}
+        self._by_idempotency: dict[str, Flight] = {}
         self._drained: deque[tuple[float, Flight]] = deque()
         self.under_way = 0
 
     def find(self, key: str) -> Flight | None:
         """The flight under ``key``, if it may still be joined."""
         self._forget_drained()
-        flight = self._by_key.get(key)
-        if flight is None or (flight.landing is None and flight.scope.cancel_called):
-            return None
-        return flight
+        return joinable(self._by_key.get(key))
 
-    def check_idempotency(self, idempotency_key: str, key: str) -> None:
-        """Raises ``CallerFault`` where ``idempotency_key`` came with another request a moment ago."""
-        known = self._by_idempotency.get(idempotency_key)
-        if idempotency_key and known is not None and known != key:
+    def find_retried(self, idempotency_key: str, ticket: Ticket) -> Flight | None:
+        """The flight that a request with this Idempotency-Key began, if it may still be joined.
+
+        Raises ``CallerFault`` where that was another request: one whose answer the flight's first target would
+        not have been asked for. (The order of targets may have changed since.)
+        """
+        self._forget_drained()
+        flight = self._by_idempotency.get(idempotency_key) if idempotency_key else None
+        if flight is not None and ticket.key_for(flight.plan.candidates[0].target) != flight.key:
             raise CallerFault(
                 Code.IDEMPOTENCY_MISMATCH, "This Idempotency-Key came with another request; use a new one."
             )
+        return joinable(flight)
 
     def start(self, flight: Flight) -> None:
         """Start a flight that others may join, in the house's nursery."""
@@ -264,7 +272,7 @@ class Flights:
         self._begin(flight)
         self._by_key[flight.key] = flight
         if flight.idempotency_key:
-            self._by_idempotency[flight.idempotency_key] = flight.key
+            self._by_idempotency[flight.idempotency_key] = flight
         self._nursery.start_soon(self._fly, flight)
 
     async def run_inline(self, flight: Flight, sink: Sink | None) -> None:
@@ -274,8 +282,10 @@ class Flights:
         await self._fly(flight)
 
     def leave(self, flight: Flight) -> None:
-        """One subscriber of ``flight`` is gone."""
+        """One subscriber of ``flight`` is gone, perhaps before it had read all of an answer that has landed."""
         flight.leave(self._policy)
+        if flight.landing is not None and flight not in (kept for _, kept in self._drained):
+            self._keep_paid(flight)
 
     def _begin(self, flight: Flight) -> None:
         flight.subscribers = 1
@@ -284,12 +294,20 @@ class Flights:
 
     def _ended(self, flight: Flight) -> None:
         self.under_way -= 1
-        whole = flight.landing is not None and flight.landing.fault is None
-        if whole and flight.left and flight.key is not None and flight.cost_nano_usd:
-            self._drained.append((trio.current_time() + DRAINED_S, flight))
-            self._forget_drained()
-        else:
+        if not (flight.left and self._keep_paid(flight)):
             self._forget(flight)
+
+    def _keep_paid(self, flight: Flight) -> bool:
+        """Keep what was paid for and not read to its end where the client's retry finds it. False: not worth it."""
+        whole = flight.landing is not None and flight.landing.fault is None
+        if not whole or flight.key is None or not flight.cost_nano_usd:
+            return False
+        self._by_key.setdefault(flight.key, flight)
+        if flight.idempotency_key:
+            self._by_idempotency.setdefault(flight.idempotency_key, flight)
+        self._drained.append((trio.current_time() + DRAINED_S, flight))
+        self._forget_drained()
+        return True
 
     def _forget_drained(self) -> None:
         """Those that nobody came back for in time, and the oldest of too many."""
@@ -299,5 +317,12 @@ class Flights:
     def _forget(self, flight: Flight) -> None:
         if flight.key is not None and self._by_key.get(flight.key) is flight:
             del self._by_key[flight.key]
-        if self._by_idempotency.get(flight.idempotency_key) == flight.key:
-            self._by_idempotency.pop(flight.idempotency_key, None)
+        if self._by_idempotency.get(flight.idempotency_key) is flight:
+            del self._by_idempotency[flight.idempotency_key]
+
+
+def joinable(flight: Flight | None) -> Flight | None:
+    """``flight``, unless it is being cancelled."""
+    if flight is None or (flight.landing is None and flight.scope.cancel_called):
+        return None
+    return flight

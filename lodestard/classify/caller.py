@@ -3,6 +3,7 @@
 Law: nothing here is trusted. It labels reports; only ``principal`` (which the door sets) splits cache and money.
 """
 
+from functools import lru_cache
 from typing import Protocol
 
 import msgspec
@@ -57,6 +58,11 @@ def name_client(agent: str, request: Request) -> str:
     """The client program's name, or the start of its User-Agent, or an empty string."""
     if _is_aider(request):
         return "aider"
+    return _name_agent(agent[:MAX_LABEL])
+
+
+@lru_cache(maxsize=256)
+def _name_agent(agent: str) -> str:
     lowered = agent.lower()
     for start, name in _AGENTS:
         if lowered.startswith(start):

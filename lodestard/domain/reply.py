@@ -117,8 +117,8 @@ class Draft:
                 draft = self._choices[piece.choice] = _ChoiceDraft()
             draft.add(piece)
 
-    def reply(self) -> Reply:
-        """The whole, as far as it has come."""
+    def reply(self, *, body: bytes = b"", dialect: str = "") -> Reply:
+        """The whole, as far as it has come; with the upstream's own ``body``, which is in ``dialect``."""
         return Reply(
             id=self.id,
             model=self.model,
@@ -126,6 +126,8 @@ class Draft:
             choices=tuple(self._choices[index].choice() for index in sorted(self._choices)),
             usage=self.usage,
             durations=self.durations,
+            dialect=dialect,
+            body=body,
             extra=self._extra,
         )
 

@@ -12,7 +12,12 @@ class Headers:
 
     def __init__(self, fields: Iterable[Field] = ()) -> None:
         self._fields = [(name.lower(), value) for name, value in fields]
-        self._combined: dict[str, str] = {}
+        self._combined = dict(self._fields)
+        if len(self._combined) < len(self._fields):
+            self._combine()
+
+    def _combine(self) -> None:
+        self._combined.clear()
         for name, value in self._fields:
             held = self._combined.get(name)
             self._combined[name] = value if held is None else f"{held}, {value}"

@@ -5,6 +5,7 @@ lives as long as that one answer.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -109,6 +110,7 @@ class StreamWriter(Protocol):
         ...
 
 
+@lru_cache(maxsize=64)
 def join_path(url: str, path: str) -> str:
     """``("https://api.openai.com/v1/", "/chat/completions")`` → ``"/v1/chat/completions"``."""
     return urlsplit(url).path.rstrip("/") + path

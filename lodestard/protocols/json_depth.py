@@ -19,12 +19,12 @@ _STEP = [1 if byte in b"{[" else -1 for byte in range(256)]
 
 def nests_deeper(text: bytes, depth: int) -> bool:
     """Whether valid JSON nests objects and arrays more than ``depth`` deep. What is no JSON gives any answer."""
-    if not _opens_more(text, depth):
+    if not opens_more(text, depth):
         return False
     return _scan(text, depth) if len(text) > _LONG_BYTES else _descend(text, depth)
 
 
-def _opens_more(text: bytes, count: int) -> bool:
+def opens_more(text: bytes, count: int) -> bool:
     """Whether there are more than ``count`` opening brackets, in strings or not.
 
     A loop over ``find`` is a search by words and stops early; ``bytes.count`` goes byte by byte.
@@ -44,7 +44,7 @@ def _descend(text: bytes, depth: int) -> bool:
     for left in range(depth, 0, -1):
         inner: list[bytes] = []
         for outer in level:
-            if _opens_more(outer, left):
+            if opens_more(outer, left):
                 inner += map(bytes, _children(outer))
         if not inner:
             return False

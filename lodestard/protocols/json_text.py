@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.protocols.json_depth import nests_deeper
+from lodestard.protocols.json_depth import nests_deeper, opens_more
 
 Members = dict[str, msgspec.Raw]
 
@@ -35,7 +35,7 @@ def read_members(body: bytes, *, depth: int) -> Members:
         members = _members.decode(body)
         if not body.isascii():
             body.decode()  # raw members are not checked by the decoder
-        too_deep = any(nests_deeper(bytes(raw), depth - 1) for raw in members.values())
+        too_deep = opens_more(body, depth) and any(nests_deeper(bytes(raw), depth - 1) for raw in members.values())
     except RecursionError:
         raise _too_deep(depth) from None
     except UnicodeDecodeError as error:
@@ -92,9 +92,10 @@ def _refuse_duplicates(body: bytes, members: Members) -> None:
     end = 0
     for raw in members.values():
         key = _KEY.match(body, end)
-        if key is None or not body.startswith(bytes(raw), key.end()):
+        value = bytes(raw)
+        if key is None or not body.startswith(value, key.end()):
             break
-        end = key.end() + len(bytes(raw))
+        end = key.end() + len(value)
     if _END.match(body, end):
         return
     key_text = _first_duplicate(body)

@@ -22,17 +22,20 @@ class Routes:
 
     def choose(self, alias: str) -> Plan:
         """See the port. Pure, so an alias's plan stands until another upstream goes down or comes up."""
-        view = self.view()
-        if view.down != self._down:
-            self._down, self._plans = view.down, {}
+        down = self._find_down()
+        if down != self._down:
+            self._down, self._plans = down, {}
         plan = self._plans.get(alias)
         if plan is None:
-            plan = choose_route(alias, view)
+            plan = choose_route(alias, View(catalog=self.catalog, down=down))
             if alias in self.catalog.aliases:  # what else clients may name has no end
                 self._plans[alias] = plan
         return plan
 
     def view(self) -> View:
         """What is known at this moment, frozen."""
-        down = frozenset(name for name in self.catalog.upstreams if not self._is_up(name))
-        return View(catalog=self.catalog, down=down)
+        return View(catalog=self.catalog, down=self._find_down())
+
+    def _find_down(self) -> frozenset[str]:
+        is_up = self._is_up
+        return frozenset([name for name in self.catalog.upstreams if not is_up(name)])

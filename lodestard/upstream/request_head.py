@@ -17,13 +17,14 @@ OURS = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "te", "upgrade")
 )
 """Fields that only the pool writes."""
+_KEPT_TUPLES = 8
 _BODY_METHODS = frozenset(("POST", "PUT", "PATCH"))
 
 
 class Fields:
     """The header fields that every request of one pool carries, bound to its origin."""
 
-    __slots__ = ("block", "names")
+    __slots__ = ("_written", "block", "names")
 
     def __init__(self, origin: Origin, headers: Iterable[tuple[str, str]] = ()) -> None:
         """Raises ``ValueError`` naming the header, never its value."""
@@ -31,6 +32,20 @@ class Fields:
         self.names = frozenset(name.lower() for name, _ in pairs)
         own = f"host: {origin.host_field}\r\naccept-encoding: identity\r\n".encode("ascii")
         self.block = own + encode_fields(pairs)
+        self._written: dict[tuple[tuple[str, str], ...], bytes] = {}
+
+    def add(self, headers: Iterable[tuple[str, str]]) -> bytes:
+        """``headers`` less those that are said here already. Raises ``ValueError`` as ``encode_fields`` does.
+
+        A codec says the same few tuples again and again: they are written once.
+        """
+        known = self._written.get(headers) if isinstance(headers, tuple) else None
+        if known is not None:
+            return known
+        extra = encode_fields((name, value) for name, value in headers if name.lower() not in self.names)
+        if isinstance(headers, tuple) and len(self._written) < _KEPT_TUPLES:
+            self._written[headers] = extra
+        return extra
 
     def __repr__(self) -> str:
         return f"Fields({', '.join(sorted(self.names))})"
@@ -57,6 +72,6 @@ def encode_head(method: str, path: str, fields: Fields, headers: Iterable[tuple[
     """
     if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(path):
         raise ValueError("not a method and a path that can be sent")
-    extra = encode_fields((name, value) for name, value in headers if name.lower() not in fields.names)
+    extra = fields.add(headers)
     length = f"content-length: {len(body)}\r\n" if body or method in _BODY_METHODS else ""
     return b"".join((f"{method} {path} HTTP/1.1\r\n{length}".encode("ascii"), fields.block, extra, b"\r\n"))
