@@ -12,7 +12,8 @@ from tests.fakes.process import Daemon, MakeDaemon, World, environ, wait_for
 pytestmark = pytest.mark.daemon
 
 CLIENTS = 4
-READY_S = 1.0
+WANTED_S = 1.0
+READY_S = 5 * WANTED_S  # what is asserted: other processes want the processor too
 TRIES = 3
 
 
@@ -37,7 +38,7 @@ def best_restart_s(daemon: Daemon) -> float:
     """The best of some, for other processes want the processor too."""
     best_s = restart_s(daemon)
     for _ in range(TRIES - 1):
-        if best_s < READY_S:
+        if best_s < WANTED_S:
             break
         daemon.kill()
         best_s = min(best_s, restart_s(daemon))

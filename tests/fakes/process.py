@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
-PATIENCE_S = 15.0
+PATIENCE_S = 30.0
 POLL_S = 0.01
 KEY_VARIABLE = "LODESTAR_TEST_KEY"
 KEY = "sk-canary-4f1d7b6a90e2"

@@ -37,7 +37,7 @@ from tests.fakes.sim_client import SimReply
 
 CHAT = "/v1/chat/completions"
 KEYS = {"OPENAI_API_KEY": "sk-journey-openai", "XAI_API_KEY": "xai-journey"}
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 
 # Prices are those of the simulated providers' own lists.
 CONFIG = """

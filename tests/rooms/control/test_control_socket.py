@@ -21,7 +21,7 @@ from lodestard.domain.verbs import Argument, Emit, Verb
 from lodestard.http import HttpServer, open_unix_listener
 
 T = TypeVar("T")
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 
 
 async def in_thread(work: Callable[[], T]) -> T:

