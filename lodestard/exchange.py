@@ -34,6 +34,9 @@ class NoTicket:
     cacheable: bool = False
     reason: str = ""
 
+    def key_for(self, _target: Target) -> str:
+        return ""
+
 
 NO_TICKET = NoTicket()
 
@@ -113,6 +116,7 @@ class Exchange:
 
     def mark_left(self) -> None:
         """The client is gone: nothing more can be said to it."""
+        self._leave()
         self.result.outcome = Code.CLIENT_LEFT
         self.result.status = CLIENT_LEFT_STATUS
 
@@ -153,13 +157,9 @@ class Exchange:
             return self.ticket.key
         return None
 
-    def may_join(self, flight: Flight) -> bool:
-        """Whether two equal requests are one: cacheable ones, and a retry of the same one."""
-        if self.ticket.cacheable:
-            return True
-        retries = self.http.headers.get("x-stainless-retry-count") or "0"
-        same_key = bool(self.idempotency_key) and self.idempotency_key == flight.idempotency_key
-        return same_key or retries not in ("", "0")
+    def may_join(self) -> bool:
+        """Whether an equal request's flight is this one's too: of cacheable ones, and of what says it is a retry."""
+        return self.ticket.cacheable or (self.http.headers.get("x-stainless-retry-count") or "0") != "0"
 
     # -- the streamed form -----------------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ import trio
 from lodestard.config.diff import Changes, diff
 from lodestard.config.load import Loaded
 from lodestard.config.write import Change
+from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.settings import Settings
 from lodestard.generation import Blueprint, Foundation, Generation, run_generation
 from lodestard.protocols.codecs import CODECS
@@ -78,19 +79,31 @@ class House:
     async def change(self, change: Change) -> Changes:
         """Write ``change`` to the configuration and reload it. Raises as ``reload``; what is wrong is not written."""
         async with self._turn:
+            self._refuse_closing()
             await trio.to_thread.run_sync(self.write_change, change)
             return await self._take_in()
 
     async def _take_in(self) -> Changes:
+        self._refuse_closing()
         plan = await trio.to_thread.run_sync(self.read_plan)
         changes = diff(self.plan.loaded.settings, plan.loaded.settings)
         generation = await self.nursery.start(run_generation, self.foundation, plan.blueprint)
+        try:
+            self._refuse_closing()
+        except HouseFault:
+            generation.retire()
+            raise
         self.generation.retire()
         self._older = tuple(old for old in (*self._older, self.generation) if not old.closed)
         self._current, self.plan = generation, plan
         self.on_change(plan.loaded.settings)
         logger.info("configuration reloaded: %d changed, %d at the next restart", *map(len, _sizes(changes)))
         return changes
+
+    def _refuse_closing(self) -> None:
+        """A generation that came now would be cut with its requests: nobody would wait for it."""
+        if self.draining:
+            raise HouseFault(Code.SHUTTING_DOWN, "The daemon is shutting down; it takes in no configuration.")
 
     def begin_drain(self) -> None:
         """Take no new work, finish what is under way, then stop."""

@@ -22,7 +22,15 @@ from lodestard.http.firewall import defect, log_defect
 from lodestard.runtime import Runtime
 
 # Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
-NEXT_MAY_DO_BETTER = frozenset({Code.BUDGET_REFUSED, Code.CONTEXT_LENGTH_EXCEEDED, Code.NOT_SUPPORTED})
+NEXT_MAY_DO_BETTER = frozenset(
+    {
+        Code.BUDGET_REFUSED,
+        Code.CONTEXT_LENGTH_EXCEEDED,
+        Code.LEDGER_UNAVAILABLE,
+        Code.NOT_SUPPORTED,
+        Code.PRICE_UNKNOWN,
+    }
+)
 
 
 async def carry(exchange: Exchange, runtime: Runtime) -> None:
@@ -60,9 +68,10 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
 
 def find_flight(exchange: Exchange, key: str, runtime: Runtime) -> Flight | None:
     """The flight that ``exchange`` shall join, if there is one."""
-    runtime.flights.check_idempotency(exchange.idempotency_key, key)
+    if (flight := runtime.flights.find_retried(exchange.idempotency_key, exchange.ticket)) is not None:
+        return flight
     flight = runtime.flights.find(key)
-    return flight if flight is not None and exchange.may_join(flight) else None
+    return flight if flight is not None and exchange.may_join() else None
 
 
 async def fly(flight: Flight, runtime: Runtime) -> None:
@@ -90,7 +99,7 @@ async def ask_candidates(flight: Flight, runtime: Runtime) -> Fault | None:
     fault: Fault | None = None
     for candidate in flight.plan.candidates:
         fault = await attempt_once(candidate, flight, runtime)
-        if fault is None or flight.released or not worth_another(fault):
+        if fault is None or flight.released or flight.left or not worth_another(fault):
             break
     return fault
 

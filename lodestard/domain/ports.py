@@ -192,6 +192,10 @@ class Ticket(Protocol):
         """The key of the whole semantic request."""
         ...
 
+    def key_for(self, target: Target, /) -> str:
+        """The key that it has where ``target`` is the first to be asked."""
+        ...
+
     @property
     def cacheable(self) -> bool:
         """Whether its answer may be taken from the cache."""
