@@ -9,8 +9,9 @@ Law: an attempt that was held has exactly one end (captured, released or unknown
 
 from dataclasses import dataclass
 
-from lodestard.budget import worst_case
+from lodestard.budget import find_unpriced, worst_case
 from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
+from lodestard.domain.money import MAX_NANO_USD
 from lodestard.domain.news import AttemptEnded
 from lodestard.domain.ports import AttemptPort, LedgerPort
 from lodestard.domain.reply import Piece
@@ -131,8 +132,20 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
 
 
 def most_it_can_cost(candidate: Candidate, request: Request) -> int:
-    """The hold, in nano-USD. Where the price is not known there is none, and the ledger refuses."""
-    return 0 if candidate.price is None else worst_case(request, candidate.price).nano_usd
+    """The hold, in nano-USD. Where the price is not known there is none, and the ledger refuses.
+
+    Raises ``CallerFault``: PRICE_UNKNOWN for what is billed otherwise than by the token, INVALID_REQUEST for sums
+    beyond reason.
+    """
+    if candidate.free or candidate.price is None:
+        return 0
+    if unpriced := find_unpriced(request):
+        text = f"'{unpriced}' is billed by {candidate.target.upstream} in a way that [prices] can't say: leave it out"
+        raise CallerFault(Code.PRICE_UNKNOWN, text, param=unpriced)
+    worst_nano_usd = worst_case(request, candidate.price).nano_usd
+    if worst_nano_usd > MAX_NANO_USD:
+        raise CallerFault(Code.INVALID_REQUEST, "It could cost more than can be accounted for: ask for less output.")
+    return worst_nano_usd
 
 
 async def ask(candidate: Candidate, flight: Flight, record: AttemptRecord, runtime: Runtime) -> None:

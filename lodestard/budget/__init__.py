@@ -5,6 +5,7 @@ zero: it never comes here.
 """
 
 from lodestard.budget.pricing import cost_nano_usd
+from lodestard.budget.unpriced import find_unpriced
 from lodestard.budget.worst_case import Bounds, WorstCase, worst_case
 
-__all__ = ["Bounds", "WorstCase", "cost_nano_usd", "worst_case"]
+__all__ = ["Bounds", "WorstCase", "cost_nano_usd", "find_unpriced", "worst_case"]

@@ -62,7 +62,8 @@ def _completion_bound(request: Request, price: Price, bounds: Bounds) -> int:
     limit = request.conversation.sampling.max_output_tokens
     if limit is None:
         limit = price.max_output_tokens or bounds.output_tokens
-    return max(0, limit) * max(1, request.conversation.n)
+    predicted = len(bytes(request.members.get("prediction", b"")))  # what of it is rejected is billed as output
+    return (max(0, limit) + predicted) * max(1, request.conversation.n)
 
 
 def _dearest_input(price: Price) -> int:

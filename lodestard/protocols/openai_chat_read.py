@@ -185,7 +185,7 @@ def _conversation(typed: _Body) -> Conversation:
 
 def _sampling(typed: _Body) -> Sampling:
     stop = (typed.stop,) if isinstance(typed.stop, str) else tuple(typed.stop or ())
-    limit = typed.max_tokens if typed.max_completion_tokens is None else typed.max_completion_tokens
+    limits = [limit for limit in (typed.max_tokens, typed.max_completion_tokens) if limit is not None]
     return Sampling(
         temperature=typed.temperature,
         top_p=typed.top_p,
@@ -194,7 +194,7 @@ def _sampling(typed: _Body) -> Sampling:
         stop=stop,
         presence_penalty=typed.presence_penalty,
         frequency_penalty=typed.frequency_penalty,
-        max_output_tokens=limit,
+        max_output_tokens=max(limits, default=None),  # both go on, and nobody knows which one is heeded
     )
 
 

@@ -25,10 +25,12 @@ _NUMBER = re.compile(rb"\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
 class _PromptDetails(msgspec.Struct, frozen=True):
     cached_tokens: _Count | None = None
     cache_write_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
 
 
 class _CompletionDetails(msgspec.Struct, frozen=True):
     reasoning_tokens: _Count | None = None
+    audio_tokens: _Count | None = None
 
 
 class _Usage(msgspec.Struct, frozen=True):
@@ -60,14 +62,17 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
     prompt = said.prompt_tokens
     if cached + written > prompt:  # counted beside the prompt
         prompt += cached + written
-    reasoning = (said.completion_tokens_details or _CompletionDetails()).reasoning_tokens or 0
+    completions = said.completion_tokens_details or _CompletionDetails()
+    reasoning, billed = completions.reasoning_tokens or 0, _billed(said)
+    if billed is None and (prompts.audio_tokens or completions.audio_tokens):
+        return None  # they cost many times what text does, and no price says how much
     return Usage(
         prompt_tokens=prompt,
         completion_tokens=_completion(said, reasoning),
         cached_tokens=cached,
         cache_write_tokens=written,
         reasoning_tokens=reasoning,
-        billed_nano_usd=_billed(said),
+        billed_nano_usd=billed,
     )
 
 

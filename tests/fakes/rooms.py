@@ -115,6 +115,9 @@ class FakeTicket:
     cacheable: bool = False
     reason: str = ""
 
+    def key_for(self, _target: Target) -> str:
+        return self.key
+
 
 @dataclass(slots=True, eq=False)
 class FakeCache:

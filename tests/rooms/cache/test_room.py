@@ -151,6 +151,9 @@ async def test_a_stranger_s_ticket_is_no_ticket(autojump_clock: Any, clock: Trio
         cacheable = True
         reason = ""
 
+        def key_for(self, _target: Target) -> str:
+            return "x"
+
     async with open_cache(CacheSettings(), None, clock) as cache:
         cache.keep_nowait(Stranger(), reply(), TARGET, 1)
         assert cache.find(Stranger()) is None

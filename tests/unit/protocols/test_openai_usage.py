@@ -20,6 +20,15 @@ def counted(prompt: int = 10, completion: int = 5, **more: Any) -> dict[str, Any
     return {"prompt_tokens": prompt, "completion_tokens": completion, **more}
 
 
+@pytest.mark.parametrize("details", ["prompt_tokens_details", "completion_tokens_details"])
+def test_audio_has_no_price_per_token_of_text(details: str) -> None:
+    said = counted() | {details: {"audio_tokens": 1}}
+    assert read(said) is None
+    billed = read(said | {"cost": 0.5})
+    assert billed is not None
+    assert billed.billed_nano_usd == 500_000_000
+
+
 @pytest.mark.parametrize(
     ("said", "usage"),
     [
