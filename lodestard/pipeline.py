@@ -119,7 +119,7 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
             with Settlement(attempt, flight, record, runtime.ledger):
                 await ask(candidate, flight, record, runtime)
     except Fault as fault:
-        record.fail(fault.code, fault.message)
+        record.fail(fault.code, fault.own_words)
         return fault
     except BaseException:
         record.fail(Code.CLIENT_LEFT if flight.left else Code.SHUTTING_DOWN, "cancelled")

@@ -54,8 +54,11 @@ class Fault(Exception):
 
     ``message`` is for a person: it says what happened and what to do, and never carries a key, a prompt or an
     answer. ``param`` is the path of the offending value in what the caller sent (``messages[0].content``).
-    ``retry_after_s`` is how long to wait, where that is known.
+    ``retry_after_s`` is how long to wait, where that is known. ``said`` are the upstream's own words, where
+    ``message`` has them: they may quote the prompt or the answer, so the client alone gets them.
     """
+
+    said: str = ""
 
     def __init__(
         self, code: Code, message: str, *, param: str | None = None, retry_after_s: float | None = None
@@ -66,8 +69,13 @@ class Fault(Exception):
         self.param = param
         self.retry_after_s = retry_after_s
 
+    @property
+    def own_words(self) -> str:
+        """The message without what the upstream said: for records."""
+        return self.message.replace(self.said, "…") if self.said else self.message
+
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.code.value!r}, {self.message!r})"
+        return f"{type(self).__name__}({self.code.value!r}, {self.own_words!r})"
 
 
 class CallerFault(Fault):

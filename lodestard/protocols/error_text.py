@@ -53,6 +53,9 @@ def says_too_long(text: str) -> bool:
 
 def context_fault(said: str) -> CallerFault:
     """The prompt is too long; ``said`` is the provider's own sentence, as ``shown`` gives it."""
+    text = said
     if not said.startswith(CONTEXT_SENTENCE):
-        said = f"{CONTEXT_SENTENCE} exceeded by this request. The server says: {said}"
-    return CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, said, param="messages")
+        text = f"{CONTEXT_SENTENCE} exceeded by this request. The server says: {said}"
+    fault = CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, text, param="messages")
+    fault.said = said
+    return fault

@@ -142,8 +142,11 @@ def read_error(status: int, body: bytes) -> Fault:
         busy.retry_after_s = 1.0
         return busy
     if 400 <= status < 499:
-        return _refusal(Code.UPSTREAM_REJECTED, f"Ollama refused the request: {said}", status)
-    return _refusal(Code.UPSTREAM_ERROR, f"Ollama failed: {said}", status)
+        fault = _refusal(Code.UPSTREAM_REJECTED, f"Ollama refused the request: {said}", status)
+    else:
+        fault = _refusal(Code.UPSTREAM_ERROR, f"Ollama failed: {said}", status)
+    fault.said = said
+    return fault
 
 
 def _refusal(code: Code, text: str, status: int) -> UpstreamFault:
@@ -170,7 +173,9 @@ def _stream_error(raw: bytes) -> Fault:
     said = shown(_error_text(raw))
     if says_too_long(said):
         return context_fault(said)
-    return UpstreamFault(Code.UPSTREAM_ERROR, f"Ollama broke off: {said}")
+    fault = UpstreamFault(Code.UPSTREAM_ERROR, f"Ollama broke off: {said}")
+    fault.said = said
+    return fault
 
 
 def _logprobs(line: _Line) -> msgspec.Raw:

@@ -19,6 +19,11 @@ _GAVE_UP = frozenset({504, 524})
 _QUOTA = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
 _CONTEXT = frozenset({"context_length_exceeded", "exceed_context_size_error"})
 _MISSING = frozenset({"model_not_found", "not_found_error", "deployment_not_found"})
+_ABOUT_THE_ACCOUNT = frozenset(
+    {Code.UPSTREAM_AUTH, Code.UPSTREAM_MODEL_MISSING, Code.UPSTREAM_QUOTA, Code.UPSTREAM_RATE_LIMITED}
+)
+"""Of these a provider does not speak in words of the request."""
+
 _BAD_KEY = re.compile(
     r"\b(?:incorrect|invalid|missing)\b.{0,40}\bapi[ _-]?key\b"
     r"|\bapi[ _-]?key\b.{0,40}\b(?:incorrect|invalid|not valid|missing)\b",
@@ -64,7 +69,10 @@ def fault_of(status: int, said: Said, wait_s: float | None) -> Fault:
     if said.too_long and status in (400, 413, 422, 500):
         return context_fault(said.text)
     code, lead, billed = _judge(status, said)
-    return UpstreamFault(code, f"{lead} {said.text}", status=status, billed=billed, retry_after_s=wait_s)
+    fault = UpstreamFault(code, f"{lead} {said.text}", status=status, billed=billed, retry_after_s=wait_s)
+    if code not in _ABOUT_THE_ACCOUNT:
+        fault.said = said.text
+    return fault
 
 
 def _judge(status: int, said: Said) -> tuple[Code, str, bool]:

@@ -40,7 +40,7 @@ def _offers(alias: str, catalog: Catalog) -> tuple[Offer, ...]:
     offers = catalog.aliases.get(alias)
     if offers is not None:
         return offers
-    if "/" in alias:  # a target named outright: "openai/gpt-4o"
+    if "/" in alias and alias.isprintable():  # a target named outright: "openai/gpt-4o"; it goes into a header
         upstream, _, model = alias.partition("/")
         if model and (offer := catalog.offer(Target(upstream, model))) is not None:
             return (offer,)
