@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
+from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.ports import EntryPort, Ticket
 from lodestard.domain.reply import Draft, Piece, Reply
 from lodestard.domain.request import Request
@@ -25,7 +25,8 @@ from lodestard.http.firewall import log_defect
 
 Sink = Callable[[Sequence[Piece]], Awaitable[None]]
 PIECE_OVERHEAD_BYTES = 200
-DEFAULT_BUFFER_BYTES = 16 * 1024 * 1024
+DEFAULT_BUFFER_BYTES = 64 * 1024 * 1024  # 131,072 tokens of OpenAI's, each an event of about 300 bytes
+ALL_BUFFERS_BYTES = 256 * 1024 * 1024
 DRAINED_S = 60.0
 DRAINED_MOST = 64
 
@@ -90,7 +91,8 @@ class Flight:
     sink: Sink | None = None
     on_landed: list[Callable[[], object]] = field(default_factory=list)
     _news: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
-    _size_bytes: int = 0
+    size_bytes: int = 0
+    take_room: Callable[[int], bool] = lambda _more_bytes: True
 
     async def deliver(self, pieces: Sequence[Piece]) -> None:
         """Hand pieces on to whoever waits. Raises ``UpstreamFault`` where the buffer is full."""
@@ -120,8 +122,11 @@ class Flight:
         return self.live or self.key is not None
 
     def _keep(self, pieces: Sequence[Piece]) -> None:
-        self._size_bytes += sum(piece_size(piece) for piece in pieces)
-        if self._size_bytes > self.buffer_bytes:
+        more_bytes = sum(piece_size(piece) for piece in pieces)
+        self.size_bytes += more_bytes
+        if not self.take_room(more_bytes):
+            raise HouseFault(Code.OVERLOADED, "The answers under way take more memory than there is for them.")
+        if self.size_bytes > self.buffer_bytes:
             raise UpstreamFault(
                 Code.UPSTREAM_GARBAGE, f"The answer is larger than {self.buffer_bytes} bytes; it was given up."
             )
@@ -244,6 +249,7 @@ class Flights:
         self._by_key: dict[str, Flight] = {}
         self._by_idempotency: dict[str, Flight] = {}
         self._drained: deque[tuple[float, Flight]] = deque()
+        self._buffered_bytes = 0
         self.under_way = 0
 
     def find(self, key: str) -> Flight | None:
@@ -289,11 +295,13 @@ class Flights:
 
     def _begin(self, flight: Flight) -> None:
         flight.subscribers = 1
+        flight.take_room = self._take_room
         self.under_way += 1
         flight.on_landed.append(lambda: self._ended(flight))
 
     def _ended(self, flight: Flight) -> None:
         self.under_way -= 1
+        self._buffered_bytes -= flight.size_bytes
         if not (flight.left and self._keep_paid(flight)):
             self._forget(flight)
 
@@ -306,13 +314,26 @@ class Flights:
         if flight.idempotency_key:
             self._by_idempotency.setdefault(flight.idempotency_key, flight)
         self._drained.append((trio.current_time() + DRAINED_S, flight))
+        self._buffered_bytes += flight.size_bytes
         self._forget_drained()
         return True
 
     def _forget_drained(self) -> None:
         """Those that nobody came back for in time, and the oldest of too many."""
         while self._drained and (len(self._drained) > DRAINED_MOST or self._drained[0][0] <= trio.current_time()):
-            self._forget(self._drained.popleft()[1])
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        _, flight = self._drained.popleft()
+        self._buffered_bytes -= flight.size_bytes
+        self._forget(flight)
+
+    def _take_room(self, more_bytes: int) -> bool:
+        """Count what a flight buffers. What is kept for retries makes room first; False where that is not enough."""
+        self._buffered_bytes += more_bytes
+        while self._buffered_bytes > ALL_BUFFERS_BYTES and self._drained:
+            self._forget_oldest()
+        return self._buffered_bytes <= ALL_BUFFERS_BYTES
 
     def _forget(self, flight: Flight) -> None:
         if flight.key is not None and self._by_key.get(flight.key) is flight:

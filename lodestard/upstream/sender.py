@@ -29,6 +29,8 @@ ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_S = 5.0
 DRAIN_BYTES = 64 * 1024
 DRAIN_S = 0.1
+MAX_STREAM_BYTES = 128 * 1024 * 1024
+"""The largest streamed answer, framing and all: several times what the longest models write."""
 _REDIRECTS = range(300, 400)
 _SUCCESSES = range(200, 300)
 
@@ -82,7 +84,7 @@ class PooledSender:
 class Sending:
     """One attempt on the wire: an async context manager whose value is itself, a ``domain.ports.ReplyStream``."""
 
-    __slots__ = ("_ended", "_on_sent", "_reader", "_request", "_response", "_route", "_target")
+    __slots__ = ("_ended", "_on_sent", "_reader", "_received_bytes", "_request", "_response", "_route", "_target")
 
     _reader: ReplyReader
     _response: Response
@@ -93,6 +95,7 @@ class Sending:
         self._request = request
         self._on_sent = on_sent
         self._ended = False
+        self._received_bytes = 0
 
     @property
     def body(self) -> bytes:
@@ -113,6 +116,9 @@ class Sending:
             raise reader.fault
         data = await self._response.receive_some()
         if data:
+            self._received_bytes += len(data)
+            if self._received_bytes > MAX_STREAM_BYTES:
+                raise self._route.pool.blame.garbage(f"it goes on after {MAX_STREAM_BYTES} bytes")
             pieces = reader.feed(data)
             self._ended = reader.done
         else:

@@ -7,7 +7,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from lodestard.domain.errors import CallerFault, Code, HouseFault, UpstreamFault
+from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.reply import Piece
 from lodestard.domain.upstream import Plan
 from lodestard.domain.usage import Usage
@@ -271,6 +271,41 @@ async def test_a_house_that_closes_lands_its_flights(autojump_clock: MockClock) 
     assert flight.landing.fault is not None
     assert flight.landing.fault.code is Code.SHUTTING_DOWN
     assert ledger_of(runtime).events[-1] == "unknown: cancelled paid/model"
+
+
+async def test_a_long_paid_stream_fits_into_the_buffer(autojump_clock: MockClock) -> None:
+    """60,000 tokens as OpenAI sends them; DeepSeek's and xAI's reasoning comes near to that."""
+    async with trio.open_nursery() as nursery:
+        long = [Piece(text="word", raw=b"x" * 300)] * 60_000
+        runtime = make_runtime(nursery, ScriptedSender({"paid": Script([[long, END]])}))
+        flight = make_flight(make_plan(make_candidate()), key="k")
+        runtime.flights.start(flight)
+        landing = await flight.wait_landed()
+    assert landing.fault is None
+
+
+async def test_all_buffers_together_have_a_bound_and_what_waits_for_retries_makes_room(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lodestard.flights.ALL_BUFFERS_BYTES", 2_000)
+    async with trio.open_nursery() as nursery:
+        big = [Piece(text="x" * 500)]
+        sender = ScriptedSender({"paid": Script([[big, END], [big, END], [big, big, big, END]])})
+        runtime = make_runtime(nursery, sender)
+        faults: list[Fault | None] = []
+        for key in "abc":
+            flight = make_flight(make_plan(make_candidate()), key=key)
+            runtime.flights.start(flight)
+            await wait_all_tasks_blocked()
+            if key == "a":
+                runtime.flights.leave(flight)
+                assert runtime.flights.find("a") is flight
+            faults.append((await flight.wait_landed()).fault)
+        assert runtime.flights.find("a") is None
+    assert faults[:2] == [None, None]
+    assert faults[2] is not None
+    assert faults[2].code is Code.OVERLOADED
+    assert runtime.flights._buffered_bytes == 0
 
 
 async def test_an_answer_larger_than_the_buffer_is_given_up(autojump_clock: MockClock) -> None:

@@ -164,6 +164,14 @@ async def test_a_streamed_answer_and_the_request_for_it(patient: None) -> None:
         assert (status.dialled, status.reused, status.idle) == (1, 1, 1)
 
 
+async def test_a_stream_without_end_is_given_up(patient: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lodestard.upstream.sender.MAX_STREAM_BYTES", 4)
+    async with sender_with(streams(HEAD, *chunked(b"a\nb\n", b"c\n", END), LAST)) as (sender, _):
+        with pytest.raises(UpstreamFault, match="goes on after 4 bytes") as caught:
+            await gather(sender)
+    assert (caught.value.code, caught.value.billed) == (Code.UPSTREAM_GARBAGE, True)
+
+
 async def test_a_plain_answer() -> None:
     async with sender_with(answers(OK)) as (sender, _):
         port: Sender = sender
