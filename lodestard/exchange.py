@@ -274,9 +274,11 @@ class Exchange:
     def _overhead_us(self) -> int:
         """Time spent in the house: all but what upstreams took, from dialling to their end (or until now)."""
         now_ns = self.runtime.clock.monotonic_ns()
-        dialled = [record for record in self._attempts() if record.dialled_ns]
-        away_ns = sum((record.ended_ns or now_ns) - record.dialled_ns for record in dialled)
-        return max(0, now_ns - self.http.received_ns - away_ns) // NS_PER_US
+        here_ns = now_ns - self.http.received_ns
+        for record in self._attempts():
+            if record.dialled_ns:
+                here_ns -= (record.ended_ns or now_ns) - record.dialled_ns
+        return max(0, here_ns) // NS_PER_US
 
     def _post(self) -> None:
         closing = self._closing()

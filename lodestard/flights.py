@@ -198,7 +198,7 @@ class Flight:
     @property
     def cost_nano_usd(self) -> int:
         """What its attempts have cost; one under way counts with its hold."""
-        return sum(record.cost_nano_usd if record.outcome else record.hold_nano_usd for record in self.attempts)
+        return sum([record.cost_nano_usd if record.outcome else record.hold_nano_usd for record in self.attempts])
 
 
 def piece_size(piece: Piece) -> int:

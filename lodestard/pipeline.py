@@ -80,7 +80,7 @@ async def fly(flight: Flight, runtime: Runtime) -> None:
 
     A firewall: many flights share a nursery with the house, so a defect ends the answer that met it and is logged.
     """
-    fault: Fault | None = HouseFault(Code.SHUTTING_DOWN, "Lodestar was stopped before the answer was whole.")
+    fault: Fault | None
     try:
         with flight.scope:
             fault = await ask_candidates(flight, runtime)
@@ -89,8 +89,10 @@ async def fly(flight: Flight, runtime: Runtime) -> None:
     except Exception as error:  # noqa: BLE001  see above
         log_defect(error)
         fault = defect()
-    finally:
-        landing = flight.land(fault)
+    except BaseException:
+        flight.land(HouseFault(Code.SHUTTING_DOWN, "Lodestar was stopped before the answer was whole."))
+        raise
+    landing = flight.land(fault)
     if fault is None and flight.target is not None:
         runtime.cache.keep_nowait(flight.ticket, landing.reply, flight.target, flight.cost_nano_usd)
 

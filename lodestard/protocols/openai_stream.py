@@ -279,10 +279,14 @@ def _whole(choice: _Choice) -> Piece:
         text=_text(message.content),
         reasoning=message.reasoning_content or message.reasoning or "",
         refusal=message.refusal or "",
-        tool_calls=tuple(_call(call, place) for place, call in enumerate(message.tool_calls or ())),
-        logprobs=_read_logprobs(choice.logprobs),
+        tool_calls=_calls(message.tool_calls) if message.tool_calls else (),
+        logprobs=_read_logprobs(choice.logprobs) if choice.logprobs is not _ABSENT else None,
         finish=_finish(choice.finish_reason),
     )
+
+
+def _calls(calls: Sequence[_Call]) -> tuple[ToolCallPiece, ...]:
+    return tuple([_call(call, place) for place, call in enumerate(calls)])
 
 
 def _decode(event: bytes) -> _Answer:

@@ -45,6 +45,8 @@ class _Usage(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(_Usage)
+_NO_PROMPT_DETAILS = _PromptDetails()
+_NO_COMPLETION_DETAILS = _CompletionDetails()
 
 
 def read_usage(raw: msgspec.Raw) -> Usage | None:
@@ -56,13 +58,13 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
         said = _decoder.decode(text)
     except (ValueError, RecursionError):
         return None
-    prompts = said.prompt_tokens_details or _PromptDetails()
+    prompts = said.prompt_tokens_details or _NO_PROMPT_DETAILS
     cached = prompts.cached_tokens or said.prompt_cache_hit_tokens or 0
     written = prompts.cache_write_tokens or 0
     prompt = said.prompt_tokens
     if cached + written > prompt:  # counted beside the prompt
         prompt += cached + written
-    completions = said.completion_tokens_details or _CompletionDetails()
+    completions = said.completion_tokens_details or _NO_COMPLETION_DETAILS
     reasoning, billed = completions.reasoning_tokens or 0, _billed(said)
     if billed is None and (prompts.audio_tokens or completions.audio_tokens):
         return None  # they cost many times what text does, and no price says how much
@@ -88,6 +90,8 @@ def _completion(said: _Usage, reasoning: int) -> int:
 
 def _billed(said: _Usage) -> int | None:
     """What the provider says that it charged. Nought says nothing: some write it for what they don't know."""
+    if said.cost_in_usd_ticks is _ABSENT and said.cost is _ABSENT:
+        return None
     ticks, cost = bytes(said.cost_in_usd_ticks), bytes(said.cost)
     if ticks.isdigit() and len(ticks) <= 24:
         billed = -(-int(ticks) // TICKS_PER_NANO_USD)
