@@ -190,7 +190,9 @@ def _read_meter(text: bytes) -> tuple[Usage | None, Durations | None]:
         meter = _meter.decode(text)
     except ValueError:
         return None, None
-    usage = Usage(prompt_tokens=meter.prompt_eval_count, completion_tokens=meter.eval_count)
+    usage = None  # a line that counts nothing says nothing: where it is paid for, nought would be too low
+    if meter.prompt_eval_count or meter.eval_count:
+        usage = Usage(prompt_tokens=meter.prompt_eval_count, completion_tokens=meter.eval_count)
     durations = Durations(
         total_ns=meter.total_duration,
         load_ns=meter.load_duration,

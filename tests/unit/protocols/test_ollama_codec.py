@@ -251,7 +251,7 @@ def test_logprobs_take_openais_shape() -> None:
     assert [entry["token"] for entry in json.loads(bytes(raw))["content"]] == ["a", "a"]
 
 
-@pytest.mark.parametrize("figures", [{"eval_count": -1}, {"eval_count": "5"}, {"prompt_eval_count": 10**19}])
+@pytest.mark.parametrize("figures", [{}, {"eval_count": -1}, {"eval_count": "5"}, {"prompt_eval_count": 10**19}])
 def test_figures_that_can_not_be_right_are_none(figures: dict[str, object]) -> None:
     reply = assemble(read(lines(text("x"), {**DONE, **figures})))
     assert (reply.usage, reply.complete) == (None, True)
