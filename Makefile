@@ -52,6 +52,10 @@ test-systemd: systemd-tools ## boot a Debian 12 with systemd and run the daemon 
 	@$(MAKE) systemd-extra
 	@$(BIN)/pytest -rs tests/systemd
 
+.PHONY: faults
+faults: $(DEV_STAMP) ## every fault at the doses of the table (LODESTAR_DOSE=N: N times; LODESTAR_SEED=N: again)
+	@LODESTAR_DOSE=$${LODESTAR_DOSE:-1} $(BIN)/pytest tests/faults
+
 .PHONY: lint
 lint: $(DEV_STAMP) ## ruff (format and rules) and flake8-async
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }

@@ -1,0 +1,53 @@
+"""The table that the fault tests end with: fault, dose, whether it held, and a figure. Seeds too."""
+
+from typing import Any
+
+import pytest
+
+from tests.faults.doses import Figure, Tell, draw_seed
+
+_PROPERTY = "fault"
+
+
+@pytest.fixture
+def seed(record_property: Any) -> int:
+    """This test's seed, told in the table and in the report of a failure."""
+    drawn = draw_seed()
+    record_property("seed", drawn)
+    print(f"LODESTAR_SEED={drawn}")  # noqa: T201  shown where the test fails
+    return drawn
+
+
+@pytest.fixture
+def tell(record_property: Any) -> Tell:
+    """Puts a row into the table. The last word of a test is whether it held."""
+
+    def put(figure: Figure) -> None:
+        record_property(_PROPERTY, figure)
+
+    return put
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    rows = [row for held in ("passed", "failed") for row in _rows(terminalreporter.stats.get(held, ()), held)]
+    if not rows:
+        return
+    terminalreporter.write_sep("-", "faults")
+    rows = [("fault", "dose", "held", "figure"), *sorted(rows)]
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)]
+        terminalreporter.write_line("  ".join(cells).rstrip())
+
+
+def _rows(reports: Any, held: str) -> list[tuple[str, str, str, str]]:
+    rows: list[tuple[str, str, str, str]] = []
+    for report in reports:
+        told = getattr(report, "user_properties", ())
+        seeds = [f"; seed {value}" for name, value in told if name == "seed"]
+        figures = [value for name, value in told if name == _PROPERTY]
+        if held == "failed" and not figures and "/faults/" in report.nodeid:
+            figures = [Figure(report.nodeid.rpartition("::")[2], "-", "failed")]
+        yes = "yes" if held == "passed" else "NO"
+        rows += [(each.fault, each.dose, yes, each.figure + "".join(seeds)) for each in figures]
+    return rows

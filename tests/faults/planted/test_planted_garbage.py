@@ -1,0 +1,66 @@
+"""Defects that garbage would bring to light, planted one by one; the check must see each."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lodestard import pipeline
+from lodestard.domain.errors import Code, UpstreamFault
+from lodestard.domain.usage import Usage
+from lodestard.protocols import openai_stream
+from lodestard.protocols.openai_stream import ChatChunks
+from lodestard.upstream.sender import Sending
+from tests.fakes.world import open_world
+from tests.faults.garbage import Tally, ask_for_garbage
+from tests.faults.mangling import Change, spoil_usage, truncate
+
+ENOUGH = 40
+
+
+async def ask_much(folder: Path, *changes: Change) -> None:
+    async with open_world(folder) as world:
+        for seed in range(ENOUGH):
+            await ask_for_garbage(world, seed, Tally(), changes)
+
+
+async def test_garbage_that_is_taken_for_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Sending._read
+
+    async def swallow(self: Sending) -> Any:
+        try:
+            return await read(self)
+        except UpstreamFault as fault:
+            if fault.code not in (Code.UPSTREAM_GARBAGE, Code.UPSTREAM_CUT):
+                raise
+            self._ended = True
+            return []
+
+    monkeypatch.setattr(Sending, "_read", swallow)
+    with pytest.raises(BaseException) as caught:
+        await ask_much(tmp_path, truncate)
+    assert caught.group_contains(AssertionError, match="unreadable|not honest")
+
+
+async def test_garbage_that_is_not_charged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "may_be_billed", lambda _error, _record: False)
+    with pytest.raises(BaseException) as caught:
+        await ask_much(tmp_path, truncate)
+    assert caught.group_contains(AssertionError, match="charged 0")
+
+
+async def test_usage_that_makes_no_sense_and_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openai_stream, "read_usage", lambda raw: Usage() if bytes(raw) else None)
+    with pytest.raises(BaseException) as caught:
+        await ask_much(tmp_path, spoil_usage)
+    assert caught.group_contains(AssertionError, match="charged")
+
+
+async def test_a_reader_that_breaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(_self: ChatChunks, event: bytes) -> Any:
+        raise KeyError("choices")
+
+    monkeypatch.setattr(ChatChunks, "_chunk", crash)
+    with pytest.raises(BaseException) as caught:
+        await ask_much(tmp_path, truncate)
+    assert caught.group_contains(AssertionError, match="broke the house|not honest")
