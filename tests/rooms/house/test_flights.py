@@ -273,6 +273,20 @@ async def test_a_house_that_closes_lands_its_flights(autojump_clock: MockClock) 
     assert ledger_of(runtime).events[-1] == "unknown: cancelled paid/model"
 
 
+async def test_a_defect_in_who_waits_for_a_landing_ends_neither_the_others_nor_the_house(
+    autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with trio.open_nursery() as nursery:
+        runtime = make_runtime(nursery, ScriptedSender({"paid": Script([[HELLO, END]])}))
+        flight = make_flight(make_plan(make_candidate()), key="k")
+        heard: list[str] = []
+        runtime.flights.start(flight)
+        flight.on_landed += [lambda: heard.remove("nobody"), lambda: heard.append("landed")]
+        await flight.wait_landed()
+    assert (heard, runtime.flights.under_way) == (["landed"], 0)
+    assert "a request failed: ValueError" in caplog.text
+
+
 async def test_a_long_paid_stream_fits_into_the_buffer(autojump_clock: MockClock) -> None:
     """60,000 tokens as OpenAI sends them; DeepSeek's and xAI's reasoning comes near to that."""
     async with trio.open_nursery() as nursery:
