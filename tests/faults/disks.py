@@ -48,13 +48,19 @@ async def fill_up(folder: Path, disks: Disks) -> None:
         assert (await world.ask("gpt-4o-mini", "keep this", temperature=0)).status == 200
         await world.settle()
         disks.disk.full = True
-        asked, refused = world.openai.asked, disks.refused
-        for stream in (False, True, False):
-            await ask_paid(world, disks, stream=stream)
-            await ask_others(world)
-        assert (world.openai.asked, disks.refused) == (asked, refused + 3)
-        disks.disk.full = False
+        try:
+            await ask_while_full(world, disks)
+        finally:
+            disks.disk.full = False
         await wait_healed(world, disks)
+
+
+async def ask_while_full(world: World, disks: Disks) -> None:
+    asked, refused = world.openai.asked, disks.refused
+    for stream in (False, True, False):
+        await ask_paid(world, disks, stream=stream)
+        await ask_others(world)
+    assert (world.openai.asked, disks.refused) == (asked, refused + 3)
 
 
 async def ask_paid(world: World, disks: Disks, *, stream: bool) -> bool:

@@ -22,6 +22,8 @@ from tests.faults.reading import PATIENCE_S, dial, read, reset, write_request
 
 CLIENTS = 60
 SETTLED_S = 0.05
+COME_AND_GO = ("._run_handler", "._either.<locals>.wait_slow")
+"""A connection of a simulator's; the cache's writer waiting for work, which has one child or none."""
 CANARY = "canary words of a prompt"
 ALIASES = (
     *("auto", "local-llama", "gpt-3.5-turbo", "thinker", "gone-first") * 2,
@@ -155,13 +157,20 @@ async def _receive(stream: trio.SocketStream, received: bytearray) -> None:
 
 
 def footprint(world: World) -> tuple[int, int]:
-    """Tasks and sockets, without those that idle connections of the pools have at both their ends."""
+    """The house's tasks; and the sockets, less those at both ends of the pools' idle connections."""
     sender: Any = world.house.runtime.sender
     for pool in sender.pools.values():
         pool._sweep()  # else one whose other end is closed may wait for its keeper's next round
     pooled = sum(status.open for status in sender.status.values())
-    tasks = trio.lowlevel.current_statistics().tasks_living
-    return tasks - 2 * pooled, _sockets() - 2 * pooled
+    root = trio.lowlevel.current_root_task()
+    return 0 if root is None else _count_tasks(root), _sockets() - 2 * pooled
+
+
+def _count_tasks(task: trio.lowlevel.Task) -> int:
+    """It and all below it, less those that come and go at rest."""
+    if task.name.endswith(COME_AND_GO):
+        return 0
+    return 1 + sum(_count_tasks(child) for nursery in task.child_nurseries for child in nursery.child_tasks)
 
 
 def _sockets() -> int:
