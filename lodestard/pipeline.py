@@ -20,9 +20,13 @@ from lodestard.domain.upstream import Candidate
 from lodestard.exchange import Exchange
 from lodestard.flights import AttemptRecord, Flight
 from lodestard.http.firewall import defect, log_defect
+from lodestard.protocols.json_repeats import repeats_a_key
 from lodestard.runtime import Runtime
 
 # Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
+# What a hold is read off, below the top level (where no key comes twice).
+PRICED_MEMBERS = ("messages", "tools")
+
 NEXT_MAY_DO_BETTER = frozenset(
     {
         Code.BUDGET_REFUSED,
@@ -141,6 +145,9 @@ def most_it_can_cost(candidate: Candidate, request: Request) -> int:
     """
     if candidate.free or candidate.price is None:
         return 0
+    for name in PRICED_MEMBERS:
+        if repeats_a_key(bytes(request.members.get(name, b"null"))):
+            raise CallerFault(Code.INVALID_REQUEST, f"An object in '{name}' has the same key twice.", param=name)
     if unpriced := find_unpriced(request):
         text = f"'{unpriced}' is billed by {candidate.target.upstream} in a way that [prices] can't say: leave it out"
         raise CallerFault(Code.PRICE_UNKNOWN, text, param=unpriced)

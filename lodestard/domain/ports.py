@@ -37,9 +37,9 @@ class Store(Protocol):
     async def commit(self, work: Callable[[Tx], T]) -> T:
         """Run ``work`` in the next group commit; its value comes back once it is durable.
 
-        ``work`` runs in a savepoint of its own: when it raises, it alone is undone and the exception comes back
-        here. It may run on another thread, so it touches only its arguments. A caller that is cancelled while
-        it waits does not undo it. Raises ``HouseFault(STORE_UNAVAILABLE)`` where the file can't be written.
+        When ``work`` raises, it alone is undone and the exception comes back here. It may run on another thread,
+        and more than once: it touches only its arguments. A caller that is cancelled while it waits does not undo
+        it. Raises ``HouseFault(STORE_UNAVAILABLE)`` where the file can't be written.
         """
         ...
 

@@ -141,6 +141,8 @@ class Connection:
     async def _work(self) -> None:
         while (request := await self._next_request()) is not None:
             with trio.CancelScope() as self._scope:
+                if self._left and not self._malformed:
+                    self._scope.cancel()  # it left before its request was taken up
                 try:
                     again = await self._answer(request, self._stream)
                 except CutConnectionError as cut:

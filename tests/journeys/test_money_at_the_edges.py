@@ -104,6 +104,15 @@ async def test_what_no_price_was_given_for_is_refused_where_it_is_billed(
     assert world.openai.asked == 0
 
 
+async def test_what_two_readers_would_read_differently_is_not_priced(world: World) -> None:
+    part = b'{"type":"image_url","image_url":{"url":"https://127.0.0.1/x.png"},"type":"text","text":"hi"}'
+    body = b'{"model":"%s","messages":[{"role":"user","content":[' + part + b"]}]}"
+    headers = {"content-type": "application/json", "content-length": str(len(body) - 2 + len("gpt-4o-mini"))}
+    refused = await world.request("POST", CHAT, body % b"gpt-4o-mini", headers)
+    assert (refused.status, refused.error["code"], refused.error["param"]) == (400, "invalid_request", "messages")
+    assert world.openai.asked == 0
+
+
 async def test_what_costs_nothing_more_passes(world: World) -> None:
     harmless: list[dict[str, Any]] = [{"service_tier": "flex"}, {"modalities": ["text"]}, {"models": None}]
     for members in harmless:
