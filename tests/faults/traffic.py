@@ -121,7 +121,10 @@ async def blow(world: World, storm: Storm) -> None:
     for upstream in (world.ollama, world.openai, world.xai):
         upstream.simulator.faults.clear()
         await upstream.wait_idle()
-    await eventually(lambda: all(map(le, footprint(world), before)), f"the tasks and sockets at rest, {before}")
+    try:
+        await eventually(lambda: all(map(le, footprint(world), before)), "the tasks and sockets at rest")
+    except AssertionError as error:
+        raise AssertionError(f"seed {storm.seed}: {error}: {before} before, {footprint(world)} now") from None
     assert (await world.ask("gpt-4o-mini", f"after {storm.seed}")).status == 200
 
 

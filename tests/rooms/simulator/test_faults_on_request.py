@@ -9,6 +9,7 @@ import trio
 from lodestard.simulator.card.figures import INSTANT
 from lodestard.simulator.faults import Fault, FaultPlan
 from lodestard.simulator.paid.providers import ANTHROPIC, OPENAI
+from lodestard.simulator.pipe import open_pipe
 from lodestard.simulator.server import Simulator
 from lodestard.simulator.world import simulate_ollama, simulate_provider
 from tests.fakes.sim_client import SimClient, SimReply
@@ -191,3 +192,16 @@ async def test_an_unknown_fault_is_said(dialect: str, connect: Connect, wall_ns:
     reply = await ask(await connect(simulator_of(dialect, wall_ns)), dialect, "explode=1")
     assert reply.status == 400
     assert "explode" in reply.body.decode()
+
+
+async def test_who_leaves_before_it_is_heard_is_not_waited_for(autojump_clock: object) -> None:
+    for _ in range(50):  # which task runs first is trio's to choose
+        simulator = simulate_ollama()
+        simulator.faults.queue(["hang"])
+        stream, server = open_pipe()
+        client = SimClient(stream)
+        await client.send("POST", *DIALECTS["ollama"])
+        await client.send("POST", *DIALECTS["ollama"])
+        await stream.aclose()
+        with trio.fail_after(60):
+            await simulator.serve_stream(server)
