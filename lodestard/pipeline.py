@@ -23,10 +23,10 @@ from lodestard.http.firewall import defect, log_defect
 from lodestard.protocols.json_repeats import repeats_a_key
 from lodestard.runtime import Runtime
 
-# Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
 # What a hold is read off, below the top level (where no key comes twice).
 PRICED_MEMBERS = ("messages", "tools")
 
+# Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
 NEXT_MAY_DO_BETTER = frozenset(
     {
         Code.BUDGET_REFUSED,
