@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Protocol
+from urllib.parse import unquote
 
 import msgspec
 
@@ -45,7 +46,7 @@ class Endpoints:
         self._house = house
 
     async def __call__(self, http: HttpExchange) -> None:
-        path = http.path.rstrip("/") or "/"
+        path = plain_path(http)
         with self._house.serving() as runtime:
             endpoint = self._find(http.method, path, runtime)
             await endpoint(http, runtime)
@@ -61,7 +62,6 @@ class Endpoints:
         return methods.get(method) or partial(refuse_method, methods=tuple(methods))
 
     def _table(self, path: str, runtime: Runtime) -> dict[str, Endpoint]:
-        path = path.removeprefix("/v1") or "/"
         if path == "/chat/completions":
             return {"POST": chat_completions}
         if path == "/models" or path.startswith("/models/"):
@@ -117,7 +117,7 @@ async def list_models(http: HttpExchange, runtime: Runtime) -> None:
 
 async def show_model(http: HttpExchange, runtime: Runtime) -> None:
     """GET /v1/models/{id}."""
-    name = http.path.rstrip("/").split("/models/", 1)[1]
+    name = unquote(plain_path(http).removeprefix("/models/"))
     runtime.routes.choose(name)  # raises MODEL_NOT_FOUND with the nearest names
     await http.respond(200, JSON_HEADERS, openai_models.write_model(name, runtime.started_s))
 
@@ -129,7 +129,7 @@ async def live(http: HttpExchange, _runtime: Runtime) -> None:
 
 async def show_page(http: HttpExchange, runtime: Runtime) -> None:
     """GET of a page that a module has added."""
-    content_type, body = await runtime.hooks.pages[http.path.rstrip("/")](http.headers.get("accept") or "")
+    content_type, body = await runtime.hooks.pages[plain_path(http)](http.headers.get("accept") or "")
     await http.respond(200, [("content-type", content_type)], body)
 
 
@@ -138,6 +138,12 @@ async def refuse_method(http: HttpExchange, _runtime: Runtime, *, methods: Seque
     text = f"{http.path} takes {' or '.join(methods)}, not {http.method}."
     status, headers, body = error_bodies.write_error("openai", CallerFault(Code.METHOD_NOT_ALLOWED, text), "")
     await http.respond(status, [*headers, ("allow", ", ".join(methods))], body)
+
+
+def plain_path(http: HttpExchange) -> str:
+    """The path without what may stand around it: ``/v1`` before, a slash behind."""
+    path = http.path.rstrip("/")
+    return (path.removeprefix("/v1") if path == "/v1" or path.startswith("/v1/") else path) or "/"
 
 
 def require_json(http: HttpExchange) -> None:

@@ -166,12 +166,13 @@ async def ask(candidate: Candidate, flight: Flight, record: AttemptRecord, runti
             flight.gather(pieces)
             if not record.first_piece_ns and any(piece.has_content for piece in pieces):
                 record.first_piece_ns = runtime.clock.monotonic_ns()
-            waiting.extend(pieces)
+            if flight.has_readers:
+                waiting.extend(pieces)
             if flight.live and record.first_piece_ns:
                 await flight.deliver(waiting)
                 waiting = []
         flight.body = stream.body
-        if waiting and flight.has_readers:
+        if waiting:
             await flight.deliver(waiting)
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -165,3 +166,23 @@ async def test_the_house_says_that_it_lives(world: World) -> None:
     world.house.draining = True
     answer = await world.request("GET", "/health/ready")
     assert (answer.status, answer.json["status"]) == (503, "not ready")
+
+
+@pytest.mark.parametrize("path", ["/figures", "/v1/figures", "/figures/"])
+async def test_a_page_is_found_with_and_without_the_version(world: World, path: str) -> None:
+    async def page(_accept: str) -> tuple[str, bytes]:
+        return "text/plain", b"42"
+
+    with world.house.runtime.hooks.pages.add("/figures", page):
+        answer = await world.request("GET", path)
+    assert (answer.status, answer.body) == (200, b"42")
+
+
+@pytest.mark.parametrize("name", ["openai/gpt-4o", "openai%2Fgpt-4o", "t600%2Fllama3.1%3A8b"])
+async def test_a_model_is_shown_by_a_name_that_a_client_has_quoted(world: World, name: str) -> None:
+    shown = await world.request("GET", f"/v1/models/{name}")
+    assert (shown.status, shown.json["id"]) == (200, unquote(name))
+
+
+async def test_what_only_begins_like_the_version_is_nowhere(world: World) -> None:
+    assert (await world.request("GET", "/v1models")).status == 404
