@@ -282,7 +282,7 @@ class Exchange:
 
     def _post(self) -> None:
         closing = self._closing()
-        self.runtime.ledger.close_entry(self.entry, closing)
+        figures = self.runtime.ledger.close_entry(self.entry, closing)
         ended = RequestEnded(
             request_id=self.entry.id,
             caller=self.caller,
@@ -290,6 +290,7 @@ class Exchange:
             attempts=len(self._attempts()),
             cost_nano_usd=self.cost_nano_usd,
             closing=closing,
+            figures=figures,
         )
         self.runtime.hooks.request_ended.tell(ended)
 

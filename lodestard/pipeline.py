@@ -219,4 +219,7 @@ def attempt_news(record: AttemptRecord, flight: Flight) -> AttemptEnded:
         usage=flight.draft.usage,
         durations=flight.draft.durations,
         cost_nano_usd=record.cost_nano_usd,
+        hold_nano_usd=record.hold_nano_usd,
+        price="" if record.candidate.free or record.candidate.price is None else record.candidate.price.version,
+        request_id=flight.entry.id,
     )

@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
-from lodestard.domain.money import Price, format_usd
+from lodestard.domain.money import format_usd
 from lodestard.domain.news import RequestEnded
+from lodestard.domain.price import Price
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Request
 from lodestard.domain.upstream import Candidate, Plan

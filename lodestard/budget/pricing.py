@@ -4,7 +4,8 @@ Law: one rounding, upwards, at the end; so a cost is never less than what was us
 above it.
 """
 
-from lodestard.domain.money import PICO_PER_NANO, Price
+from lodestard.domain.money import PICO_PER_NANO
+from lodestard.domain.price import Price
 from lodestard.domain.usage import Usage
 
 

@@ -7,7 +7,7 @@ so the body's size bounds its text; what is not text needs a bound of its own (`
 import msgspec
 
 from lodestard.budget.pricing import round_up
-from lodestard.domain.money import Price
+from lodestard.domain.price import Price
 from lodestard.domain.request import ImagePart, OtherPart, Request
 
 

@@ -24,3 +24,21 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     first_piece_us: int | None = None
     overhead_us: int = 0
     trace: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Closed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the ledger made of a closing. ``baseline_nano_usd`` is None where nobody can say.
+
+    ``prompt_cache_nano_usd`` is what the provider's own prompt cache has saved. ``switched_from`` is the model that
+    had answered its session before ("upstream/model"), where it was another one.
+    """
+
+    received_ms: int = 0
+    session: str = ""
+    project: str = ""
+    free: bool = False
+    cost_nano_usd: int = 0
+    unknown_nano_usd: int = 0
+    baseline_nano_usd: int | None = None
+    prompt_cache_nano_usd: int = 0
+    switched_from: str = ""

@@ -27,6 +27,7 @@ class Code(StrEnum):
     NOT_PERMITTED = "not_permitted"
     REQUEST_TIMEOUT = "request_timeout"
     BUDGET_REFUSED = "budget_refused"
+    RATE_LIMITED = "rate_limited"
     CLIENT_LEFT = "client_left"
     # the upstream's
     UPSTREAM_UNREACHABLE = "upstream_unreachable"

@@ -8,8 +8,6 @@ never zero.
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import NewType
 
-import msgspec
-
 NanoUsd = NewType("NanoUsd", int)
 """10⁻⁹ US dollars."""
 
@@ -20,34 +18,6 @@ NANO_PER_USD = 1_000_000_000
 PICO_PER_NANO = 1_000
 PICO_PER_USD_PER_MTOK = 1_000_000
 MAX_NANO_USD = 9_000_000_000 * NANO_PER_USD // 1_000  # nine million dollars: far inside SQLite's INTEGER
-
-
-class Price(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model's tokens cost, in pico-USD a token. ``None`` where the provider has no such rate.
-
-    Cached prompt tokens without a rate of their own cost the input rate (never less than billed).
-    """
-
-    input_pico_usd: int
-    output_pico_usd: int
-    cache_read_pico_usd: int | None = None
-    cache_write_pico_usd: int | None = None
-    max_output_tokens: int | None = None
-    source: str = "config"
-
-    @property
-    def free(self) -> bool:
-        """True when nothing can ever be billed under this price."""
-        rates = (
-            self.input_pico_usd,
-            self.output_pico_usd,
-            self.cache_read_pico_usd,
-            self.cache_write_pico_usd,
-        )
-        return not any(rates)
-
-
-FREE = Price(input_pico_usd=0, output_pico_usd=0, cache_read_pico_usd=0, cache_write_pico_usd=0, source="free")
 
 
 def parse_nano_usd(text: str | Decimal) -> NanoUsd:

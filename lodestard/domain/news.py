@@ -2,14 +2,17 @@
 
 import msgspec
 
-from lodestard.domain.closing import Closing
+from lodestard.domain.closing import Closed, Closing
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Durations, Usage
 
 
 class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt has ended. ``outcome`` is ``ok`` or a fault's code; ``first_piece_ns`` is counted from dialling."""
+    """One attempt has ended. ``outcome`` is ``ok`` or a fault's code; ``first_piece_ns`` is counted from dialling.
+
+    ``hold_nano_usd`` is what was held for it; ``price`` the version of its price, empty where it was free.
+    """
 
     target: Target
     outcome: str
@@ -18,10 +21,17 @@ class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
     usage: Usage | None
     durations: Durations | None
     cost_nano_usd: int
+    hold_nano_usd: int = 0
+    price: str = ""
+    request_id: str = ""
 
 
 class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """One request has ended; ``closing`` says how, ``caller`` who asked, by what it said of itself."""
+    """One request has ended; ``closing`` says how, ``caller`` who asked, by what it said of itself.
+
+    ``figures`` are those of its row in the ledger. An attempt that ends later still (a drained answer) is told of by
+    ``AttemptEnded`` alone.
+    """
 
     request_id: str
     caller: Caller
@@ -29,3 +39,25 @@ class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
     cost_nano_usd: int
     closing: Closing
+    figures: Closed = Closed()
+
+
+class BudgetAlert(msgspec.Struct, frozen=True, kw_only=True):
+    """A budget has come near its limit. Told once a window for each ``level``.
+
+    ``level`` is a percentage, or 0 for a forecast: the window is likely to end above the limit. ``unit`` says what
+    ``used`` (with what is held) and ``limit`` count: ``usd`` (nano-USD), ``tokens`` or ``requests``. ``value`` is
+    whose it is (a project's name …), empty for the global one.
+    """
+
+    budget: str
+    scope: str
+    value: str
+    unit: str
+    level: int
+    used: int
+    limit: int
+    window_start_ms: int
+    window_end_ms: int | None
+    hard: bool
+    text: str

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
-from lodestard.domain.closing import Closing
+from lodestard.domain.closing import Closed, Closing
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.upstream import Candidate, Plan, Target
@@ -181,7 +181,7 @@ class LedgerPort(Protocol):
         """Something may have been billed; nobody knows how much. It is charged at the hold."""
         ...
 
-    def close_entry(self, entry: EntryPort, closing: Closing) -> None: ...
+    def close_entry(self, entry: EntryPort, closing: Closing) -> Closed: ...
 
 
 class Ticket(Protocol):

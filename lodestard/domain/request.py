@@ -138,7 +138,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
     """Who asks. ``principal`` is the only one that is verified: it splits cache and budgets.
 
-    The others are what the client says of itself (headers, body), kept for reports alone.
+    The others are what the client says of itself (headers, body), kept for reports and for the budgets of whoever
+    sets them. ``task`` is what the request is for (``edit``, ``commit``, ``summary`` …), where that can be told.
     """
 
     principal: str = "local"
@@ -146,3 +147,4 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     session: str = ""
     client: str = ""
+    task: str = ""

@@ -80,11 +80,25 @@ class Ledger(Record, frozen=True):
 
     ``timezone`` says when a day begins (``Europe/Berlin``); empty means the machine's.
     ``store_text`` keeps prompts and answers in the ledger: off unless you want that.
+    ``retention_days``: how long single requests are kept; their sums stay for ever.
+    ``anonymise``: exports carry salted hashes instead of the names of users, clients and projects.
     """
 
     baseline: str = ""
     timezone: str = ""
     store_text: bool = False
+    retention_days: Positive = 90
+    anonymise: bool = True
+
+
+class Sessions(Record, frozen=True):
+    """How requests are told to be of one session. ``idle_gap_s``: a longer silence begins a new one.
+
+    ``max_s``: how long a session may last before its requests are refused; 0 for as long as it likes.
+    """
+
+    idle_gap_s: Seconds = 1_800.0
+    max_s: Annotated[float, Meta(ge=0)] = 0.0
 
 
 class KeySource(Record, frozen=True):
@@ -99,6 +113,7 @@ class Upstream(Record, frozen=True):
     """A server with models. ``free`` says that nothing it does is ever billed.
 
     ``url`` is its base: what the dialect's own paths (``/api/chat``, ``/chat/completions``) are appended to.
+    ``price_provider`` is its name in the price book, where its URL does not tell.
     """
 
     dialect: Dialect
@@ -117,6 +132,7 @@ class Upstream(Record, frozen=True):
     on_client_leave: Literal["cancel", "drain", ""] = ""
     ca_file: str = ""
     keep_alive: str | int = ""
+    price_provider: str = ""
     options: Mapping[str, int | float | bool | str] = msgspec.field(default_factory=dict)
 
 
@@ -137,6 +153,58 @@ class ModelPrice(Record, frozen=True):
     max_output_tokens: Positive | None = None
 
 
+class Ceiling(Record, frozen=True):
+    """US dollars per million tokens that a model without a price is charged at."""
+
+    input: Decimal
+    output: Decimal
+
+
+class PriceBook(Record, frozen=True):
+    """Where prices come from that ``[prices]`` does not name.
+
+    ``enabled``: the public price list that is installed with Lodestar is read. ``refresh_s``: how often it is read
+    anew. ``ceiling``: what a model without any price is charged at; without one it is refused.
+    """
+
+    enabled: bool = True
+    refresh_s: Seconds = 86_400.0
+    ceiling: Ceiling | None = None
+
+
+Scope = Literal["global", "project", "user", "session", "model", "provider"]
+
+
+class Budget(Record, frozen=True):
+    """What may be spent on something in a window of time. At least one of ``usd``, ``tokens`` and ``requests``.
+
+    ``scope`` and ``of``: of whom; an empty ``of`` gives each project (user, …) a budget of its own. ``window``: day,
+    week, month, total, or hours that roll on (``24h``). ``hard``: it holds to the cent; a soft one only alerts.
+    ``at_limit``: paid models are passed over for free ones, or everything is refused. ``alert_at``: percentages.
+    ``forecast``: alert too where the window is likely to end above the limit.
+    """
+
+    scope: Scope = "global"
+    of: str = ""
+    window: str = "month"
+    usd: Decimal | None = None
+    tokens: Positive | None = None
+    requests: Positive | None = None
+    hard: bool = True
+    at_limit: Literal["free", "refuse"] = "free"
+    alert_at: tuple[int, ...] = (50, 80, 95)
+    forecast: bool = True
+
+
+class RateLimit(Record, frozen=True):
+    """How many requests and tokens a minute. ``scope`` and ``of`` as in a budget."""
+
+    scope: Scope = "global"
+    of: str = ""
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None
+
+
 class Log(Record, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -153,4 +221,8 @@ class Settings(Record, frozen=True):
     upstreams: Mapping[str, Upstream] = msgspec.field(default_factory=dict)
     models: Mapping[str, Model] = msgspec.field(default_factory=dict)
     prices: Mapping[str, ModelPrice] = msgspec.field(default_factory=dict)
+    price_book: PriceBook = PriceBook()
+    budgets: Mapping[str, Budget] = msgspec.field(default_factory=dict)
+    rate_limits: Mapping[str, RateLimit] = msgspec.field(default_factory=dict)
+    sessions: Sessions = Sessions()
     modules: Mapping[str, Any] = msgspec.field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from lodestard.domain.money import Price
+from lodestard.domain.price import Price
 
 
 class Target(msgspec.Struct, frozen=True, order=True):

@@ -10,15 +10,26 @@ import msgspec
 class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Tokens of one attempt, as the upstream counted them.
 
-    ``cached_tokens`` and ``cache_write_tokens`` are parts of ``prompt_tokens``; ``reasoning_tokens`` of
-    ``completion_tokens``. ``billed_nano_usd`` is what the provider itself says it charged, where it does.
+    ``cached_tokens`` and ``cache_write_tokens`` are parts of ``prompt_tokens``, and ``cache_write_1h_tokens`` of
+    ``cache_write_tokens``; ``reasoning_tokens`` of ``completion_tokens``. ``audio_…`` and ``image_…`` count tokens of
+    those kinds: parts of ``prompt_tokens``, of ``cached_tokens`` and of ``completion_tokens``. ``service_tier`` is
+    how the provider says that it served the request (``flex``, ``priority`` …), empty where it says nothing.
+    ``billed_nano_usd`` is what the provider itself says it charged, where it does.
     """
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
     reasoning_tokens: int = 0
+    audio_prompt_tokens: int = 0
+    audio_cached_tokens: int = 0
+    audio_completion_tokens: int = 0
+    image_prompt_tokens: int = 0
+    image_cached_tokens: int = 0
+    image_completion_tokens: int = 0
+    service_tier: str = ""
     billed_nano_usd: int | None = None
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import msgspec
 
 from lodestard.domain.closing import Closing
-from lodestard.domain.money import FREE, MAX_NANO_USD, Price
+from lodestard.domain.money import MAX_NANO_USD
+from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Usage
@@ -20,6 +21,7 @@ NS_PER_US = 1_000
 MAX_TEXT = 200
 MAX_TOKENS = 10**12
 MAX_US = 10**15
+COUNTED = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
 
 
 @dataclass(slots=True, eq=False)
@@ -52,6 +54,7 @@ class Entry:
             bounded(caller.user),
             bounded(caller.session),
             bounded(caller.client),
+            task=bounded(caller.task),
         )
 
     def closed_row(self, closing: Closing, baseline_nano_usd: int | None) -> RequestRow:
@@ -109,6 +112,11 @@ class Attempt:
     usage: Usage | None = None
     reason: str = ""
 
+    @property
+    def price_version(self) -> str:
+        """The name of the price that it was held under; empty where it was free."""
+        return "" if self.price is FREE else self.price.version
+
     def row(self) -> AttemptRow:
         """As it stands now."""
         usage = self.usage
@@ -124,7 +132,7 @@ class Attempt:
             self.total_us,
             self.hold_nano_usd,
             self.cost_nano_usd,
-            "" if self.price is FREE else msgspec.json.encode(self.price).decode(),
+            self.price_version,
             usage.prompt_tokens if usage else None,
             usage.completion_tokens if usage else None,
             usage.cached_tokens if usage else None,
@@ -132,7 +140,26 @@ class Attempt:
             usage.reasoning_tokens if usage else None,
             usage.billed_nano_usd if usage else None,
             bounded(self.reason),
+            rare_usage(usage) if usage else "",
         )
+
+
+RARE = (
+    "cache_write_1h_tokens",
+    "audio_prompt_tokens",
+    "audio_cached_tokens",
+    "audio_completion_tokens",
+    "image_prompt_tokens",
+    "image_cached_tokens",
+    "image_completion_tokens",
+    "service_tier",
+)
+
+
+def rare_usage(usage: Usage) -> str:
+    """What a usage has beside the columns, as JSON; empty where there is nothing."""
+    rare = {name: value for name in RARE if (value := getattr(usage, name))}
+    return msgspec.json.encode(rare).decode() if rare else ""
 
 
 def bounded(text: str) -> str:
@@ -144,13 +171,7 @@ def bounded(text: str) -> str:
 
 def is_plausible(usage: Usage) -> bool:
     """Whether the figures can be anybody's bill. Garbage must neither be charged nor break the row."""
-    counts = (
-        usage.prompt_tokens,
-        usage.completion_tokens,
-        usage.cached_tokens,
-        usage.cache_write_tokens,
-        usage.reasoning_tokens,
-    )
+    counts = [getattr(usage, name) for name in COUNTED]
     return min(counts) >= 0 and max(counts) <= MAX_TOKENS and 0 <= (usage.billed_nano_usd or 0) <= MAX_NANO_USD
 
 

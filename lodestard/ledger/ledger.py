@@ -8,7 +8,7 @@ is under way.
 import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import lru_cache, partial
 from os import urandom
 from zoneinfo import ZoneInfo
 
@@ -16,10 +16,11 @@ import msgspec
 
 from lodestard.budget import cost_nano_usd
 from lodestard.domain.clock import Clock
-from lodestard.domain.closing import Closing
+from lodestard.domain.closing import Closed, Closing
 from lodestard.domain.errors import Code, HouseFault
-from lodestard.domain.money import FREE, MAX_NANO_USD, Price, format_usd
+from lodestard.domain.money import MAX_NANO_USD, format_usd
 from lodestard.domain.ports import AttemptPort, EntryPort, Store
+from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Candidate
 from lodestard.domain.usage import Usage
@@ -27,7 +28,7 @@ from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
-from lodestard.ledger.rows import State, write_closing, write_end, write_hold
+from lodestard.ledger.rows import RequestRow, State, write_closing, write_end, write_hold
 from lodestard.ledger.totals import Tally, Totals
 
 _log = logging.getLogger(__name__)
@@ -83,7 +84,14 @@ class Ledger:
         if attempt.free:
             return attempt
         try:
-            await self._store.commit(partial(write_hold, request=attempt.entry.opened_row(), attempt=attempt.row()))
+            await self._store.commit(
+                partial(
+                    write_hold,
+                    request=attempt.entry.opened_row(),
+                    attempt=attempt.row(),
+                    price=price_text(attempt.price),
+                )
+            )
         except HouseFault as fault:
             self.release(attempt, "the hold could not be written")
             raise HouseFault(
@@ -170,12 +178,15 @@ class Ledger:
             self._store.post(partial(write_end, request=entry.opened_row(), attempt=attempt.row()))
         return True
 
-    def close_entry(self, entry: EntryPort, closing: Closing) -> None:
-        """The request has ended, and with it what is known of its answer. An attempt may still end after it."""
+    def close_entry(self, entry: EntryPort, closing: Closing) -> Closed:
+        """The request has ended, and with it what is known of its answer. An attempt may still end after it.
+
+        Gives the figures of its row.
+        """
         closed = _entry(entry)
         if closed.closed is not None:
             self._refuse(f"{closed.id} is closed already")
-            return
+            return figures_of(closed.closed, free=False)
         row = closed.closed_row(closing, self._baseline_of(closed, closing))
         closed.closed = row
         del self._open[closed.seq]
@@ -184,6 +195,7 @@ class Ledger:
         unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
         work = partial(write_closing, request=row, attempts=unwritten, trace=_trace_text(closed, closing))
         self._store.post(work)
+        return figures_of(row, free=all(attempt.free for attempt in closed.attempts))
 
     def _baseline_of(self, entry: Entry, closing: Closing) -> int | None:
         """What the answer would have cost on the baseline model; None where there is no answer or no baseline."""
@@ -212,6 +224,21 @@ class Ledger:
             self.close_entry(entry, Closing(outcome=Code.SHUTTING_DOWN, status=503, cache=""))
 
 
+def figures_of(row: RequestRow, *, free: bool) -> Closed:
+    """A closed row's figures, for whoever listens."""
+    return Closed(
+        received_ms=row.received_ms,
+        session=row.session,
+        project=row.project,
+        free=free,
+        cost_nano_usd=row.cost_nano_usd,
+        unknown_nano_usd=row.unknown_nano_usd,
+        baseline_nano_usd=row.baseline_nano_usd,
+        prompt_cache_nano_usd=row.prompt_cache_nano_usd,
+        switched_from=row.switched_from,
+    )
+
+
 def _trace_text(entry: Entry, closing: Closing) -> str:
     """The trace as JSON; one that can't be said in JSON is a defect that must not cost the row."""
     try:
@@ -219,6 +246,12 @@ def _trace_text(entry: Entry, closing: Closing) -> str:
     except (TypeError, ValueError) as error:
         _log.error("ledger: a defect: the trace of %s can't be kept: %s", entry.id, type(error).__name__)
         return ""
+
+
+@lru_cache(maxsize=256)
+def price_text(price: Price) -> str:
+    """A price as its table keeps it."""
+    return msgspec.json.encode(price, order="sorted").decode()
 
 
 def _entry(entry: EntryPort) -> Entry:

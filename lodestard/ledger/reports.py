@@ -13,6 +13,7 @@ import msgspec
 
 from lodestard.domain.errors import CallerFault, Code, HouseFault
 from lodestard.domain.ports import Row, Store, Tx, Value
+from lodestard.domain.price import Price
 from lodestard.ledger.rows import ATTEMPT_COLUMNS, REQUEST_COLUMNS, AttemptRow, RequestRow
 
 By = Literal[
@@ -79,12 +80,13 @@ class PostingRow(msgspec.Struct, frozen=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is known of one request."""
+    """All that is known of one request. ``prices`` are those that its attempts were made with, by version."""
 
     request: RequestRow
     attempts: Sequence[AttemptRow]
     postings: Sequence[PostingRow]
     trace: Mapping[str, Any]
+    prices: Mapping[str, Price] = {}
 
 
 class _Figure(msgspec.Struct, frozen=True):
@@ -127,6 +129,9 @@ _FIND = f"SELECT {REQUEST_COLUMNS} FROM request WHERE id = ?"  # noqa: S608  col
 _ATTEMPTS = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE request_seq = ? ORDER BY ordinal"  # noqa: S608
 _MOVED = ", ".join(PostingRow.__struct_fields__)
 _POSTINGS = f"SELECT {_MOVED} FROM posting WHERE request_seq = ? ORDER BY ordinal, step"  # noqa: S608
+_PRICES = """
+SELECT version, body FROM price_version WHERE version IN (SELECT price FROM attempt WHERE request_seq = ?)
+"""
 _TRACE = "SELECT body FROM trace WHERE request_seq = ?"
 
 
@@ -173,6 +178,9 @@ class Reports:
             attempts=[_attempt_row(row) for row in read(_ATTEMPTS, (request.seq,))],
             postings=[_posting_row(row) for row in read(_POSTINGS, (request.seq,))],
             trace=msgspec.json.decode(str(traces[0][0])) if traces else {},
+            prices={
+                str(name): msgspec.json.decode(str(body), type=Price) for name, body in read(_PRICES, (request.seq,))
+            },
         )
 
     async def _catch_up(self) -> None:

@@ -60,10 +60,17 @@ class RequestRow(msgspec.Struct, frozen=True, gc=False):
     load_us: int | None = None
     prefill_us: int | None = None
     decode_us: int | None = None
+    task: str = ""
+    switched_from: str = ""
+    prompt_cache_nano_usd: int = 0
 
 
 class AttemptRow(msgspec.Struct, frozen=True, gc=False):
-    """An attempt as its table has it; the members are its columns, in order."""
+    """An attempt as its table has it; the members are its columns, in order.
+
+    ``price`` is the version of its price (rows of schema 1 have the price itself, as JSON); ``details`` the rarer
+    kinds of tokens that it used, as JSON.
+    """
 
     request_seq: int
     ordinal: int
@@ -84,6 +91,7 @@ class AttemptRow(msgspec.Struct, frozen=True, gc=False):
     reasoning_tokens: int | None = None
     billed_nano_usd: int | None = None
     reason: str = ""
+    details: str = ""
 
 
 def _columns(row: type[msgspec.Struct]) -> str:
@@ -103,10 +111,11 @@ _INSERT_REQUEST = f"{_insert('request', RequestRow)} ON CONFLICT (seq) DO NOTHIN
 _CLOSE_REQUEST = f"{_insert('request', RequestRow)} ON CONFLICT (seq) DO UPDATE SET state = excluded.state, {_CLOSED}"
 _INSERT_ATTEMPT = _insert("attempt", AttemptRow)
 _INSERT_POSTING = "INSERT INTO posting VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_PRICE = "INSERT INTO price_version VALUES (?, ?) ON CONFLICT (version) DO NOTHING"
 _INSERT_TRACE = "INSERT INTO trace VALUES (?, ?) ON CONFLICT (request_seq) DO UPDATE SET body = excluded.body"
 _END_ATTEMPT = """
 UPDATE attempt SET state = ?, ended_ms = ?, total_us = ?, cost_nano_usd = ?, prompt_tokens = ?, completion_tokens = ?,
-    cached_tokens = ?, cache_write_tokens = ?, reasoning_tokens = ?, billed_nano_usd = ?, reason = ?
+    cached_tokens = ?, cache_write_tokens = ?, reasoning_tokens = ?, billed_nano_usd = ?, reason = ?, details = ?
 WHERE request_seq = ? AND ordinal = ? AND state = 'held'
 """
 _FIND_ATTEMPT = "SELECT state FROM attempt WHERE request_seq = ? AND ordinal = ?"
@@ -122,8 +131,9 @@ UPDATE request SET (attempts, prompt_tokens, completion_tokens, cached_tokens, c
 _SUM_UP_ONE = f"{SUM_UP} WHERE seq = ?"
 
 
-def write_hold(tx: Tx, request: RequestRow, attempt: AttemptRow) -> None:
-    """A paid attempt begins: its request is known, its worst case is held."""
+def write_hold(tx: Tx, request: RequestRow, attempt: AttemptRow, price: str) -> None:
+    """A paid attempt begins: its request is known, its worst case is held. ``price`` is its price, as JSON."""
+    tx.execute(_INSERT_PRICE, (attempt.price, price))
     tx.execute(_INSERT_REQUEST, msgspec.structs.astuple(request))
     tx.execute(_INSERT_ATTEMPT, msgspec.structs.astuple(attempt))
     _move(tx, attempt, 0, (Move("hold", "funds", "held", attempt.held_nano_usd),))
@@ -198,4 +208,5 @@ def _end_values(attempt: AttemptRow) -> Row:
         attempt.reasoning_tokens,
         attempt.billed_nano_usd,
         attempt.reason,
+        attempt.details,
     )

@@ -32,6 +32,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.REQUEST_TIMEOUT: (408, _INVALID),
     Code.CLIENT_LEFT: (499, _INVALID),  # nobody is there to read it; the number is for logs
     Code.BUDGET_REFUSED: (400, "budget_error"),
+    Code.RATE_LIMITED: (429, "rate_limit_error"),
     Code.UPSTREAM_UNREACHABLE: (502, "upstream_error"),
     Code.UPSTREAM_TIMEOUT: (504, "upstream_error"),
     Code.UPSTREAM_RATE_LIMITED: (429, "rate_limit_error"),
@@ -52,6 +53,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
 }
 _WAIT_S: dict[Code, float] = {
     Code.UPSTREAM_RATE_LIMITED: 5,
+    Code.RATE_LIMITED: 5,
     Code.OVERLOADED: 1,
     Code.SHUTTING_DOWN: 5,
     Code.LEDGER_UNAVAILABLE: 5,

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from lodestard.domain.money import FREE, Price, parse_price
+from lodestard.domain.money import parse_price
+from lodestard.domain.price import FREE, Price
 from lodestard.domain.settings import ModelPrice, Settings
 from lodestard.domain.upstream import Target
 

@@ -9,8 +9,8 @@ import trio
 
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, Fault, HouseFault
-from lodestard.domain.money import Price
 from lodestard.domain.ports import ReplyStream
+from lodestard.domain.price import Price
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Conversation, Message, Request, TextPart
 from lodestard.domain.settings import Settings, Upstream

@@ -19,7 +19,7 @@ from pathlib import Path
 import trio
 from lodestard.domain.clock import SystemClock
 from lodestard.domain.closing import Closing
-from lodestard.domain.money import Price
+from lodestard.domain.price import Price
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage

@@ -11,8 +11,8 @@ import trio
 
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import CallerFault, Code, HouseFault
-from lodestard.domain.money import FREE, Price
 from lodestard.domain.ports import LedgerPort, Tx
+from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Durations, Usage
@@ -134,7 +134,8 @@ async def test_a_paid_request_from_hold_to_explanation(path: Path, autojump_cloc
     (only,) = found.attempts
     assert (only.state, only.held_nano_usd, only.cost_nano_usd, only.free) == ("captured", WORST, COST, 0)
     assert only.total_us == 1_000
-    assert '"input_pico_usd":3000000' in only.price
+    assert only.price == PRICE.version
+    assert found.prices[only.price] == PRICE
     moves = [(each.event, each.from_book, each.to_book, each.amount_nano_usd) for each in found.postings]
     assert moves == [
         ("hold", "funds", "held", WORST),
@@ -628,5 +629,5 @@ async def test_text_of_a_prompt_has_no_column(path: Path, autojump_clock: object
         columns = house.store.read("SELECT name FROM pragma_table_info('request') WHERE type = 'TEXT'")
     assert {str(name) for (name,) in columns} == {
         "id", "state", "alias", "dialect", "principal", "project", "user", "session", "client", "upstream", "model",
-        "cache", "outcome",
+        "cache", "outcome", "task", "switched_from",
     }  # fmt: skip

@@ -16,7 +16,7 @@ from trio.testing import MockClock
 from lodestard.domain.clock import SystemClock
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import HouseFault
-from lodestard.domain.money import Price
+from lodestard.domain.price import Price
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.budget import Bounds, WorstCase, cost_nano_usd, worst_case
-from lodestard.domain.money import FREE, Price, parse_price
+from lodestard.domain.money import parse_price
+from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Conversation, ImagePart, Message, OtherPart, Request, Sampling, TextPart
 from lodestard.domain.usage import Usage
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lodestard.budget import find_unpriced, worst_case
-from lodestard.domain.money import Price
+from lodestard.domain.price import Price
 from lodestard.domain.request import Request
 from lodestard.protocols.openai_chat import read_request
 

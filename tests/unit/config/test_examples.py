@@ -12,7 +12,7 @@ from lodestard.config.describe import describe
 from lodestard.config.source import Source
 from lodestard.domain.upstream import Target
 
-COMMENTED = re.compile(r"^# (?=\[[a-z.]+\]|[a-z_]+ = )", re.MULTILINE)
+COMMENTED = re.compile(r"^# (?=\[[a-z._]+\]|[a-z_]+ = )", re.MULTILINE)
 EXAMPLES = Path(__file__).parents[3] / "config"
 ALIASES = {
     "auto",
@@ -55,12 +55,13 @@ def test_the_demo_needs_no_key_and_nobody_is_paid() -> None:
 
 def test_what_is_commented_out_are_the_defaults() -> None:
     text = (EXAMPLES / "lodestard.toml").read_text()
-    text = re.sub(r"# \[upstreams\.llamacpp\]\n(# .*\n)+", "", text)
+    text = re.sub(r"# \[(upstreams\.llamacpp|budgets\.per-project|rate_limits\.everybody)\]\n(# .*\n)+", "", text)
     schemas = {module.name: module.settings for module in MODULES}
     plain = build([Source("x", text)], module_schemas=schemas)
     uncommented = build([Source("x", COMMENTED.sub("", text))], module_schemas=schemas)
 
     assert uncommented.settings == plain.settings
     assert uncommented.warnings == ()
-    told = {key.name for key in describe(schemas) if not key.name.startswith(("upstreams.", "models.", "prices."))}
+    named = ("upstreams.", "models.", "prices.", "budgets.", "rate_limits.", "price_book.ceiling.")
+    told = {key.name for key in describe(schemas) if not key.name.startswith(named)}
     assert told - set(uncommented.origins) == set()

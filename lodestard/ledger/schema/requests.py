@@ -1,4 +1,4 @@
-"""The ledger's tables.
+"""Requests, attempts and postings: version 1 of the ledger's tables.
 
 Law: money is an integer of nano-USD in a STRICT table; an attempt's end and a posting, once written, never change:
 triggers see to it. A posting moves an amount from one book to another, so that the books always sum to zero:
@@ -7,14 +7,15 @@ triggers see to it. A posting moves an amount from one book to another, so that 
 
 from lodestard.domain.money import MAX_NANO_USD
 
-_MONEY = f"INTEGER NOT NULL CHECK (typeof({{0}}) = 'integer' AND {{0}} BETWEEN 0 AND {MAX_NANO_USD})"
+_AMOUNT = f"INTEGER NOT NULL CHECK (typeof({{0}}) = 'integer' AND {{0}} BETWEEN 0 AND {MAX_NANO_USD})"
 
 
-def _money(name: str) -> str:
-    return f"{name} {_MONEY.format(name)}"
+def money_column(name: str) -> str:
+    """A column of nano-USD: an integer >= 0, and nothing else."""
+    return f"{name} {_AMOUNT.format(name)}"
 
 
-_TABLES = f"""
+REQUESTS = f"""
 CREATE TABLE request (
     seq INTEGER PRIMARY KEY,
     id TEXT NOT NULL UNIQUE,
@@ -39,8 +40,8 @@ CREATE TABLE request (
     cached_tokens INTEGER NOT NULL,
     cache_write_tokens INTEGER NOT NULL,
     reasoning_tokens INTEGER NOT NULL,
-    {_money("cost_nano_usd")},
-    {_money("unknown_nano_usd")},
+    {money_column("cost_nano_usd")},
+    {money_column("unknown_nano_usd")},
     baseline_nano_usd INTEGER CHECK (typeof(baseline_nano_usd) IN ('integer', 'null')),
     total_us INTEGER NOT NULL,
     first_piece_us INTEGER,
@@ -67,8 +68,8 @@ CREATE TABLE attempt (
     started_ms INTEGER NOT NULL,
     ended_ms INTEGER,
     total_us INTEGER NOT NULL,
-    {_money("held_nano_usd")},
-    {_money("cost_nano_usd")},
+    {money_column("held_nano_usd")},
+    {money_column("cost_nano_usd")},
     price TEXT NOT NULL,
     prompt_tokens INTEGER,
     completion_tokens INTEGER,
@@ -91,7 +92,7 @@ CREATE TABLE posting (
     event TEXT NOT NULL,
     from_book TEXT NOT NULL CHECK (from_book IN ('funds', 'held', 'spent', 'unknown', 'unreconciled')),
     to_book TEXT NOT NULL CHECK (to_book IN ('funds', 'held', 'spent', 'unknown', 'unreconciled')),
-    {_money("amount_nano_usd")},
+    {money_column("amount_nano_usd")},
     PRIMARY KEY (request_seq, ordinal, step),
     FOREIGN KEY (request_seq, ordinal) REFERENCES attempt ON DELETE CASCADE,
     CHECK (from_book <> to_book AND amount_nano_usd > 0)
@@ -99,13 +100,3 @@ CREATE TABLE posting (
 CREATE TRIGGER posting_stays BEFORE UPDATE ON posting
     BEGIN SELECT RAISE(ABORT, 'a posting never changes'); END;
 """
-
-
-class Schema:
-    """The ledger's migrations, as the store wants them."""
-
-    owner = "ledger"
-    scripts = (_TABLES,)
-
-
-SCHEMA = Schema()

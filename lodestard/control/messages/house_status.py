@@ -1,0 +1,76 @@
+"""The house at a glance: ``status``."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from lodestard.control.envelope import Message
+from lodestard.control.messages.severity import Severity
+
+
+class Listener(Message, frozen=True):
+    """An address that is listened on. ``kind`` is proxy, control, or a module's own word."""
+
+    address: str
+    kind: str = "proxy"
+
+
+class UpstreamStatus(Message, frozen=True):
+    """One upstream. ``resident`` are the models that its GPU holds, where that is known."""
+
+    name: str
+    state: Literal["up", "down", "unknown"] = "unknown"
+    dialect: str = ""
+    free: bool = False
+    latency_ms: float | None = None
+    connections: int = 0
+    busy: int = 0
+    resident: tuple[str, ...] | None = None
+    detail: str = ""
+
+
+class Figures(Message, frozen=True):
+    """A span of the ledger. ``saved_nano_usd`` is None without a baseline model."""
+
+    requests: int = 0
+    free_requests: int = 0
+    failed_requests: int = 0
+    cache_hits: int = 0
+    cache_lookups: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_nano_usd: int = 0
+    held_nano_usd: int = 0
+    saved_nano_usd: int | None = None
+
+
+class Problem(Message, frozen=True):
+    """Something that a person should know, with what to do about it."""
+
+    severity: Severity
+    what: str
+    advice: str = ""
+
+
+class Status(Message, frozen=True):
+    """One screen about the house. ``parts`` are the modules' own words, by name."""
+
+    version: str
+    pid: int
+    state: Literal["starting", "ready", "degraded", "draining"]
+    uptime_s: float
+    config: str = ""
+    simulated: bool = False
+    listeners: tuple[Listener, ...] = ()
+    upstreams: tuple[UpstreamStatus, ...] = ()
+    today: Figures = Figures()
+    problems: tuple[Problem, ...] = ()
+    connections: int = 0
+    exchanges: int = 0
+    parts: Mapping[str, Any] = {}
+
+
+class VersionReport(Message, frozen=True):
+    """The daemon's version and what it runs on (``{"python": "3.11.2", "sqlite": …}``)."""
+
+    version: str
+    runs_on: Mapping[str, str] = {}

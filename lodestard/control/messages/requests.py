@@ -1,0 +1,74 @@
+"""Single requests, and why they went as they did."""
+
+from lodestard.control.envelope import Message
+
+
+class RequestRow(Message, frozen=True):
+    """One request. ``outcome`` is ``ok`` or a code; ``cost_nano_usd`` is what is charged or still held."""
+
+    request_id: str
+    started_ms: int
+    alias: str = ""
+    target: str = ""
+    outcome: str = ""
+    status: int = 0
+    cache: str = ""
+    stream: bool = False
+    attempts: int = 0
+    total_ms: int | None = None
+    first_piece_ms: int | None = None
+    overhead_us: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_nano_usd: int = 0
+    saved_nano_usd: int | None = None
+    principal: str = ""
+    project: str = ""
+    user: str = ""
+    session: str = ""
+    client: str = ""
+
+
+class AttemptRow(Message, frozen=True):
+    """One attempt. ``state`` is held, captured, released or unknown; ``price`` says where its price came from."""
+
+    target: str
+    outcome: str = ""
+    state: str = ""
+    detail: str = ""
+    hold_nano_usd: int = 0
+    cost_nano_usd: int = 0
+    wait_ms: int | None = None
+    first_piece_ms: int | None = None
+    total_ms: int | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    price: str = ""
+
+
+class CandidateRow(Message, frozen=True):
+    """A target that was looked at. ``chosen`` is False for one that was ruled out; ``reason`` says why."""
+
+    target: str
+    chosen: bool
+    reason: str = ""
+    up: bool = True
+    predicted_wait_s: float | None = None
+
+
+class Explanation(Message, frozen=True):
+    """All that is known of one request."""
+
+    request: RequestRow
+    reason: str = ""
+    candidates: tuple[CandidateRow, ...] = ()
+    attempts: tuple[AttemptRow, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class RequestList(Message, frozen=True):
+    """Oldest first."""
+
+    requests: tuple[RequestRow, ...]
