@@ -81,13 +81,40 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
     [
         ("status", "status", {}, samples.STATUS, "● degraded"),
         ("version", "version", {}, {"version": "0.1.0"}, "lodestard    0.1.0"),
-        ("costs", "costs", {"by": "model", "since": "month", "until": None}, samples.COSTS, "$0.1813116"),
         (
-            "costs --by user --since 7d --until 2025-11-30",
             "costs",
-            {"by": "user", "since": "7d", "until": "2025-11-30"},
+            "costs",
+            {"by": "model", "since": "month", "until": None, "top": 0, "trend": "14d"},
+            samples.COURSE,
+            "Likely        $6.03",
+        ),
+        (
+            "costs --by user --since 7d --until 2025-11-30 --top 3",
+            "costs",
+            {"by": "user", "since": "7d", "until": "2025-11-30", "top": 3},
             samples.COSTS,
             "all",
+        ),
+        (
+            "costs --by week --graph",
+            "costs",
+            {"by": "week", "since": "month", "until": None, "top": 0, "trend": "30d"},
+            samples.COURSE,
+            "Fri 2025-11-21",
+        ),
+        (
+            "costs --since 90d",
+            "costs",
+            {"by": "model", "since": "90d", "until": None, "top": 0, "trend": "90d"},
+            samples.COURSE,
+            "By day",
+        ),
+        (
+            "costs --by user --json",
+            "costs",
+            {"by": "user", "since": "month", "until": None, "top": 0, "trend": "30d"},
+            samples.COURSE,
+            '"likely_nano_usd"',
         ),
         ("cache", "cache.stats", {}, samples.CACHE, "Hit rate"),
         ("cache stats", "cache.stats", {}, samples.CACHE, "312 answers"),
@@ -175,6 +202,11 @@ def test_an_answer_of_another_version_is_said_so(run: Run) -> None:
         (["costs", "--by", "weather"], "invalid choice"),
         (["requests", "-n", "many"], "invalid int"),
         (["requests", "-n", "-1"], "must not be negative"),
+        (["costs", "--top", "-1"], "must not be negative"),
+        (["costs", "report", "--top", "-1"], "must not be negative"),
+        (["costs", "repotr"], "Did you mean 'costs report'"),
+        (["costs", "report", "--format", "pdf"], "invalid choice"),
+        (["costs", "export", "--csv", "--json"], "one of --csv, --json and --jsonl"),
         (["explain"], "required"),
         (["status", "--jsno"], "unrecognized"),
         (["--jsno", "status"], ""),
@@ -197,6 +229,9 @@ def test_help_and_version_need_no_daemon(run: Run) -> None:
     assert "exit status" in run.out
     assert run("cache", "--help") == exit_codes.OK
     assert "cache clear" in run.out
+    assert run("costs", "--help") == exit_codes.OK
+    assert "--graph" in run.out
+    assert "costs report" in run.out
     assert run("cache", "clear", "--help") == exit_codes.OK
     assert "--older-than" in run.out
     assert run("--version") == exit_codes.OK
