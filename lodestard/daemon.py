@@ -114,11 +114,18 @@ async def open_ledger_room(state_dir: Path, settings: Settings, clock: Clock) ->
         open_store(
             state_dir / "ledger.db", [LEDGER_SCHEMA], options=StoreOptions(durable=True), clock=clock
         ) as store,
-        open_ledger(
-            store, clock, options=LedgerOptions(baseline=baseline_price(settings), timezone=zone_name(settings))
-        ) as ledger,
+        open_ledger(store, clock, options=ledger_options(settings)) as ledger,
     ):
         yield ledger
+
+
+def ledger_options(settings: Settings) -> LedgerOptions:
+    """What the ledger is told of the configuration."""
+    return LedgerOptions(
+        baseline=baseline_price(settings),
+        timezone=zone_name(settings),
+        retention_days=settings.ledger.retention_days,
+    )
 
 
 @asynccontextmanager
@@ -265,6 +272,7 @@ def take_in(cache: Cache, ledger: Ledger, settings: Settings) -> None:
     """What a reload changes outside the generation."""
     set_level(settings.log.level)
     ledger.baseline = baseline_price(settings)
+    ledger.upkeep.retention_days = settings.ledger.retention_days
     cache.configure(settings.cache)
 
 
