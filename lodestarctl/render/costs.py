@@ -130,9 +130,9 @@ def trend_bars(trend: CostSection) -> Iterator[Block]:
 
 
 def step_label(by: str, name: str) -> str:
-    """A day with its weekday; any other step as it is named."""
+    """A day with its weekday, an hour without the letter between; any other step as it is named."""
     if by != "day":
-        return name
+        return name.replace("T", " ") if by == "hour" else name
     from datetime import date
 
     try:

@@ -1,7 +1,7 @@
 """The house from the control socket's side, without a house."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast
@@ -251,7 +251,8 @@ class FakeDesk:
     @asynccontextmanager
     async def export_costs(self, wanted: WantedExport) -> AsyncIterator[AsyncIterator[bytes]]:
         self.wanted.append(wanted)
-        yield self.export_cache()
+        async with aclosing(self.export_cache()) as pieces:  # type: ignore[type-var]
+            yield pieces
 
     async def check_config(self) -> ConfigReport:
         return samples.CONFIG_BAD

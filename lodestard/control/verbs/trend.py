@@ -13,7 +13,7 @@ from lodestard.control.verbs.projecting import next_month
 from lodestard.control.verbs.when import MS_PER_S
 
 Step = Literal["hour", "day", "week", "month"]
-NAMES: Mapping[Step, str] = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}
+NAMES: Mapping[Step, str] = {"hour": "%Y-%m-%dT%H:00", "day": "%Y-%m-%d", "week": "%G-W%V", "month": "%Y-%m"}
 MOST_HOURS = 48
 MOST_DAYS = 62
 MOST_WEEKS = 62
