@@ -88,7 +88,7 @@ def _paint(block: Block) -> Iterator[str]:
             yield _bars(block)
         case Note():
             advice = f' <span class="dim">{escape(block.advice)}</span>' if block.advice else ""
-            yield f'<p class="{block.tone}">{escape(block.text)}{advice}</p>'
+            yield f"<p>{_span(Cell(block.text, block.tone))}{advice}</p>"
         case Lines():
             yield "<pre>" + "\n".join("".join(map(_span, row)) for row in block.rows) + "</pre>"
 
@@ -118,7 +118,7 @@ def _write_table(head: str, lines: Sequence[str], foot: str = "", kind: str = ""
     body = "\n".join(f"<tr>{line}</tr>" for line in lines)
     end = f"\n<tfoot><tr>{foot}</tr></tfoot>" if foot else ""
     inside = f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>{end}"
-    return f'<div class="scroll"><table class="{kind}">\n{inside}\n</table></div>'
+    return f'<div class="scroll"><table{kind}>\n{inside}\n</table></div>'
 
 
 def _data(column: Column, inner: str, tag: str) -> str:
@@ -129,7 +129,7 @@ def _data(column: Column, inner: str, tag: str) -> str:
 def _set(text: str, cell: Cell) -> str:
     """Blanks that keep decimal points in line are as wide as a digit."""
     kept = text.rstrip(" ")
-    return _span(Cell(kept + FIGURE_SPACE * (len(text) - len(kept)), cell.tone))
+    return _span(Cell(kept, cell.tone)) + FIGURE_SPACE * (len(text) - len(kept))
 
 
 def _bars(block: Bars) -> str:
@@ -142,7 +142,7 @@ def _bars(block: Bars) -> str:
         for index, row in enumerate(block.rows):
             drawn = _svg(amounts[index], max(amounts), at)
             lines[index] += f'<td class="bar">{drawn}</td><td class="num">{_set(texts[index], row.texts[at])}</td>'
-    return _write_table(head, lines, kind="bars")
+    return _write_table(head, lines, kind=' class="bars"')
 
 
 def _svg(amount: int, largest: int, series: int) -> str:

@@ -2,17 +2,18 @@
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from lodestarctl import cli, exit_codes
+from lodestarctl import exit_codes
 from lodestard.control.messages import Argument, AskItem, CacheWarmed, Draining, LogLevel, ReloadReport, VerbInfo
 from tests.fakes import control_samples as samples
-from tests.fakes.control_client import FakeClient, refusal
+from tests.fakes.command_line import Run
+from tests.fakes.control_client import refusal
 
 GPU = VerbInfo(
     name="gpu.limit",
@@ -32,43 +33,6 @@ class Terminal(io.StringIO):
 
     def isatty(self) -> bool:
         return True
-
-
-class Run:
-    """Runs the command line with a fake client and keeps what came out."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-        self.client = FakeClient()
-        self.paths: Sequence[str] = ()
-        self.out = self.err = ""
-
-    def __call__(
-        self,
-        *words: str,
-        answers: Mapping[str, Any] | None = None,
-        verbs: Sequence[VerbInfo] = (),
-        stdin: str | io.StringIO = "",
-    ) -> int:
-        self.client = FakeClient(answers, verbs)
-
-        def connect(paths: Sequence[str]) -> FakeClient:
-            self.paths = paths
-            return self.client
-
-        self._monkeypatch.setattr(cli, "ControlClient", connect)
-        self._monkeypatch.setattr(sys, "stdin", io.StringIO(stdin) if isinstance(stdin, str) else stdin)
-        try:
-            status = cli.main(words)
-        except SystemExit as end:
-            status = int(end.code or 0)
-        self.out, self.err = self._capsys.readouterr()
-        return status
-
-    @property
-    def called(self) -> tuple[str, Mapping[str, Any]]:
-        (only,) = self.client.calls
-        return only
 
 
 @pytest.fixture
