@@ -20,7 +20,8 @@ BY: tuple[str, ...] = (*DIMENSIONS, *SAME, *TIMES)
 END_OF_TIME_MS = 2**62
 ALWAYS = END_OF_TIME_MS  # one period that holds them all
 _NAMES = ", ".join(FIGURES)
-_ABOVE = "request.seq > (SELECT seq FROM rollup_mark) AND received_ms >= ? AND received_ms < ?"
+# The plus keeps SQLite from going through all that was ever received instead of what is above the mark.
+_ABOVE = "request.seq > (SELECT seq FROM rollup_mark) AND +received_ms >= ? AND +received_ms < ?"
 BOUNDS = f"""
 SELECT min(first), max(last) FROM (
     SELECT (SELECT start FROM rollup WHERE dimension = 'all' AND span = 1 ORDER BY start LIMIT 1) AS first,

@@ -25,7 +25,7 @@ from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Candidate
 from lodestard.domain.usage import Usage
-from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible
+from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible, uncached
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
@@ -205,12 +205,15 @@ class Ledger:
         return figures_of(row, free=all(attempt.free for attempt in closed.attempts))
 
     def _baseline_of(self, entry: Entry, closing: Closing) -> int | None:
-        """What the answer would have cost on the baseline model; None where there is no answer or no baseline."""
+        """What the answer would have cost on the baseline model, with no cache at all.
+
+        None where there is no answer or no baseline.
+        """
         if self.baseline is None or closing.usage is None or not is_plausible(closing.usage):
             return None
         if closing.outcome != "ok" and not any(attempt.state == "captured" for attempt in entry.attempts):
             return None
-        usage = msgspec.structs.replace(closing.usage, billed_nano_usd=None)
+        usage = msgspec.structs.replace(uncached(closing.usage), service_tier="")
         return min(cost_nano_usd(usage, self.baseline), MAX_NANO_USD)
 
     def _settled(self) -> int:
