@@ -18,13 +18,13 @@ class Column(NamedTuple):
     """``flexible`` columns give way where the line is too long.
 
     ``spare`` ones are left out: "wide" wherever the line would be too long with it, "narrow" where it still is when
-    the flexible ones have given way.
+    the flexible ones have given way as far as they can be read, "last" when they can't be narrower.
     """
 
     title: str
     align: Align = "left"
     flexible: bool = False
-    spare: Literal["", "wide", "narrow"] = ""
+    spare: Literal["", "wide", "narrow", "last"] = ""
 
 
 class Heading(NamedTuple):

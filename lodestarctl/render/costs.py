@@ -36,14 +36,14 @@ def cost_table(section: CostSection, total: CostRow, title: str = "") -> Table:
     saved = total.saved_nano_usd is not None
     columns = (
         Column(section.by, flexible=True),
-        Column("requests", "right"),
+        Column("requests", "right", spare="narrow"),
         Column("cached", "right", spare="narrow"),
         Column("free", "right", spare="wide"),
         Column("tokens in", "right", spare="narrow"),
         Column("out", "right", spare="narrow"),
         Column("mean time", "right", spare="wide"),
         Column("cost", "decimal"),
-        *((Column("saved", "decimal"),) if saved else ()),
+        *((Column("saved", "decimal", spare="last"),) if saved else ()),
     )
     listed = list(section.rows)
     if section.rest is not None:
@@ -84,10 +84,23 @@ def _saved_tone(amount_nano_usd: int | None) -> Tone:
 
 
 def _window(report: CostsReport) -> str:
-    form = "%Y-%m-%d %H:%M"
-    since = moment(report.since_ms, form) if report.since_ms is not None else "the beginning"
-    until = moment(report.until_ms, form) if report.until_ms is not None else "now"
+    since = _instant(report.since_ms, report.timezone) if report.since_ms is not None else "the beginning"
+    until = _instant(report.until_ms, report.timezone) if report.until_ms is not None else "now"
     return f"from {since} to {until}"
+
+
+def _instant(instant_ms: int, zone: str) -> str:
+    """By the clocks of the zone whose days are counted; by this machine's where that is not said, or not known."""
+    form = "%Y-%m-%d %H:%M"
+    if not zone:
+        return moment(instant_ms, form)
+    from datetime import UTC, datetime
+    from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+    try:
+        return datetime.fromtimestamp(instant_ms // 1_000, UTC).astimezone(ZoneInfo(zone)).strftime(form)
+    except (ZoneInfoNotFoundError, ValueError):
+        return moment(instant_ms, form)
 
 
 def levers_of(row: object) -> list[tuple[str, int]]:

@@ -10,6 +10,7 @@ from lodestarctl.render.words import align_decimals, clean, clip, columns_of, se
 GAP = "  "
 INDENT = 2
 MIN_FLEXIBLE = 8
+LEGIBLE = 16
 
 
 def paint_plain(blocks: Sequence[Block], *, width: int) -> str:
@@ -97,14 +98,12 @@ def _table(block: Table, width: int) -> Iterator[str]:
 
 def leave_out(block: Table, width: int) -> Table:
     """Without the spare columns that there is no room for, the last of them first."""
-    for grade in ("wide", "narrow"):
+    for grade, legible in (("wide", width), ("narrow", LEGIBLE), ("last", MIN_FLEXIBLE)):
         while grade in (grades := [column.spare for column in block.columns]):
             texts, fitted = lay_out(block, width)
             fits = sum(fitted) + len(GAP) * (len(fitted) - 1) <= width
-            uncut = all(
-                columns_of(text) <= size for column, size in zip(texts, fitted, strict=True) for text in column
-            )
-            if fits and (uncut or grade == "narrow"):
+            widest = (max(map(columns_of, column)) for column in texts)
+            if fits and all(size >= min(full, legible) for size, full in zip(fitted, widest, strict=True)):
                 break
             block = _without(block, len(grades) - 1 - grades[::-1].index(grade))
     return block

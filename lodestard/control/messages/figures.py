@@ -47,6 +47,7 @@ class CostsReport(Message, frozen=True):
     """``since_ms`` inclusive, ``until_ms`` exclusive; None where open.
 
     ``rest`` sums the ``others`` groups that are not in ``rows``. ``trend`` and ``projection`` are there if asked for.
+    ``timezone`` is the zone whose days are counted.
     """
 
     by: str
@@ -55,6 +56,7 @@ class CostsReport(Message, frozen=True):
     since_ms: int | None = None
     until_ms: int | None = None
     baseline: str = ""
+    timezone: str = ""
     rest: CostRow | None = None
     others: int = 0
     trend: CostSection | None = None

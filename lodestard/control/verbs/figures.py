@@ -19,6 +19,7 @@ GROUPS = (
 )  # fmt: skip
 IN_TIME = ("hour", "day", "week", "month")
 FAR_MS = 2**62
+QUARTER_MS = 900_000
 
 
 def figure_verbs(desk: Desk) -> tuple[Verb, ...]:
@@ -44,8 +45,8 @@ def figure_verbs(desk: Desk) -> tuple[Verb, ...]:
 async def read_costs(desk: Desk, arguments: Arguments) -> CostsReport:
     """The report, and its total from the same span."""
     now_ms, zone = desk.runtime.clock.now_ms(), ZoneInfo(desk.timezone)
-    since_ms = read_since_ms(arguments["since"], now_ms, zone) if arguments["since"] else None
-    until_ms = read_until_ms(arguments["until"], now_ms, zone) if arguments["until"] else None
+    since_ms = _quarter(read_since_ms(arguments["since"], now_ms, zone)) if arguments["since"] else None
+    until_ms = _quarter(read_until_ms(arguments["until"], now_ms, zone)) if arguments["until"] else None
     by = arguments["by"]
     rows = await read_rows(desk, by, since_ms, until_ms)
     section = keep_top(by, rows, 0 if by in IN_TIME else arguments["top"])
@@ -61,9 +62,15 @@ async def read_costs(desk: Desk, arguments: Arguments) -> CostsReport:
         since_ms=since_ms,
         until_ms=until_ms,
         baseline=desk.runtime.settings.ledger.baseline,
+        timezone=desk.timezone,
         trend=trend,
         projection=projection,
     )
+
+
+def _quarter(instant_ms: int) -> int:
+    """The ledger reports by quarters of an hour, so a span is said to be what it is."""
+    return instant_ms - instant_ms % QUARTER_MS
 
 
 async def read_rows(desk: Desk, by: str, since_ms: int | None, until_ms: int | None) -> Sequence[CostRow]:

@@ -122,11 +122,14 @@ def test_spare_columns_are_left_out_from_the_last_one_on() -> None:
     )
     row = (Cell("n" * 20), Cell("a" * 5), Cell("b" * 5), Cell("c" * 5), Cell("$12.34"))
     table = Table(columns, [row], total=row)
-    shown = [[column.title for column in leave_out(table, width).columns] for width in (60, 46, 40, 30, 20, 5)]
+    shown = [[column.title for column in leave_out(table, width).columns] for width in (60, 46, 40, 31, 30, 5)]
     assert shown[0] == ["name", "a", "b", "c", "cost"]
     assert shown[1] == ["name", "a", "b", "cost"]
     assert shown[2] == shown[3] == ["name", "a", "cost"]
     assert shown[4] == shown[5] == ["name", "cost"]
+    last = table._replace(columns=(*columns[:4], Column("cost", "decimal", spare="last")))
+    assert [column.title for column in leave_out(last, 16).columns] == ["name", "cost"]
+    assert [column.title for column in leave_out(last, 15).columns] == ["name"]
     assert all(len(each) == 2 for each in (*leave_out(table, 20).rows, leave_out(table, 20).total))
 
 

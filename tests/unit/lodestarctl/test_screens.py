@@ -15,7 +15,7 @@ from lodestarctl.render.blocks import Block, Cell, Column, Facts, Note, Table
 from lodestarctl.render.generic import render_anything
 from lodestarctl.render.plain import paint_plain
 from lodestarctl.render.terminal import paint_terminal
-from lodestarctl.render.words import columns_of
+from lodestarctl.render.words import columns_of, usd
 from lodestard.control.messages import (
     CacheReport,
     CacheWarmed,
@@ -135,6 +135,8 @@ def test_colours_are_there_only_when_asked_for_and_never_from_the_data() -> None
 def test_a_narrow_terminal_still_gets_every_row(name: str) -> None:
     text = paint_terminal(SCREENS[name], width=40, colour=False)
     assert all(columns_of(line) <= 40 for line in text.splitlines())
+    assert usd(samples.COSTS.total.cost_nano_usd) in text or name != "costs"
+    assert usd(samples.COURSE.total.cost_nano_usd) in text or "wide" in name or name == "costs"
     tables = [block for block in SCREENS[name] if isinstance(block, Table)]
     assert all(str(row[0].text)[:5].replace("\x1b", "�") in text for table in tables for row in table.rows)
 
