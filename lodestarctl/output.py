@@ -55,6 +55,12 @@ class Output:
         self.stdout.write(text.translate(ASCII) if self._ascii else text)
         self.stdout.flush()
 
+    def write_data(self, data: bytes) -> None:
+        """Write what is UTF-8 whatever letters this process's output has."""
+        self.stdout.flush()
+        self.stdout.buffer.write(data)  # type: ignore[attr-defined]  # every stream of a process has one
+        self.stdout.buffer.flush()  # type: ignore[attr-defined]
+
     def say(self, text: str, tone: Tone | None = None) -> None:
         """A message to the person, one line on standard error."""
         line = clean(text)

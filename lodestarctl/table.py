@@ -3,6 +3,7 @@
 Law: plain data; a command's module is imported only when it runs.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 
@@ -54,7 +55,7 @@ COMMANDS = (
         "what was spent and saved",
         "costs",
         (
-            Option(("--by",), "group by (default: model, with all that is told below it)", choices=GROUPS),
+            Option(("--by",), f"group by {', '.join(GROUPS)}", choices=GROUPS, metavar="GROUP"),
             Option(("--since",), f"{SINCE} (default: month)", metavar="WHEN"),
             Option(("--until",), UNTIL, metavar="WHEN"),
             Option(("--top",), "list so many groups and sum the rest", "integer", default=0, metavar="N"),
@@ -74,11 +75,12 @@ COMMANDS = (
     ),
     Command(
         "costs export",
-        "every request as a row: CSV, or one JSON text with --json, or a JSON line each",
+        "every request as a row of CSV or JSON",
         "costs_export",
         (
+            Option(("file",), "a ledger file to export without the daemon", "file", optional=True),
             Option(("--csv",), "comma-separated values (the default)", "flag"),
-            Option(("--jsonl",), "a JSON object a line", "flag"),
+            Option(("--jsonl",), "a JSON object a line (--json is one JSON text)", "flag"),
             Option(("--since",), f"{SINCE} (default: the beginning)", metavar="WHEN"),
             Option(("--until",), UNTIL, metavar="WHEN"),
             Option(("--names",), "names as they are, where [ledger] anonymise hides them", "flag"),
@@ -191,14 +193,14 @@ def find_command(words: list[str]) -> tuple[Command, list[str]] | None:
         name = " ".join(words[:count])
         for command in COMMANDS:
             if command.name == name:
-                return None if group_members(name) and _names_other(words[count - 1 :]) else (command, words[count:])
+                return None if group_members(name) and names_other(words[count - 1 :]) else (command, words[count:])
     default = DEFAULT_OF_GROUP.get(words[0]) if words else None
-    if default is None or _names_other(words):
+    if default is None or names_other(words):
         return None
     return find_command([words[0], default, *words[1:]])
 
 
-def _names_other(words: list[str]) -> bool:
+def names_other(words: Sequence[str]) -> bool:
     """Whether a group's name is followed by a word that can only be meant as one of its commands."""
     return len(words) > 1 and not words[1].startswith("-")
 

@@ -1,14 +1,16 @@
-"""``lodestarctl costs export``: every request as a row, to a file that is there whole or not at all.
+"""``lodestarctl costs export [FILE]``: every request as a row, to a file that is there whole or not at all.
 
-Law: data by its nature: what is written is what the daemon sent, piece by piece, and nothing looks into it.
+Law: data by its nature: what is written is what was sent, piece by piece, and nothing looks into it.
 """
 
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 from lodestarctl import exit_codes
+from lodestarctl.offline import open_export
 from lodestarctl.output import Output
-from lodestarctl.render.words import size
+from lodestarctl.render.words import clean, size
 from lodestarctl.saving import open_whole
 from lodestarctl.session import Session
 from lodestarctl.usage import UsageError
@@ -23,20 +25,39 @@ def run(session: Session) -> int:
     args = session.args
     if args.csv + args.jsonl + args.json > 1:
         raise UsageError("one of --csv, --json and --jsonl")
+    if args.file and (args.since or args.until):
+        raise UsageError("a file is exported whole: --since and --until are for the daemon's ledger")
     form = "json" if args.json else "jsonl" if args.jsonl else "csv"
-    arguments = {"format": form, "since": args.since, "until": args.until, "names": args.names}
     name = args.output or (f"lodestar-costs.{form}" if session.output.terminal else "-")
-    texts = (read_data(data, ExportPiece).text for data in session.client.stream("costs.export", arguments))
-    if name == "-":
-        for text in texts:
-            session.output.write(text)
-        return exit_codes.OK
-    with open_whole(name, replace=bool(args.output)) as file:
+    with _open_pieces(session, form) as pieces:
+        if name == "-":
+            _write_out(pieces, session.output)
+            return exit_codes.OK
         written = 0
-        for piece in _told((text.encode() for text in texts), name, session.output):
-            written += file.write(piece)
+        with open_whole(name, replace=bool(args.output)) as file:
+            for piece in _told(pieces, name, session.output):
+                written += file.write(piece)
     session.output.say(f"{size(written)} written to {name}.")
     return exit_codes.OK
+
+
+def _open_pieces(session: Session, form: str) -> AbstractContextManager[Iterator[bytes]]:
+    """The daemon's ledger, or the file that is named."""
+    args = session.args
+    if args.file:
+        return open_export(args.file, form, names=args.names)
+    arguments = {"format": form, "since": args.since, "until": args.until, "names": args.names}
+    items = session.client.stream("costs.export", arguments)
+    return nullcontext(read_data(data, ExportPiece).text.encode() for data in items)
+
+
+def _write_out(pieces: Iterator[bytes], output: Output) -> None:
+    """As it is for a program; for a terminal without what could drive it."""
+    for piece in pieces:
+        if output.terminal:
+            output.write(clean(piece.decode(errors="replace"), keep="\r\n\t"))
+        else:
+            output.write_data(piece)
 
 
 def _told(pieces: Iterator[bytes], name: str, output: Output) -> Iterator[bytes]:

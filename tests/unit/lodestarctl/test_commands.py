@@ -353,6 +353,12 @@ def test_a_verb_of_the_daemons_own_with_wrong_words(run: Run, words: list[str]) 
     assert run(*words, answers={}, verbs=[GPU]) == exit_codes.USAGE
 
 
+def test_a_word_after_a_command_that_has_others_is_none_of_its_own(run: Run) -> None:
+    listed = [VerbInfo(name="costs", summary="what was spent"), VerbInfo(name="costs.report", summary="a month")]
+    assert run("costs", "repotr", answers={}, verbs=listed) == exit_codes.USAGE
+    assert "Did you mean 'costs report'" in run.err
+
+
 def test_near_names_include_the_daemons_verbs(run: Run) -> None:
     assert run("gpu", "limti", answers={}, verbs=[GPU]) == exit_codes.USAGE
     assert "Did you mean 'gpu limit'?" in run.err

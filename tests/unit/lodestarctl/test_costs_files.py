@@ -1,16 +1,20 @@
 """``costs report`` and ``costs export``: what is asked, what is written where, and that a part is never the whole."""
 
+import csv
 import io
+import json
 import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+import trio
 
 from lodestarctl import exit_codes
 from lodestarctl.saving import open_whole
 from lodestarctl.usage import UsageError
 from lodestard.control.messages.reports import ExportPiece
+from tests.bench.ledger_rows import fill
 from tests.fakes import control_samples as samples
 from tests.fakes.command_line import Run
 from tests.fakes.control_client import refusal
@@ -24,14 +28,19 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
     return Run(monkeypatch, capsys)
 
 
-class Screen(io.StringIO):
-    encoding = "utf-8"
+class Screen(io.TextIOWrapper):
+    """A terminal that keeps what it was shown."""
+
+    def __init__(self) -> None:
+        super().__init__(io.BytesIO(), "utf-8", newline="")
 
     def isatty(self) -> bool:
         return True
 
-    def reconfigure(self, **_settings: str) -> None:
-        """As a real stream has it."""
+    def shown(self) -> str:
+        self.flush()
+        self.seek(0)
+        return self.read()
 
 
 @pytest.fixture
@@ -108,17 +117,20 @@ def test_an_export_that_breaks_off_leaves_nothing_new(run: Run, here: Path, end:
 def test_a_person_gets_a_file_that_replaces_none(run: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for stream in ("stdout", "stderr"):
         monkeypatch.setattr(sys, stream, Screen())
-    told = sys.stderr
+    shown, told = sys.stdout, sys.stderr
+    assert isinstance(shown, Screen)
     assert isinstance(told, Screen)
     assert run("costs", "export", "--jsonl", answers={"costs.export": PIECES}) == exit_codes.OK
     assert (here / "lodestar-costs.jsonl").read_bytes() == TEXT.encode()
-    assert "\r\x1b[Klodestar-costs.jsonl: 10 B" in told.getvalue()
-    assert told.getvalue().endswith("14 B written to lodestar-costs.jsonl.\n")
+    assert "\r\x1b[Klodestar-costs.jsonl: 10 B" in told.shown()
+    assert told.shown().endswith("14 B written to lodestar-costs.jsonl.\n")
     assert run("costs", "export", "--jsonl", answers={"costs.export": [refusal("internal")]}) == exit_codes.USAGE
-    assert "is there already; say -o lodestar-costs.jsonl" in told.getvalue()
+    assert "is there already; say -o lodestar-costs.jsonl" in told.shown()
     assert run("costs", "export", "-o", "-", answers={"costs.export": PIECES}) == exit_codes.OK
-    assert isinstance(sys.stdout, Screen)
-    assert sys.stdout.getvalue() == TEXT
+    assert shown.shown() == TEXT
+    hostile = [ExportPiece(text="a\x1b[2J,b\r\n")]
+    assert run("costs", "export", "-o", "-", answers={"costs.export": hostile}) == exit_codes.OK
+    assert shown.shown() == f"{TEXT}a�[2J,b\r\n"
 
 
 def test_where_nothing_can_be_written(run: Run, here: Path) -> None:
@@ -132,6 +144,36 @@ def test_where_nothing_can_be_written(run: Run, here: Path) -> None:
 def test_without_a_daemon_no_file_is_begun(run: Run, here: Path) -> None:
     assert run("costs", "export", "-o", "x.csv") == exit_codes.NOT_RUNNING
     assert list(here.iterdir()) == []
+
+
+@pytest.mark.parametrize("form", ["--csv", "--jsonl", "--json"])
+def test_a_ledger_file_is_exported_without_a_daemon(run: Run, here: Path, form: str) -> None:
+    ledger = make_ledger(here / "ledger.db")
+    assert run("costs", "export", str(ledger), form, "-o", "x") == exit_codes.OK
+    assert run.client.calls == []
+    text = (here / "x").read_bytes().decode()
+    rows = {
+        "--csv": lambda: list(csv.DictReader(io.StringIO(text))),
+        "--jsonl": lambda: [json.loads(line) for line in text.splitlines()],
+        "--json": lambda: json.loads(text),
+    }[form]()
+    assert sum(int(row["requests"]) for row in rows) == 30
+    assert run("costs", "export", str(ledger), form) == exit_codes.OK
+    assert run.out == text
+
+
+def test_what_is_no_ledger_is_said_so(run: Run, here: Path) -> None:
+    assert run("costs", "export", "nothing.db", "-o", "x") == exit_codes.FAILURE
+    assert "The export broke off" in run.err
+    assert list(here.iterdir()) == []
+    assert run("costs", "export", "nothing.db", "--since", "7d") == exit_codes.USAGE
+    assert "a file is exported whole" in run.err
+
+
+def make_ledger(path: Path) -> Path:
+    """Thirty requests."""
+    trio.run(fill, path, 30)
+    return path
 
 
 def test_a_file_that_is_there_is_kept(here: Path) -> None:
