@@ -83,6 +83,14 @@ class CallerFault(Fault):
     """The request can't be served as it is; sending it again unchanged gives the same answer."""
 
 
+class BudgetFault(CallerFault):
+    """A hard budget has no room. ``final``: nothing else may answer either; otherwise a free model may."""
+
+    def __init__(self, message: str, *, final: bool) -> None:
+        super().__init__(Code.BUDGET_REFUSED, message)
+        self.final = final
+
+
 class UpstreamFault(Fault):
     """The model's server failed. Another candidate may do better.
 

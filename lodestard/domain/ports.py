@@ -162,10 +162,13 @@ class LedgerPort(Protocol):
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> EntryPort: ...
 
-    async def hold(self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int) -> AttemptPort:
+    async def hold(
+        self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int, worst_tokens: int = 0
+    ) -> AttemptPort:
         """Returns once the hold is durable (at once where the target is free).
 
-        Raises ``HouseFault(LEDGER_UNAVAILABLE)``. Cancelled while it waits, nothing stays held.
+        Raises ``BudgetFault`` where a hard budget has no room, ``CallerFault(RATE_LIMITED)``,
+        ``HouseFault(LEDGER_UNAVAILABLE)``. Cancelled while it waits, nothing stays held.
         """
         ...
 
