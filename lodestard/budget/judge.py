@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from lodestard.budget.rules import NOTHING, Amounts, Rule, Unit
+from lodestard.domain.room import Room
 
 LEAST_OUTPUT_TOKENS = 256  # an answer that is cut off sooner helps nobody
 COMMON_OUTPUT_TOKENS = 4_096
@@ -61,20 +62,6 @@ class Breach(msgspec.Struct, frozen=True, kw_only=True):
     unit: Unit
     wanted: int
     limit: int
-
-
-class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """What all hard budgets together leave for one attempt; None where nothing limits it."""
-
-    nano_usd: int | None = None
-    tokens: int | None = None
-
-    @property
-    def limited(self) -> bool:
-        return self.nano_usd is not None or self.tokens is not None
-
-
-ROOMY = Room()
 
 
 def find_breach(standing: Standing, wanted: Amounts) -> Breach | None:

@@ -84,10 +84,11 @@ class CallerFault(Fault):
 
 
 class BudgetFault(CallerFault):
-    """A hard budget has no room. ``final``: nothing else may answer either; otherwise a free model may."""
+    """The hard budget ``budget`` has no room. ``final``: nothing else may answer; otherwise a free model may."""
 
-    def __init__(self, message: str, *, final: bool) -> None:
+    def __init__(self, message: str, *, budget: str = "", final: bool = True) -> None:
         super().__init__(Code.BUDGET_REFUSED, message)
+        self.budget = budget
         self.final = final
 
 

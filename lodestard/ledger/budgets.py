@@ -13,12 +13,13 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from lodestard.budget.judge import Relief, Room, Standing
+from lodestard.budget.judge import Relief, Standing
 from lodestard.budget.rules import Amounts, Rate, Rule
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.near import did_you_mean
 from lodestard.domain.news import BudgetAlert
 from lodestard.domain.ports import Store
+from lodestard.domain.room import Room
 from lodestard.ledger.budget_rows import (
     count_in,
     is_ended,

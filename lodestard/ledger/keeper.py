@@ -11,13 +11,14 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from lodestard.budget.judge import ROOMY, Relief, Room, Standing, find_breach, find_room, levels_reached
+from lodestard.budget.judge import Relief, Standing, find_breach, find_room, levels_reached
 from lodestard.budget.rules import NOTHING, Amounts, Rate, Rule, Unit, value_of
 from lodestard.budget.windows import bounds_ms
 from lodestard.budget.words import say_alert, say_refusal
 from lodestard.domain.errors import BudgetFault, CallerFault, Code
 from lodestard.domain.news import BudgetAlert
 from lodestard.domain.request import Caller
+from lodestard.domain.room import ROOMY, Room
 from lodestard.domain.upstream import Target
 from lodestard.ledger.counters import Counter
 from lodestard.ledger.rates import Pace, Taken
@@ -164,7 +165,8 @@ class Keeper:
         breach = find_breach(self._standing(counter, now_ms), wanted)
         if breach is not None:
             self._alert(counter, breach.unit, FULL, now_ms)
-            raise BudgetFault(say_refusal(breach, self.zone), final=rule.at_limit == "refuse")
+            text = say_refusal(breach, self.zone)
+            raise BudgetFault(text, budget=rule.name, final=rule.at_limit == "refuse")
 
     def _take(self, applicant: Applicant, tokens: int, now_ns: int) -> tuple[Taken, ...]:
         paces = []

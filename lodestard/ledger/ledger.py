@@ -15,7 +15,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lodestard.budget import cost_nano_usd
-from lodestard.budget.judge import Room
 from lodestard.budget.rules import Amounts, Rate, Rule
 from lodestard.domain.clock import Clock
 from lodestard.domain.closing import Closed, Closing
@@ -24,6 +23,7 @@ from lodestard.domain.money import MAX_NANO_USD, format_usd
 from lodestard.domain.ports import AttemptPort, EntryPort, Store, Tx
 from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Caller
+from lodestard.domain.room import Room
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage
 from lodestard.ledger.budget_rows import read_last_seen_ms
