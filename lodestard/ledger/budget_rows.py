@@ -43,6 +43,11 @@ _TELL = "INSERT INTO budget_alert VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NO
 _ACT = (
     "INSERT INTO budget_act (at_ms, act, budget, value, until_ms, extra, reason, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+HISTORY = """
+SELECT at_ms, act, budget, value, until_ms, extra, reason, who FROM budget_act
+UNION ALL SELECT at_ms, 'alert', budget, value, NULL, NULL, text, '' FROM budget_alert
+ORDER BY at_ms DESC LIMIT ?
+"""
 _LAST_ID = "SELECT last_insert_rowid()"
 _LAST_SEEN = "SELECT coalesce(max(received_ms), 0) FROM (SELECT received_ms FROM request ORDER BY seq DESC LIMIT 100)"
 YEAR_MS = 366 * 86_400_000
@@ -112,6 +117,11 @@ def write_override(tx: Tx, relief: Relief, now_ms: int) -> int:
     values = (relief.budget, relief.value, relief.until_ms, relief.extra, relief.reason, relief.who)
     tx.execute(_ACT, (now_ms, "override", *values))
     return int(tx.execute(_LAST_ID)[0][0] or 0)
+
+
+def write_set(tx: Tx, budget: str, what: str, now_ms: int, who: str) -> None:
+    """A budget was set in the configuration."""
+    tx.execute(_ACT, (now_ms, "set", budget, "", None, None, what, who))
 
 
 def write_revoke(tx: Tx, relief: Relief, now_ms: int, who: str) -> None:

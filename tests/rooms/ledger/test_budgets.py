@@ -38,7 +38,7 @@ async def test_counters_are_read_again_at_the_start(
     path: Path, window: str, scope: str, autojump_clock: object
 ) -> None:
     wanted = rules(window=window, scope=scope, tokens=10**9)
-    words = {"project": "p", "user": "u", "session": "s"}
+    words: Any = {"project": "p", "user": "u", "session": "s"}
     async with opened(path, rules=wanted) as house:
         for _ in range(3):
             await house.serve(**words)

@@ -29,8 +29,8 @@ def rule(name: str = "b", limit: int = 100, **members: Any) -> Rule:
     return Rule(name=name, **{**usual, **members})
 
 
-def opened(*rules: Rule, rates: tuple[Rate, ...] = (), tell: Callable[[BudgetAlert], object] = list) -> Keeper:
-    keeper = Keeper(UTC, tell if tell is not list else lambda _alert: None)
+def opened(*rules: Rule, rates: tuple[Rate, ...] = (), tell: Callable[[BudgetAlert], object] = hash) -> Keeper:
+    keeper = Keeper(UTC, tell)
     keeper.adopt(rules, rates)
     return keeper
 
