@@ -15,6 +15,7 @@ import msgspec
 
 from lodestard.budget.judge import Relief, Standing
 from lodestard.budget.rules import Amounts, Rate, Rule
+from lodestard.budget.words import say_when
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.near import did_you_mean
 from lodestard.domain.news import BudgetAlert
@@ -147,7 +148,11 @@ class Budgets:
         given = msgspec.structs.replace(relief, id=number)
         self._keeper.reliefs.append(given)
         _log.warning(
-            "budget %s is lifted by %s until %d (%s)", relief.budget, relief.who, relief.until_ms, relief.reason
+            "budget %s is lifted until %s by %s: %s",
+            relief.budget,
+            say_when(relief.until_ms, self.zone),
+            relief.who,
+            relief.reason,
         )
         return given
 

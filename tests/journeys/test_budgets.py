@@ -31,10 +31,10 @@ async def test_where_nothing_is_left_the_free_model_answers_and_says_why(tmp_pat
         found = await world.explain(answer)
     assert answer.status == 200
     assert answer.lodestar["model"].startswith("t600/")
-    assert "budget test used up" in answer.lodestar["reason"]
+    assert "budget test has no room" in answer.lodestar["reason"]
     assert answer.lodestar["cost-usd"] == "0.000000000"
     assert (world.openai.asked, row.cost_nano_usd, row.upstream) == (0, 0, "t600")
-    assert "budget test used up" in found.trace["reason"]
+    assert "budget test has no room" in found.trace["reason"]
     assert [attempt["outcome"] for attempt in found.trace["attempts"]] == ["budget_refused", "ok"]
 
 

@@ -203,7 +203,7 @@ def test_the_command_of_a_global_budget_names_nobody() -> None:
 
 @pytest.mark.parametrize(
     ("level", "words"),
-    [(0, "likely to be overrun"), (80, "has reached 80 %"), (100, "is used up")],
+    [(0, "likely to be overrun"), (80, "has reached 80 %"), (100, "has no room for all")],
 )
 def test_alerts(level: int, words: str) -> None:
     text = say_alert(standing(4_000_000_000), "usd", level, UTC)
