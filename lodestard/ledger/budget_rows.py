@@ -65,10 +65,14 @@ def count_in(store: Store, keeper: Keeper, rule: Rule, now_ms: int) -> None:
 
 def read_spent(store: Store, rule: Rule, since_ms: int) -> Iterator[tuple[str, int, Amounts]]:
     """What ended attempts of requests since then have spent: by value and quarter of an hour."""
-    sql = _SPENT.format(value=_VALUES[rule.scope], quarter=QUARTER_MS, tokens=_TOKENS)
-    for value, quarter, usd, tokens, requests in store.read(sql, (since_ms, int(rule.counts_free))):
+    for value, quarter, usd, tokens, requests in store.read(spent_sql(rule), (since_ms, int(rule.counts_free))):
         amounts = Amounts(int(usd or 0), int(tokens or 0), int(requests or 0))
         yield str(value), int(quarter or 0), amounts
+
+
+def spent_sql(rule: Rule) -> str:
+    """The statement that ``read_spent`` asks: takes the instant since when, and whether free attempts count."""
+    return _SPENT.format(value=_VALUES[rule.scope], quarter=QUARTER_MS, tokens=_TOKENS)
 
 
 def is_ended(store: Store, request_seq: int, ordinal: int) -> bool:

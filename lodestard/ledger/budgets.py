@@ -56,7 +56,7 @@ class Budgets:
 
     def __init__(self, store: Store, zone: ZoneInfo, now_ms: Callable[[], int]) -> None:
         self._store = store
-        self._now_ms = now_ms
+        self.now_ms = self._now_ms = now_ms
         self._keeper = Keeper(zone, self._tell)
         self._forget_ms = 0
         self.on_alert: Callable[[BudgetAlert], object] = lambda _alert: None
