@@ -58,8 +58,8 @@ class Output:
     def write_data(self, data: bytes) -> None:
         """Write what is UTF-8 whatever letters this process's output has."""
         self.stdout.flush()
-        self.stdout.buffer.write(data)  # type: ignore[attr-defined]  # every stream of a process has one
-        self.stdout.buffer.flush()  # type: ignore[attr-defined]
+        self.stdout.buffer.write(data)
+        self.stdout.buffer.flush()
 
     def say(self, text: str, tone: Tone | None = None) -> None:
         """A message to the person, one line on standard error."""

@@ -3,15 +3,16 @@
 Law: pure, and it says of every figure what it is: exact, charged at the worst case, or guessed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Heading, Note, Table
+from lodestarctl.render.budgets import budget_table
 from lodestarctl.render.costs import UNKNOWN_NAME, cost_table, levers_of, projection_facts, trend_bars
 from lodestarctl.render.words import count, plural, share, usd
 from lodestard.control.messages.figures import CostRow, CostSection
-from lodestard.control.messages.reports import BudgetLine, MonthReport
+from lodestard.control.messages.reports import MonthReport
 
 COUNTERFACTUAL = (
     "Saved is what {0} would have cost for the same tokens at its list price, less what was paid, over the requests "
@@ -25,14 +26,6 @@ WORST_CASE = (
     "It is never more than this."
 )
 UNRECONCILED = "{} of what providers billed is of no request here: it is unreconciled, and not in the cost."
-BUDGET_COLUMNS = (
-    Column("budget"),
-    Column("window"),
-    Column("spent", "right"),
-    Column("limit", "right"),
-    Column("used", "right"),
-    Column("state"),
-)
 
 
 def title_of(report: MonthReport) -> str:
@@ -56,7 +49,7 @@ def report_blocks(report: MonthReport) -> list[Block]:
         *_levers(report),
         *(projection_facts(report.projection) if report.projection is not None else ()),
         *(block for section in report.sections for block in _section(section, report.total)),
-        *(_budgets(report.budgets) if report.budgets is not None else ()),
+        *((budget_table(report.budgets, "Budgets, as they stand"),) if report.budgets else ()),
         *_uncertain(report),
         *_counted(report),
     ]
@@ -117,25 +110,6 @@ def _section(section: CostSection, total: CostRow) -> Iterator[Block]:
         yield from trend_bars(section)
         title = "Each day" if section.rows else title
     yield cost_table(section, total, title)
-
-
-def _budgets(budgets: Sequence[BudgetLine]) -> Iterator[Table]:
-    rows = [
-        (
-            Cell(f"{line.budget} {line.of}".strip()),
-            Cell(line.window),
-            Cell(_amount(line.spent, line.unit)),
-            Cell(_amount(line.limit, line.unit)),
-            Cell(share(line.spent, line.limit)),
-            Cell(line.state),
-        )
-        for line in budgets
-    ]
-    yield Table(BUDGET_COLUMNS, rows, "Budgets", empty="There are no budgets.")
-
-
-def _amount(amount: int, unit: str) -> str:
-    return usd(amount) if unit == "nano_usd" else f"{count(amount)} {unit}"
 
 
 def _uncertain(report: MonthReport) -> Iterator[Block]:

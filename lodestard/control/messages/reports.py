@@ -1,20 +1,9 @@
 """``costs.report`` and ``costs.export``: what leaves the house as a document."""
 
 from lodestard.control.envelope import Message
+from lodestard.control.messages.budgets import BudgetRow
 from lodestard.control.messages.figures import CostRow, CostSection
 from lodestard.control.messages.projection import Projected
-
-
-class BudgetLine(Message, frozen=True):
-    """A budget in the report's month. ``spent`` and ``limit`` are of its ``unit``: nano_usd, tokens or requests."""
-
-    budget: str
-    of: str = ""
-    window: str = ""
-    unit: str = "nano_usd"
-    spent: int = 0
-    limit: int = 0
-    state: str = ""
 
 
 class MonthReport(Message, frozen=True):
@@ -23,7 +12,7 @@ class MonthReport(Message, frozen=True):
     ``settled`` is False where requests ended while it was read, so that sections may differ by those. ``until_ms`` is
     the month's end, or when it was made while the month runs. ``charged_unknown`` are the models with amounts that
     were charged at their worst case. ``unreconciled_nano_usd`` is what providers say beyond our figures, None where
-    nobody has compared them; ``budgets`` is None where there are none to tell of.
+    nobody has compared them; ``budgets`` are those as they stand now, None where the month is over.
     """
 
     month: str
@@ -38,7 +27,7 @@ class MonthReport(Message, frozen=True):
     over: bool = True
     settled: bool = True
     projection: Projected | None = None
-    budgets: tuple[BudgetLine, ...] | None = None
+    budgets: tuple[BudgetRow, ...] | None = None
     unreconciled_nano_usd: int | None = None
 
 

@@ -70,7 +70,7 @@ async def read_status(desk: Desk) -> Status:
         upstreams=upstreams,
         today=await read_today(desk, state.held_nano_usd),
         month=await read_month_figures(desk),
-        alerts=state.alerts,
+        alerts=tuple(Problem(severity="warning", what=text) for text in desk.budgets.banner()),
         problems=tuple(find_problems(runtime, state, upstreams)),
         connections=state.connections,
         exchanges=state.exchanges,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from lodestard.control.messages.figures import CostRow
 from lodestard.control.messages.reports import ExportPiece, MonthReport
+from lodestard.control.verbs.budgets import read_budgets
 from lodestard.control.verbs.cost_rows import keep_top, sum_rows
 from lodestard.control.verbs.desk import Desk, WantedExport
 from lodestard.control.verbs.figures import IN_TIME, read_rows
@@ -72,6 +73,7 @@ async def read_report(desk: Desk, month: str, top: int) -> MonthReport:
         over=over,
         settled=settled,
         projection=None if over else (await read_month(desk))[1],
+        budgets=None if over else read_budgets(desk.budgets).budgets,
     )
 
 

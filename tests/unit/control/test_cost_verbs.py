@@ -21,7 +21,6 @@ from lodestard.control.verbs.projecting import project_month
 from lodestard.control.verbs.reports import SECTIONS
 from lodestard.control.verbs.trend import choose_step, fill_gaps, read_start_ms
 from lodestard.domain.errors import CallerFault
-from tests.fakes import control_samples as samples
 from tests.fakes.control_desk import NOW_MS, SETTINGS, FakeDesk, FakeReports, Figures, make_runtime, with_baseline
 
 HOUR_MS = 3_600_000
@@ -210,21 +209,21 @@ def test_the_month_is_projected_over_its_own_days(now: str, zone: ZoneInfo, like
     assert (told.window, told.reason, told.error_per_mille) == (now[:7], "", 0)
 
 
-async def test_the_month_is_in_the_status(desk: FakeDesk) -> None:
+async def test_the_month_and_the_alerts_are_in_the_status(desk: FakeDesk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.reports.figures["day"] = [
         Figures(key="2025-10-31", cost_nano_usd=100),
         Figures(key="2025-11-03", cost_nano_usd=30, saved_nano_usd=7),
         Figures(key="2025-11-21", cost_nano_usd=5, saved_nano_usd=-1),
     ]
     desk.reports.figures["cache"] = [Figures(key="miss", saved_nano_usd=9, saved_local_nano_usd=9)]
-    desk.house = msgspec.structs.replace(desk.house, alerts=samples.ALERTS)
+    monkeypatch.setattr(desk.budgets, "banner", lambda: ["month has used 80 %."])
     status = await read_status(desk)
     assert status.month is not None
     assert (status.month.cost_nano_usd, status.month.saved_nano_usd) == (35, 6)
     assert status.month.projection is not None
     assert status.month.projection.reason
     assert (status.today.saved_local_nano_usd, status.today.saved_cache_nano_usd) == (9, 0)
-    assert status.alerts == samples.ALERTS
+    assert [alert.what for alert in status.alerts] == ["month has used 80 %."]
 
 
 # reports
@@ -246,6 +245,8 @@ async def test_a_report_is_of_one_month_and_sums_to_one_total(desk: FakeDesk) ->
         assert len(section.rows) == (30 if section.by == "day" else 5)
     assert sum(row.unknown_nano_usd for row in report.charged_unknown) == report.total.unknown_nano_usd == 15
     assert report.projection is not None
+    assert report.budgets is not None
+    assert [budget.name for budget in report.budgets] == ["month"]
     assert {asked[1:3] for asked in desk.reports.asked[:8]} == {(at_ms("2025-11-01"), at_ms("2025-12-01"))}
 
 
@@ -253,6 +254,7 @@ async def test_last_month_is_over(desk: FakeDesk) -> None:
     desk.house = msgspec.structs.replace(desk.house, held_nano_usd=7)
     report: MonthReport = await call(desk, "costs.report", month="last")
     assert (report.month, report.over, report.projection, report.total.held_nano_usd) == ("2025-10", True, None, 0)
+    assert report.budgets is None
     assert (report.since_ms, report.until_ms) == (at_ms("2025-10-01"), at_ms("2025-11-01"))
     assert (await call(desk, "costs.report")).total.held_nano_usd == 7
 

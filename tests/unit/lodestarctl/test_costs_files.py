@@ -5,6 +5,7 @@ import io
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -152,11 +153,7 @@ def test_a_ledger_file_is_exported_without_a_daemon(run: Run, here: Path, form: 
     assert run("costs", "export", str(ledger), form, "-o", "x") == exit_codes.OK
     assert run.client.calls == []
     text = (here / "x").read_bytes().decode()
-    rows = {
-        "--csv": lambda: list(csv.DictReader(io.StringIO(text))),
-        "--jsonl": lambda: [json.loads(line) for line in text.splitlines()],
-        "--json": lambda: json.loads(text),
-    }[form]()
+    rows = rows_of(text, form)
     assert sum(int(row["requests"]) for row in rows) == 30
     assert run("costs", "export", str(ledger), form) == exit_codes.OK
     assert run.out == text
@@ -168,6 +165,12 @@ def test_what_is_no_ledger_is_said_so(run: Run, here: Path) -> None:
     assert list(here.iterdir()) == []
     assert run("costs", "export", "nothing.db", "--since", "7d") == exit_codes.USAGE
     assert "a file is exported whole" in run.err
+
+
+def rows_of(text: str, form: str) -> list[dict[str, Any]]:
+    if form == "--csv":
+        return list(csv.DictReader(io.StringIO(text)))
+    return [json.loads(line) for line in text.splitlines()] if form == "--jsonl" else list(json.loads(text))
 
 
 def make_ledger(path: Path) -> Path:

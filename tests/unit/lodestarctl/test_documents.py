@@ -16,8 +16,9 @@ from lodestarctl.render.report import month_name, report_blocks
 from lodestarctl.render.report_html import FIGURE_SPACE, paint_html, write_html
 from lodestarctl.render.report_markdown import escape, paint_markdown, write_markdown
 from lodestarctl.render.words import usd
+from lodestard.control.messages.budgets import BudgetLine, BudgetRow
 from lodestard.control.messages.figures import CostRow, CostSection
-from lodestard.control.messages.reports import BudgetLine, MonthReport
+from lodestard.control.messages.reports import MonthReport
 from tests.fakes import control_samples as samples
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -27,8 +28,24 @@ NOTHING = MonthReport(
 BUDGETED = replace(
     samples.MONTH,
     budgets=(
-        BudgetLine(budget="house", window="month", spent=1_412_358_023, limit=100_000_000_000, state="fine"),
-        BudgetLine(budget="project", of="<b>", window="day", unit="requests", spent=9, limit=10),
+        BudgetRow(
+            name="house",
+            scope="global",
+            value="",
+            window="month",
+            hard=True,
+            at_limit="free",
+            lines=(BudgetLine(unit="usd", configured=100 * 10**9, limit=100 * 10**9, spent=1_412_358_023, held=0),),
+        ),
+        BudgetRow(
+            name="each",
+            scope="project",
+            value="<b>",
+            window="day",
+            hard=False,
+            at_limit="free",
+            lines=(BudgetLine(unit="requests", configured=10, limit=10, spent=9, held=0),),
+        ),
     ),
     unreconciled_nano_usd=12,
     settled=False,
