@@ -126,9 +126,9 @@ def ledger_options(settings: Settings) -> LedgerOptions:
     return LedgerOptions(
         baseline=baseline_price(settings),
         timezone=zone_name(settings),
-        retention_days=settings.ledger.retention_days,
         rules=read_rules(settings.budgets),
         rates=read_rates(settings.rate_limits),
+        retention_days=settings.ledger.retention_days,
     )
 
 

@@ -178,6 +178,17 @@ def rare_usage(usage: Usage) -> str:
     return msgspec.json.encode(rare).decode() if rare else ""
 
 
+def spent_by(attempt: Attempt) -> Amounts:
+    """What an attempt that has ended counts for in budgets. Tokens that nobody counted count as they were held."""
+    if attempt.state == "released":
+        return NOTHING
+    usage = attempt.usage
+    if usage is not None:
+        return Amounts(attempt.cost_nano_usd, usage.prompt_tokens + usage.completion_tokens, 1)
+    tokens = attempt.charge.wanted.tokens if attempt.state == "unknown" else 0
+    return Amounts(attempt.cost_nano_usd, tokens, 1)
+
+
 def uncached(usage: Usage) -> Usage:
     """The same tokens, had the provider kept no prompt; what it says that it billed is of no use then."""
     return msgspec.structs.replace(
@@ -189,17 +200,6 @@ def uncached(usage: Usage) -> Usage:
         image_cached_tokens=0,
         billed_nano_usd=None,
     )
-
-
-def spent_by(attempt: Attempt) -> Amounts:
-    """What an attempt that has ended counts for in budgets. Tokens that nobody counted count as they were held."""
-    if attempt.state == "released":
-        return NOTHING
-    usage = attempt.usage
-    if usage is not None:
-        return Amounts(attempt.cost_nano_usd, usage.prompt_tokens + usage.completion_tokens, 1)
-    tokens = attempt.charge.wanted.tokens if attempt.state == "unknown" else 0
-    return Amounts(attempt.cost_nano_usd, tokens, 1)
 
 
 def bounded(text: str) -> str:

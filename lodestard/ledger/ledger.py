@@ -45,16 +45,15 @@ _log = logging.getLogger(__name__)
 class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``baseline`` is the price that savings are counted against, None for none. ``timezone`` says when a day begins.
 
-    ``retention_days``: how long single requests are kept.
-    ``rules`` and ``rates`` are the budgets and limits to begin with. ``strict``: a second end of an attempt raises
-    (for tests) instead of being logged and ignored.
+    ``rules`` and ``rates`` are the budgets and limits to begin with. ``retention_days``: how long single requests are
+    kept. ``strict``: a second end of an attempt raises (for tests) instead of being logged and ignored.
     """
 
     baseline: Price | None = None
     timezone: str = "UTC"
-    retention_days: int = 90
     rules: tuple[Rule, ...] = ()
     rates: tuple[Rate, ...] = ()
+    retention_days: int = 90
     strict: bool = False
 
 
@@ -78,10 +77,10 @@ class Ledger:
         self._ending: list[Attempt] | None = None
         self.baseline = options.baseline
         self.reports = Reports(store)
-        self.upkeep = Upkeep(store, clock, self._settled, options.retention_days)
         self._seen_ms = read_last_seen_ms(store)
         self.budgets = Budgets(store, ZoneInfo(options.timezone), self.now_ms)
         self.budgets.open(options.rules, options.rates)
+        self.upkeep = Upkeep(store, clock, self._settled, options.retention_days)
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> Entry:
         """A request has come. In memory until its first hold, or its end."""
