@@ -220,6 +220,18 @@ TOP = replace(
     trend=None,
     projection=NOT_PROJECTED,
 )
+HOURS = CostsReport(
+    by="hour",
+    rows=(CostRow(name="2025-11-21T20:00", requests=2, cost_nano_usd=30, total_us=9_000),),
+    total=CostRow(name="all", requests=2, cost_nano_usd=30, total_us=9_000),
+    since_ms=NOON_MS - 3_600_000,
+    until_ms=NOON_MS,
+    timezone="Asia/Tokyo",
+    trend=CostSection(
+        by="hour",
+        rows=(CostRow(name="2025-11-21T20:00", requests=2, cost_nano_usd=30), CostRow(name="2025-11-21T21:00")),
+    ),
+)
 WIDE = CostsReport(
     by="user",
     rows=(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from lodestarctl.render import banner, costs, figures, findings, models, requests, status
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Note, Table
@@ -30,6 +31,7 @@ from lodestard.control.messages import (
     TestPlans,
     VersionReport,
 )
+from lodestard.control.messages.figures import CostSection
 from tests.fakes import control_samples as samples
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -55,6 +57,7 @@ SCREENS: dict[str, Sequence[Block]] = {
     "version": status.render_version(VersionReport(version="0.1.0", runs_on={"python": "3.11.2"}), "0.1.0"),
     "costs": costs.render_costs(samples.COSTS),
     "costs-course": costs.render_costs(samples.COURSE),
+    "costs-hours": costs.render_costs(samples.HOURS),
     "costs-top": costs.render_costs(samples.TOP),
     "costs-wide-letters": costs.render_costs(samples.WIDE),
     "status-money": status.render_status(samples.MONEY_STATUS),
@@ -163,6 +166,14 @@ def test_a_followed_request_is_one_line(row: RequestRow, utc: None) -> None:
     line = head + outcome.text + tail
     assert len(line) <= WIDTH
     assert line.startswith(f"12:00:{row.started_ms // 1000 % 60:02d}  {row.request_id[-8:]}  {row.alias[:14]}")
+
+
+def test_a_zone_or_a_day_of_a_newer_daemon_is_shown_as_well_as_can_be(utc: None) -> None:
+    odd = replace(samples.HOURS, timezone="Moon/Tranquility", trend=CostSection(by="day", rows=()))
+    text = paint_plain(costs.render_costs(odd), width=WIDTH)
+    assert text.startswith("Costs  from 2025-11-21 11:00 to 2025-11-21 12:00\n")
+    assert "By day" not in text
+    assert [costs.step_label("day", name) for name in ("2025-11-21", "soon")] == ["Fri 2025-11-21", "soon"]
 
 
 def test_warming_is_a_line_each() -> None:
