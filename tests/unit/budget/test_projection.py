@@ -1,5 +1,7 @@
 """What a window will have cost: intervals, their error, and reasons where there are none."""
 
+from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -98,3 +100,47 @@ def test_what_went_up_is_projected_from_the_recent_days() -> None:
     assert projection.method == "recent"
     assert projection.likely_nano_usd == 100 * CENT
     assert projection.low_nano_usd <= projection.likely_nano_usd < projection.high_nano_usd
+
+
+def _any_day(dice: Random, _day: int) -> float:
+    return dice.lognormvariate(0, 0.7)
+
+
+def _with_weekends(dice: Random, day: int) -> float:
+    return dice.lognormvariate(0, 0.5) * (1 if day % 7 < 5 else 0.1)
+
+
+def _now_and_then(dice: Random, _day: int) -> float:
+    return dice.lognormvariate(0, 1) if dice.random() < 0.4 else 0
+
+
+def _growing(dice: Random, day: int) -> float:
+    return dice.lognormvariate(0, 0.4) * 1.02**day
+
+
+@pytest.mark.parametrize(
+    ("cost", "days", "left", "percent"),
+    [
+        (_any_day, 14, 20, 78),
+        (_any_day, 60, 28, 96),
+        (_with_weekends, 14, 20, 88),
+        (_with_weekends, 60, 28, 97),
+        (_now_and_then, 14, 20, 73),
+        (_now_and_then, 60, 28, 94),
+        (_growing, 14, 20, 71),
+        (_growing, 60, 28, 42),
+    ],
+)
+def test_how_often_the_end_was_inside(
+    cost: Callable[[Random, int], float], days: int, left: int, percent: int
+) -> None:
+    """The figures of docs/decisions/0010, of 400 generated records each."""
+    inside = told = 0
+    for seed in range(400):
+        dice = Random(seed)
+        costs = [int(10**9 * cost(dice, day)) for day in range(days + 1 + left)]
+        found = project(costs[:days], 0, left)
+        if isinstance(found, Projection):
+            told += 1
+            inside += found.low_nano_usd <= sum(costs[days + 1 :]) <= found.high_nano_usd
+    assert abs(100 * inside / told - percent) <= 1
