@@ -38,8 +38,8 @@ def export(asked: argparse.Namespace) -> None:
     """Write it. Raises ``HouseFault``; ``OSError`` where nobody reads."""
     wanted, layout = quarters(asked.since_ms, asked.until_ms), LAYOUTS[asked.format]
     with open_snapshot(asked.file) as snapshot:
-        ((salt,),) = snapshot.read("SELECT salt FROM export_salt")
-        hashers = {} if asked.names else {name: hasher(bytes(salt), name) for name in NAMED}
+        salt = bytes.fromhex(str(snapshot.read("SELECT hex(salt) FROM export_salt")[0][0]))
+        hashers = {} if asked.names else {name: hasher(salt, name) for name in NAMED}
         for chunk in write_rows(read_rows(snapshot, wanted, layout.numbers), layout, hashers):
             sys.stdout.buffer.write(chunk)
     sys.stdout.buffer.flush()
