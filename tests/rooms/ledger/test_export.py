@@ -150,7 +150,12 @@ def test_any_text_is_json(text: str) -> None:
 
 def test_texts_are_kept_within_bounds() -> None:
     made: list[str] = []
-    kept = Kept(lambda text: made.append(text) or text.upper())
+
+    def write(text: str) -> str:
+        made.append(text)
+        return text.upper()
+
+    kept = Kept(write)
     assert [kept["a"], kept["a"], kept["b"]] == ["A", "A", "B"]
     assert made == ["a", "b"]
     for number in range(MOST_KEPT + 5):
