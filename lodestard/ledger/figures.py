@@ -6,6 +6,7 @@ that answered. So whatever rows are grouped by, they sum to the same total.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import msgspec
 
@@ -111,6 +112,7 @@ OF_MODELS = ("model", "upstream")
 ALL_GROUPS = {"quarter": QUARTER, "upstream": "{0}.upstream", "model": "{0}.model"} | {
     name: f"request.{name}" for name in GROUPS[3:]
 }
+_OTHER_LEVERS = ("saved_local_nano_usd", "saved_cache_nano_usd", "saved_prompt_cache_nano_usd")
 SUMS = ", ".join(f"sum({name}) AS {name}" for name in FIGURES)
 
 
@@ -138,8 +140,6 @@ def _select(keys: Mapping[str, str], part: str, tables: str, where: str) -> str:
 
 def cost_row(key: str, group: str, sums: Sequence[object]) -> CostRow:
     """A line from its sums, in the order of ``FIGURES``; the levers make what was saved."""
-    figures = msgspec.convert(dict(zip(FIGURES, sums, strict=True)), dict[str, int])
-    cheaper = figures["saved_nano_usd"] - sum(
-        figures[f"saved_{lever}_nano_usd"] for lever in ("local", "cache", "prompt_cache")
-    )
+    figures = dict(zip(FIGURES, cast("Sequence[int]", sums), strict=True))
+    cheaper = figures["saved_nano_usd"] - sum([figures[name] for name in _OTHER_LEVERS])
     return CostRow(key=key, group=group, saved_cheaper_nano_usd=cheaper, **figures)
