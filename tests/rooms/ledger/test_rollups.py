@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import apsw
 import msgspec
@@ -14,13 +14,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
+from lodestard.budget.rules import Rule
+from lodestard.budget.windows import parse_window
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import HouseFault
 from lodestard.domain.ports import Tx
 from lodestard.domain.request import Caller
+from lodestard.domain.settings import Scope
 from lodestard.domain.usage import Usage
 from lodestard.ledger import SCHEMA, Ledger, LedgerOptions, VerifyReport, open_ledger, rollups, upkeep, verify
 from lodestard.ledger.aggregate import BY
+from lodestard.ledger.budget_rows import read_spent
 from lodestard.ledger.figures import QUARTER_MS
 from lodestard.ledger.retention import cutoff_ms, delete_old
 from lodestard.ledger.rollups import advance, read_mark, write_slice
@@ -356,3 +360,29 @@ async def test_a_keeper_that_fails_tries_again(
 def test_the_cutoff_is_a_quarter_of_an_hour() -> None:
     assert cutoff_ms(BEGIN_MS, 90) % QUARTER_MS == 0
     assert 0 <= BEGIN_MS - 90 * DAY_MS - cutoff_ms(BEGIN_MS, 90) < QUARTER_MS
+
+
+def rule(scope: Any, unit: Any) -> Rule:
+    return Rule(name="b", scope=scope, of="", window=parse_window("total"), limits=((unit, 10**15),))
+
+
+async def test_budgets_count_what_was_deleted(tmp_path: Path, autojump_clock: object) -> None:
+    path, clock = tmp_path / "ledger.db", SetClock()
+    rules = [rule(scope, unit) for scope in get_args(Scope) for unit in ("usd", "tokens")]
+    async with opened(path, clock) as (store, ledger):
+        traffic = Traffic(ledger, clock, DAY_MS // 10)
+        for number in range(200):
+            await traffic.one(number)
+        await ledger.upkeep.tidy()
+        middle_ms = (BEGIN_MS + clock.ms) // 2 // QUARTER_MS * QUARTER_MS
+
+        def spent() -> list[Any]:
+            found = [read_spent(store, each, since_ms) for each in rules for since_ms in (0, middle_ms)]
+            return [sorted(row for row in rows if any(row[2])) for rows in found]
+
+        before = spent()
+        assert sum(amounts.requests for _, _, amounts in before[0]) > 10
+        while await delete_old(store, middle_ms + DAY_MS):
+            pass
+        assert 0 < int(store.read("SELECT count(*) FROM request")[0][0] or 0) < 110
+        assert spent() == before
