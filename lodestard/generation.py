@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from lodestard.domain.clock import Clock
-from lodestard.domain.news import RequestEnded
+from lodestard.domain.news import BudgetAlert, RequestEnded
 from lodestard.domain.ports import CachePort, LedgerPort
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import Settings, Upstream
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 class Foundation:
     """What outlives every generation: there is one ledger and one cache, whatever the configuration.
 
-    ``ended`` tells of the requests of all generations, for who listens across a reload.
+    ``ended`` tells of the requests of all generations, for who listens across a reload. ``budget_alert`` is told by
+    the ledger's side; the generation that serves passes it on to its modules.
     """
 
     clock: Clock
@@ -44,6 +45,7 @@ class Foundation:
     cache: CachePort
     ended: Signal[RequestEnded]
     started_s: int
+    budget_alert: Signal[BudgetAlert] = field(default_factory=lambda: Signal("budget_alert, of all generations"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,9 @@ class Generation:
 
     def retire(self) -> None:
         """No new users; it closes when the last one is gone."""
-        self.retired = True
+        if not self.retired:
+            self.retired = True
+            self.runtime.hooks.retired.tell(None)
         self._look()
 
     async def wait_unused(self) -> None:
@@ -112,6 +116,7 @@ async def run_generation(
                     modules.start_soon(run_guarded, module, runtime, name=f"module {module.name}")
             task_status.started(generation)
             await generation.wait_unused()
+            await runtime.flights.wait_idle()  # a drained answer still ends attempts, which modules shall hear of
             modules.cancel_scope.cancel()
     generation.mark_closed()
 

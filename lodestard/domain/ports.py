@@ -128,6 +128,16 @@ class AttemptPort(Protocol):
     @property
     def hold_nano_usd(self) -> int: ...
 
+    @property
+    def ordinal(self) -> int:
+        """Its number in its request."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """``held`` until its end; then captured, released or unknown."""
+        ...
+
 
 class CostFigures(Protocol):
     """One line of a report: what was used and charged under ``key``."""

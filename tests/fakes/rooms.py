@@ -59,6 +59,8 @@ def make_plan(*candidates: Candidate) -> Plan:
 class FakeAttempt:
     target: Target
     hold_nano_usd: int
+    state: str = "held"
+    ordinal: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,16 @@ class FakeLedger:
 
     def capture(self, attempt: FakeAttempt, usage: Usage | None) -> int:
         cost = usage.completion_tokens if usage is not None else attempt.hold_nano_usd
+        attempt.state = "captured"
         self._note("capture", attempt, cost)
         return cost
 
     def release(self, attempt: FakeAttempt, why: str) -> None:
+        attempt.state = "released"
         self._note(f"release: {why}", attempt, 0)
 
     def unknown(self, attempt: FakeAttempt, why: str) -> None:
+        attempt.state = "unknown"
         self._note(f"unknown: {why}", attempt, attempt.hold_nano_usd)
 
     def close_entry(self, entry: object, closing: Closing) -> None:
