@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import trio
@@ -13,10 +14,12 @@ from lodestard.domain.ports import ReplyStream
 from lodestard.domain.price import Price
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Conversation, Message, Request, TextPart
-from lodestard.domain.settings import Settings, Upstream
+from lodestard.domain.secret import Secret
+from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.domain.usage import Usage
 from lodestard.flights import Flight, Flights, LeavePolicy
+from lodestard.generation import open_origin
 from lodestard.hooks import Hooks
 from lodestard.pipeline import fly
 from lodestard.residency.plain import HostAdmission
@@ -197,6 +200,10 @@ class NoRoutes:
         raise AssertionError(alias)
 
 
+def no_secret(source: KeySource) -> Secret:
+    raise LookupError(f"no secret in {source.env or source.file}")
+
+
 def make_runtime(
     nursery: trio.Nursery,
     sender: ScriptedSender,
@@ -221,6 +228,10 @@ def make_runtime(
         admission=HostAdmission(upstreams),
         flights=Flights(nursery, fly_here, policy or LeavePolicy(frozenset(), 60, 32)),
         transport=lambda name: None,
+        open_origin=open_origin,
+        secret=no_secret,
+        state_dir=Path("/nonexistent"),
+        timezone="UTC",
         keys_missing={},
         started_s=0,
     )
