@@ -55,6 +55,13 @@ COMMANDS = (
             Option(("--until",), "to when, as --since (a date is included)", metavar="WHEN"),
         ),
     ),
+    Command(
+        "alerts list",
+        "what was told, and whether it arrived",
+        "alerts_list",
+        (Option(("-n", "--lines"), "how many", "integer", default=50, metavar="N"),),
+    ),
+    Command("alerts test", "send a test alert by every way that is set up", "alerts_test"),
     Command("cache stats", "what the response cache holds and what it does", "cache_stats"),
     Command(
         "cache clear",
@@ -152,7 +159,7 @@ COMMANDS = (
     ),
 )
 
-DEFAULT_OF_GROUP = {"models": "list", "cache": "stats", "config": "show"}
+DEFAULT_OF_GROUP = {"alerts": "list", "models": "list", "cache": "stats", "config": "show"}
 
 
 def find_command(words: list[str]) -> tuple[Command, list[str]] | None:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from lodestard import __version__
 from lodestard.module import Module
-from lodestard.modules import health, metrics
+from lodestard.modules import alerts, health, metrics
 
 MODULES: tuple[Module, ...] = (
+    alerts.MODULE,
     health.MODULE,
     metrics.MODULE,
 )

@@ -27,7 +27,7 @@ from lodestard.residency.plain import HostAdmission
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
 from lodestard.runtime import Runtime
-from lodestard.upstream.elsewhere import open_origin_pool
+from lodestard.upstream.elsewhere import MOST_ANSWER_BYTES, open_origin_pool
 from lodestard.upstream.sender import PooledSender, open_sender
 
 if TYPE_CHECKING:
@@ -172,10 +172,10 @@ async def open_origin(url: str, name: str) -> AsyncIterator["httpx.AsyncBaseTran
 
     Raises ``ValueError`` for what is neither ``https://`` nor ``http://`` to this machine.
     """
-    async with open_origin_pool(url, name) as pool:
+    with open_origin_pool(url, name) as pool:
         from lodestard.upstream.httpx_transport import PoolTransport
 
-        yield PoolTransport(pool)
+        yield PoolTransport(pool, MOST_ANSWER_BYTES)
 
 
 def plan_leaving(settings: Settings) -> LeavePolicy:

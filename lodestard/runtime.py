@@ -25,10 +25,10 @@ class Runtime:
     ``transport(upstream)`` gives an ``httpx.AsyncBaseTransport`` over that upstream's own pool, for all that is
     off the requests' way (probes, prices); it raises ``LookupError`` where nobody here speaks the upstream's
     dialect. ``open_origin(url, name)`` is a context with such a transport to anywhere else, over a pool of its own:
-    ``https://``, or ``http://`` to this machine; it raises ``ValueError`` for anything else. ``secret(source)`` gives
-    what a module's settings name, or raises ``LookupError`` with the reason why there is none. ``timezone`` is the
-    ledger's. ``keys_missing`` maps an upstream to the reason why it has no key.
-    ``started_s`` is when the daemon started, in unix seconds.
+    ``https://``, or ``http://`` to this machine; it raises ``ValueError`` for anything else, and reads at most 8 MB
+    of an answer. ``secret(source)`` gives what a module's settings name, or raises ``LookupError`` with the reason
+    why there is none. ``timezone`` is the ledger's. ``keys_missing`` maps an upstream to the reason why it has no
+    key. ``started_s`` is when the daemon started, in unix seconds.
     """
 
     settings: Settings

@@ -1,19 +1,20 @@
 """A pool to somewhere that is no upstream: a webhook, a provider's administration.
 
 Law: it goes where its url says and nowhere else: TLS with the system's authorities, or plain text within this
-machine. No proxy of the environment's, no key of an upstream's.
+machine. No proxy of the environment's, no key of an upstream's. It lives for an errand, so nobody keeps it tidy.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from lodestard import __version__
 from lodestard.upstream.origin import Origin, parse_origin
-from lodestard.upstream.pool import Pool, PoolSettings, open_pool
+from lodestard.upstream.pool import Pool, PoolSettings
 from lodestard.upstream.request_head import Fields
 
 CONNECTIONS = 2
+MOST_ANSWER_BYTES = 8 * 1024 * 1024
 CONNECT_TIMEOUT_S = 10.0
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -33,12 +34,15 @@ def parse_elsewhere(url: str) -> Origin:
     return origin
 
 
-@asynccontextmanager
-async def open_origin_pool(url: str, name: str) -> AsyncIterator[Pool]:
+@contextmanager
+def open_origin_pool(url: str, name: str) -> Iterator[Pool]:
     """A pool to the origin of ``url`` while the context lasts. Raises ``ValueError`` as ``parse_elsewhere``."""
     origin = parse_elsewhere(url)
     settings = PoolSettings(
         upstream=name, origin=origin, connections=CONNECTIONS, connect_timeout_s=CONNECT_TIMEOUT_S
     )
-    async with open_pool(settings, Fields(origin, [("user-agent", f"lodestard/{__version__}")])) as pool:
+    pool = Pool(settings, Fields(origin, [("user-agent", f"lodestard/{__version__}")]))
+    try:
         yield pool
+    finally:
+        pool.close()

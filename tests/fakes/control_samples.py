@@ -1,5 +1,7 @@
 """One sample of each verb's data, as a busy small office would see it."""
 
+import msgspec
+
 from lodestard.control.messages import (
     AttemptRow,
     CachedModel,
@@ -28,6 +30,7 @@ from lodestard.control.messages import (
     TestResult,
     UpstreamStatus,
 )
+from lodestard.control.messages.alerts import AlertChannel, AlertList, AlertRow
 
 NOON_MS = 1_763_726_400_000  # 2025-11-21 12:00 UTC
 
@@ -246,3 +249,33 @@ DOCTOR = DoctorReport(
     running=True,
 )
 HEALTHY = DoctorReport(findings=(), checks=11)
+
+BUDGET_ALERT = AlertRow(
+    at_ms=NOON_MS,
+    key="budget:team:alice:usd:0:80",
+    source="budget",
+    title="Budget team of alice: 80 % of its limit",
+    text="$8.00 of $10.00 are spent this month.",
+    current=True,
+    pending=("email",),
+)
+ALERTS = AlertList(
+    alerts=(
+        BUDGET_ALERT,
+        AlertRow(
+            at_ms=NOON_MS - 60_000,
+            source="reconcile",
+            severity="error",
+            title="openai billed more",
+            failed={"webhook": "it answers 404"},
+        ),
+        AlertRow(at_ms=NOON_MS - 120_000, source="upstream", severity="info", title="Upstream xai is up again"),
+    ),
+    channels=(
+        AlertChannel(name="webhook"),
+        AlertChannel(name="email", detail="it refuses the user or the password (535)"),
+    ),
+)
+STATUS_WITH_ALERTS = msgspec.structs.replace(
+    STATUS, parts={"alerts": {"current": [msgspec.to_builtins(BUDGET_ALERT)], "undelivered": 1}, "gpu": {"watts": 31}}
+)

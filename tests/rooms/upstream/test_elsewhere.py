@@ -6,7 +6,7 @@ import pytest
 from lodestard.generation import open_origin
 from lodestard.upstream.elsewhere import parse_elsewhere
 from lodestard.upstream.origin import Origin
-from tests.fakes.scripted_server import OK, answers, listening
+from tests.fakes.scripted_server import OK, Peer, answers, listening
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,20 @@ async def test_what_goes_wrong_names_it() -> None:
     ):
         with pytest.raises(httpx.ConnectError, match="webhook"):
             await client.get("http://127.0.0.1:1/")
+
+
+async def test_an_answer_without_an_end_is_given_up() -> None:
+    async def floods(peer: Peer) -> None:
+        await peer.read_request()
+        await peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            await peer.send(b"x" * 65_536)
+
+    async with listening(floods) as (_, port):
+        url = f"http://127.0.0.1:{port}/"
+        async with (
+            open_origin(url, "webhook") as transport,
+            httpx.AsyncClient(transport=transport, trust_env=False) as client,
+        ):
+            with pytest.raises(httpx.ReadError, match="larger than can be right"):
+                await client.get(url)
