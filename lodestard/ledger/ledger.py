@@ -26,6 +26,7 @@ from lodestard.domain.upstream import Candidate
 from lodestard.domain.usage import Usage
 from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible
 from lodestard.ledger.ids import RequestIds
+from lodestard.ledger.reconciliation import Reconciliation
 from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import RequestRow, State, write_closing, write_end, write_hold
@@ -63,6 +64,7 @@ class Ledger:
         self._held: set[Attempt] = set()
         self.baseline = options.baseline
         self.reports = Reports(store)
+        self.reconciliation = Reconciliation(store)
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> Entry:
         """A request has come. In memory until its first hold, or its end."""

@@ -12,6 +12,7 @@ import msgspec
 
 from lodestard.domain.errors import HouseFault
 from lodestard.domain.ports import Row, Value
+from lodestard.ledger.reconciliation import check_reconciliation
 
 
 class Readable(Protocol):
@@ -101,7 +102,7 @@ def verify(database: Readable, *, idle: bool = False) -> VerifyReport:
     Never raises for a bad ledger: what can't be read is a problem in the report. About a second per 100,000 requests.
     """
     problems: list[str] = []
-    for check in (_soundness, _attempts, _requests, _hits, _floats):
+    for check in (_soundness, _attempts, _requests, _hits, _floats, check_reconciliation):
         _note(problems, check, database)
     try:
         counts = [int(value or 0) for value in database.read(_COUNTS)[0]]
