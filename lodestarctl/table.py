@@ -148,6 +148,18 @@ COMMANDS = (
         "log_level",
         (Option(("level",), "the level", choices=LEVELS),),
     ),
+    Command(
+        "reconcile run",
+        "compare providers' bills with the ledger, now",
+        "reconcile_run",
+        (Option(("--day",), "one UTC day, also a final one: 2026-11-25", metavar="DAY"),),
+    ),
+    Command(
+        "reconcile show",
+        "how far bills and ledger were apart",
+        "reconcile_show",
+        (Option(("-n", "--lines"), "how many", "integer", default=30, metavar="N"),),
+    ),
     Command("drain", "stop taking requests, end those under way, and exit", "drain"),
     Command("doctor", "say what is wrong and how to mend it", "doctor"),
     Command("version", "the versions of lodestarctl and lodestard", "version"),
@@ -159,7 +171,7 @@ COMMANDS = (
     ),
 )
 
-DEFAULT_OF_GROUP = {"alerts": "list", "models": "list", "cache": "stats", "config": "show"}
+DEFAULT_OF_GROUP = {"alerts": "list", "reconcile": "run", "models": "list", "cache": "stats", "config": "show"}
 
 
 def find_command(words: list[str]) -> tuple[Command, list[str]] | None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from lodestard import __version__
 from lodestard.module import Module
-from lodestard.modules import alerts, health, metrics
+from lodestard.modules import alerts, health, metrics, reconcile
 
 MODULES: tuple[Module, ...] = (
     alerts.MODULE,
     health.MODULE,
     metrics.MODULE,
+    reconcile.MODULE,
 )
 
 EXIT_OK = 0

@@ -31,6 +31,7 @@ from lodestard.control.messages import (
     UpstreamStatus,
 )
 from lodestard.control.messages.alerts import AlertChannel, AlertList, AlertRow
+from lodestard.control.messages.reconcile import LookRow, ReconcileProblem, ReconcileReport
 
 NOON_MS = 1_763_726_400_000  # 2025-11-21 12:00 UTC
 
@@ -278,4 +279,40 @@ ALERTS = AlertList(
 )
 STATUS_WITH_ALERTS = msgspec.structs.replace(
     STATUS, parts={"alerts": {"current": [msgspec.to_builtins(BUDGET_ALERT)], "undelivered": 1}, "gpu": {"watts": 31}}
+)
+
+RECONCILED = ReconcileReport(
+    looks=(
+        LookRow(upstream="openai", day="2025-11-20", ours_nano_usd=1_204_500, theirs_nano_usd=1_204_500),
+        LookRow(
+            upstream="openai",
+            day="2025-11-18",
+            ours_nano_usd=12_000_000_000,
+            theirs_nano_usd=12_500_000_001,
+            alarmed=True,
+            final=True,
+            detail={
+                "our_prompt_tokens": 4_000,
+                "their_prompt_tokens": 4_100,
+                "our_completion_tokens": 50,
+                "their_completion_tokens": 50,
+            },
+        ),
+        LookRow(
+            upstream="anthropic",
+            day="2025-11-18",
+            ours_nano_usd=900_000_000,
+            theirs_nano_usd=0,
+            alarmed=True,
+            final=True,
+            detail={
+                "our_prompt_tokens": 1,
+                "their_prompt_tokens": 1,
+                "our_completion_tokens": 2,
+                "their_completion_tokens": 2,
+            },
+        ),
+    ),
+    problems=(ReconcileProblem(upstream="anthropic", what="it refuses the key (401)"),),
+    unreconciled_nano_usd=-399_999_999,
 )

@@ -83,6 +83,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
         ("status", "status", {}, samples.STATUS_WITH_ALERTS, "80 % of its limit"),
         ("alerts", "alerts", {"last": 50}, samples.ALERTS, "not yet by email"),
         ("alerts list -n 2", "alerts", {"last": 2}, samples.ALERTS, "never by webhook"),
+        ("reconcile show -n 2", "reconcile.show", {"last": 2}, samples.RECONCILED, "not final"),
         ("version", "version", {}, {"version": "0.1.0"}, "lodestard    0.1.0"),
         ("costs", "costs", {"by": "model", "since": "month", "until": None}, samples.COSTS, "$0.1813116"),
         (
@@ -375,3 +376,12 @@ def test_alerts_are_tested_by_every_way(run: Run) -> None:
     assert run("alerts", "test", answers={"alerts.test": [log]}) == exit_codes.OK
     assert "Only the log" in run.out + run.err
     assert run("alerts", "-n", "-1") == exit_codes.USAGE
+
+
+def test_bills_that_can_t_be_seen_are_a_failure(run: Run) -> None:
+    words = ("reconcile", "--day", "2025-11-18")
+    assert run(*words, answers={"reconcile.run": samples.RECONCILED}) == exit_codes.UNAVAILABLE
+    assert run.called == ("reconcile.run", {"day": "2025-11-18"})
+    assert "it refuses the key" in run.out
+    assert run("reconcile", answers={"reconcile.run": {"looks": []}}) == exit_codes.OK
+    assert run("reconcile", "show", "-n", "-1") == exit_codes.USAGE

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lodestarctl.commands.status import screen
-from lodestarctl.render import alerts, figures, findings, models, requests, status
+from lodestarctl.render import alerts, figures, findings, models, reconcile, requests, status
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Note, Table
 from lodestarctl.render.generic import render_anything
 from lodestarctl.render.plain import paint_plain
@@ -31,6 +31,7 @@ from lodestard.control.messages import (
     VersionReport,
 )
 from lodestard.control.messages.alerts import AlertList
+from lodestard.control.messages.reconcile import ReconcileReport
 from tests.fakes import control_samples as samples
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -55,6 +56,8 @@ SCREENS: dict[str, Sequence[Block]] = {
     "status-alerts": screen(samples.STATUS_WITH_ALERTS),
     "alerts": alerts.render_alerts(samples.ALERTS),
     "alerts-none": alerts.render_alerts(AlertList()),
+    "reconcile": reconcile.render_reconcile(samples.RECONCILED),
+    "reconcile-none": reconcile.render_reconcile(ReconcileReport()),
     "status-new": status.render_status(Status(version="0.1.0", pid=1, state="starting", uptime_s=0, simulated=True)),
     "version": status.render_version(VersionReport(version="0.1.0", runs_on={"python": "3.11.2"}), "0.1.0"),
     "costs": figures.render_costs(samples.COSTS),
