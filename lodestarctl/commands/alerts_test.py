@@ -2,6 +2,7 @@
 
 from lodestarctl import exit_codes
 from lodestarctl.render.alerts import tested_line
+from lodestarctl.render.blocks import Tone
 from lodestarctl.session import Session
 from lodestard.control.messages.alerts import AlertTest
 
@@ -14,5 +15,5 @@ def run(session: Session) -> int:
 
 
 def _write(session: Session, item: AlertTest) -> None:
-    tone = "good" if item.outcome == "ok" else "bad"
+    tone: Tone = "good" if item.outcome == "ok" else "bad"
     session.output.write(session.output.tint(tested_line(item), tone) + "\n")
