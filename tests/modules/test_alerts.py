@@ -225,6 +225,44 @@ async def test_a_test_goes_every_way_and_says_how_it_went(
         assert (await listed(runtime)).alerts == ()
 
 
+async def test_a_delivery_under_way_is_ended_before_the_house_closes(
+    clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(FakeChannel):
+        async def deliver(self, alert: Alert, at_ms: int) -> None:
+            await trio.sleep(2)
+            await super().deliver(alert, at_ms)
+
+    class Endless(FakeChannel):
+        async def deliver(self, alert: Alert, at_ms: int) -> None:
+            await trio.sleep_forever()
+
+    slow, endless = Slow(), Endless(name="email")
+    async with telling(tmp_path, monkeypatch, slow, endless) as runtime:
+        runtime.hooks.alert.tell(an_alert("a"))
+        await settle()
+        closing_s = trio.current_time()
+    assert slow.got == ["a"]
+    assert 2 < trio.current_time() - closing_s < 4
+    again, mail = FakeChannel(), FakeChannel(name="email")
+    async with telling(tmp_path, monkeypatch, again, mail):
+        await settle()
+    assert (again.got, mail.got) == ([], ["a"])
+
+
+async def test_a_way_that_is_gone_is_not_waited_for(
+    clock: MockClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with telling(tmp_path, monkeypatch, FakeChannel(name="email", fails=["no"] * 9)) as runtime:
+        runtime.hooks.alert.tell(an_alert("a"))
+        await settle()
+    async with telling(tmp_path, monkeypatch, FakeChannel()) as runtime:
+        await settle()
+        (row,) = (await listed(runtime)).alerts
+        assert (row.pending, row.failed) == ((), {"email": "it is not set up any more"})
+        assert status_of(runtime).undelivered == 0
+
+
 # -- its file ----------------------------------------------------------------------------------------------------
 
 

@@ -151,12 +151,14 @@ def a_look(day: date, *, final: bool) -> Look:
 def test_days_are_looked_at_until_they_are_final() -> None:
     now_ms = start_s(TODAY) * 1_000
     ago = [TODAY - timedelta(days=days) for days in range(8)]
-    days = plan_days(now_ms, {}, ReconcileSettings(lookback_days=7))
+    days = plan_days(now_ms, {}, ReconcileSettings(lookback_days=7), 90)
     assert [day.date for day in days] == ago[:0:-1]
     assert [day.date for day in days if not day.final] == [ago[2], ago[1]]
     known = {look.day: look for look in (a_look(ago[5], final=True), a_look(ago[4], final=False))}
-    assert ago[5] not in [day.date for day in plan_days(now_ms, known, ReconcileSettings())]
-    assert ago[4] in [day.date for day in plan_days(now_ms, known, ReconcileSettings())]
+    assert ago[5] not in [day.date for day in plan_days(now_ms, known, ReconcileSettings(), 90)]
+    assert ago[4] in [day.date for day in plan_days(now_ms, known, ReconcileSettings(), 90)]
+    assert [day.date for day in plan_days(now_ms, {}, ReconcileSettings(), 3)] == [ago[2], ago[1]]
+    assert plan_days(now_ms, {}, ReconcileSettings(), 1) == []
     assert (days[0].name, days[0].start_ms) == (ago[7].isoformat(), start_s(ago[7]) * 1_000)
 
 

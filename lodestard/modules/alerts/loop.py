@@ -23,6 +23,7 @@ from lodestard.runtime import Runtime
 FILE = "alerts.json"
 LISTED = 50
 CLOSE_S = 5.0
+GRACE_S = 3.0
 LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "info": logging.INFO}
 
 logger = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Alerts:
     async def _serve(self) -> None:
         try:
             await self._outbox.open()
+            self._outbox.forget_channels({channel.name for channel in self._channels})
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep)
                 for channel in self._channels:
@@ -110,17 +112,27 @@ class Alerts:
                     await self._leaving.wait()
             else:
                 failures = 0
+                tried.pop(notice.alert.key, None)
                 self._note_well(channel.name)
-                self._outbox.settle(notice, channel.name)
                 self._wake()
 
     async def _deliver(self, channel: Channel, notice: Notice) -> str:
-        """Empty where it was delivered, otherwise why not."""
-        try:
-            await channel.deliver(notice.alert, notice.at_ms)
-        except DeliveryError as error:
-            return str(error)
-        return ""
+        """Empty where it was delivered, otherwise why not.
+
+        Cancelled, it gets some seconds to end: given up half-way, it would be delivered again.
+        """
+        why_not = ""
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope(shield=True) as scope:
+                await nursery.start(give_grace, scope)
+                try:
+                    await channel.deliver(notice.alert, notice.at_ms)
+                except DeliveryError as error:
+                    why_not = str(error)
+                else:
+                    self._outbox.settle(notice, channel.name)
+            nursery.cancel_scope.cancel()
+        return why_not
 
     async def _wait(self, news: trio.Event) -> None:
         """Until there is news, or until it is time to go."""
@@ -190,6 +202,15 @@ class Alerts:
             total_ms = (clock.monotonic_ns() - started_ns) // NS_PER_MS
             outcome = "failed" if why_not else "ok"
             await emit({"channel": channel.name, "outcome": outcome, "detail": why_not, "total_ms": total_ms})
+
+
+async def give_grace(scope: trio.CancelScope, *, task_status: trio.TaskStatus[None]) -> None:
+    """Cancelled from without, let ``scope`` end by itself for a moment."""
+    task_status.started()
+    try:
+        await trio.sleep_forever()
+    finally:
+        scope.deadline = min(scope.deadline, trio.current_time() + GRACE_S)
 
 
 def told(notice: Notice, *, current: bool) -> Mapping[str, object]:

@@ -7,7 +7,7 @@ whole, so it is never half written; one that can't be read is set aside. Owner o
 import fcntl
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from functools import partial
 from pathlib import Path
 
@@ -57,6 +57,13 @@ class Outbox:
                 pending = tuple(name for name in known.pending if name != channel)
                 failed = {**known.failed, channel: why_not} if why_not else known.failed
                 self.notices[index] = msgspec.structs.replace(known, pending=pending, failed=failed)
+
+    def forget_channels(self, known: Container[str]) -> None:
+        """What was to go by a way that is not set up any more goes nowhere."""
+        for notice in tuple(self.notices):
+            for channel in notice.pending:
+                if channel not in known:
+                    self.settle(notice, channel, "it is not set up any more")
 
     async def open(self) -> None:
         """Wait until no other generation owns the file, then take in what it has. Without a file: in memory only."""

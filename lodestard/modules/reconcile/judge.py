@@ -55,10 +55,13 @@ def make_day(day: date, now_ms: int, settle_days: int) -> Day:
     return Day(day, (day_of(now_ms) - day).days > settle_days)
 
 
-def plan_days(now_ms: int, known: Mapping[str, Look], settings: ReconcileSettings) -> list[Day]:
-    """The days that have ended, are not too long ago, and have no final look yet; the oldest first."""
+def plan_days(now_ms: int, known: Mapping[str, Look], settings: ReconcileSettings, kept_days: int) -> list[Day]:
+    """The days that have ended, are not too long ago, and have no final look yet; the oldest first.
+
+    Attempts are kept for ``kept_days``: a day that is not whole any more would be too little.
+    """
     today = day_of(now_ms)
-    days = [today - timedelta(days=ago) for ago in range(settings.lookback_days, 0, -1)]
+    days = [today - timedelta(days=ago) for ago in range(min(settings.lookback_days, kept_days - 1), 0, -1)]
     return [make_day(day, now_ms, settings.settle_days) for day in days if not _is_final(known.get(day.isoformat()))]
 
 

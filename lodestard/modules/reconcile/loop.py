@@ -88,7 +88,7 @@ class Reconcile:
         now_ms = self._runtime.clock.now_ms()
         ledger = self._runtime.ledger.reconciliation
         known = await ledger.known(provider.account.upstream, first_day(now_ms, self._settings))
-        planned = plan_days(now_ms, known, self._settings)
+        planned = plan_days(now_ms, known, self._settings, self._runtime.settings.ledger.retention_days)
         days = planned if only is None else [make_day(only, now_ms, self._settings.settle_days)]
         if not days:
             return
