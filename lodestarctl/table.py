@@ -106,6 +106,35 @@ COMMANDS = (
             Option(("-m", "--model"), "the alias to ask", default="auto"),
         ),
     ),
+    Command(
+        "session start",
+        "begin a session for requests that name none",
+        "session_start",
+        (
+            Option(("name",), "its name; otherwise one is made", optional=True),
+            Option(("--project",), "only requests of this project, and of none", metavar="P"),
+            Option(("--user",), "only requests of this user, and of none", metavar="U"),
+            Option(("--client",), "only requests of this client program (aider …)", metavar="C"),
+        ),
+    ),
+    Command(
+        "session end",
+        "end a session: the next request begins a new one",
+        "session_end",
+        (Option(("id",), "which; otherwise the one that was started, or the only one", optional=True),),
+    ),
+    Command(
+        "session show",
+        "what a session cost, who answered, and when models switched",
+        "session_show",
+        (Option(("id",), "which; otherwise the latest", optional=True),),
+    ),
+    Command(
+        "session list",
+        "the latest sessions",
+        "session_list",
+        (Option(("-n", "--lines"), "how many", "integer", default=20, metavar="N"),),
+    ),
     Command("config check", "check the configuration; all faults at once", "config_check"),
     Command(
         "config show",
@@ -152,7 +181,7 @@ COMMANDS = (
     ),
 )
 
-DEFAULT_OF_GROUP = {"models": "list", "cache": "stats", "config": "show"}
+DEFAULT_OF_GROUP = {"models": "list", "cache": "stats", "config": "show", "session": "list"}
 
 
 def find_command(words: list[str]) -> tuple[Command, list[str]] | None:

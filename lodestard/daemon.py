@@ -36,7 +36,7 @@ from lodestard.hooks import Signal
 from lodestard.house import House, Plan
 from lodestard.http import HttpServer, adopt_listeners, open_tcp_listeners, open_unix_listener
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
-from lodestard.ledger import Ledger, LedgerOptions, open_ledger
+from lodestard.ledger import Ledger, LedgerOptions, SessionRules, open_ledger
 from lodestard.log import set_level
 from lodestard.panel import Panel, Places
 from lodestard.protocols import error_bodies
@@ -114,11 +114,21 @@ async def open_ledger_room(state_dir: Path, settings: Settings, clock: Clock) ->
         open_store(
             state_dir / "ledger.db", [LEDGER_SCHEMA], options=StoreOptions(durable=True), clock=clock
         ) as store,
-        open_ledger(
-            store, clock, options=LedgerOptions(baseline=baseline_price(settings), timezone=zone_name(settings))
-        ) as ledger,
+        open_ledger(store, clock, options=ledger_options(settings)) as ledger,
     ):
         yield ledger
+
+
+def ledger_options(settings: Settings) -> LedgerOptions:
+    return LedgerOptions(
+        baseline=baseline_price(settings), timezone=zone_name(settings), sessions=session_rules(settings)
+    )
+
+
+def session_rules(settings: Settings) -> SessionRules:
+    """``[sessions]``, as the ledger counts. Pure."""
+    sessions = settings.sessions
+    return SessionRules(idle_gap_ms=int(sessions.idle_gap_s * MS_PER_S), max_ms=int(sessions.max_s * MS_PER_S))
 
 
 @asynccontextmanager
@@ -265,6 +275,7 @@ def take_in(cache: Cache, ledger: Ledger, settings: Settings) -> None:
     """What a reload changes outside the generation."""
     set_level(settings.log.level)
     ledger.baseline = baseline_price(settings)
+    ledger.sessions.rules = session_rules(settings)
     cache.configure(settings.cache)
 
 

@@ -121,6 +121,11 @@ class EntryPort(Protocol):
         """The request's public id (``req_…``)."""
         ...
 
+    @property
+    def caller(self) -> Caller:
+        """Who asks, in the session that the ledger has found for it."""
+        ...
+
 
 class AttemptPort(Protocol):
     """One attempt that is held. It has exactly one end."""

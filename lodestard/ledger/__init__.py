@@ -9,6 +9,9 @@ from lodestard.ledger.ledger import Ledger, LedgerOptions, open_ledger
 from lodestard.ledger.reports import CostRow, Explanation, Reports, RequestFilter
 from lodestard.ledger.rows import AttemptRow, RequestRow
 from lodestard.ledger.schema import SCHEMA
+from lodestard.ledger.session_reports import SessionReports
+from lodestard.ledger.session_rules import SessionRow, SessionRules
+from lodestard.ledger.sessions import Sessions
 from lodestard.ledger.totals import Totals
 from lodestard.ledger.verify import VerifyReport, verify
 
@@ -24,6 +27,10 @@ __all__ = [
     "Reports",
     "RequestFilter",
     "RequestRow",
+    "SessionReports",
+    "SessionRow",
+    "SessionRules",
+    "Sessions",
     "Totals",
     "VerifyReport",
     "open_ledger",

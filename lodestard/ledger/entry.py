@@ -16,9 +16,10 @@ from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Usage
 from lodestard.ledger.rows import AttemptRow, RequestRow, State
+from lodestard.ledger.sessions import Session
+from lodestard.ledger.text import bounded
 
 NS_PER_US = 1_000
-MAX_TEXT = 200
 MAX_TOKENS = 10**12
 MAX_US = 10**15
 COUNTED = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
@@ -35,6 +36,8 @@ class Entry:
     alias: str
     dialect: str
     stream: bool
+    session: Session
+    switched_from: str = ""
     attempts: list["Attempt"] = field(default_factory=list)
     closed: RequestRow | None = None
 
@@ -84,6 +87,7 @@ class Entry:
             load_us=_microseconds(durations.load_ns) if durations else None,
             prefill_us=_microseconds(durations.prefill_ns) if durations else None,
             decode_us=_microseconds(durations.decode_ns) if durations else None,
+            switched_from=bounded(self.switched_from),
         )
 
     def _usage(self, closing: Closing) -> Usage:
@@ -160,13 +164,6 @@ def rare_usage(usage: Usage) -> str:
     """What a usage has beside the columns, as JSON; empty where there is nothing."""
     rare = {name: value for name in RARE if (value := getattr(usage, name))}
     return msgspec.json.encode(rare).decode() if rare else ""
-
-
-def bounded(text: str) -> str:
-    """What others wrote, as a column takes it: short, and text that can be encoded."""
-    if len(text) <= MAX_TEXT and text.isascii():
-        return text
-    return text[:MAX_TEXT].encode(errors="replace").decode()
 
 
 def is_plausible(usage: Usage) -> bool:

@@ -29,6 +29,9 @@ from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import RequestRow, State, write_closing, write_end, write_hold
+from lodestard.ledger.session_reports import SessionReports
+from lodestard.ledger.session_rules import SessionRules
+from lodestard.ledger.sessions import Sessions
 from lodestard.ledger.totals import Tally, Totals
 
 _log = logging.getLogger(__name__)
@@ -37,11 +40,13 @@ _log = logging.getLogger(__name__)
 class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``baseline`` is the price that savings are counted against, None for none. ``timezone`` says when a day begins.
 
-    ``strict``: a second end of an attempt raises (for tests) instead of being logged and ignored.
+    ``sessions`` says when one ends. ``strict``: a second end of an attempt raises (for tests) instead of being logged
+    and ignored.
     """
 
     baseline: Price | None = None
     timezone: str = "UTC"
+    sessions: SessionRules = SessionRules()
     strict: bool = False
 
 
@@ -63,13 +68,16 @@ class Ledger:
         self._held: set[Attempt] = set()
         self.baseline = options.baseline
         self.reports = Reports(store)
+        self.sessions = Sessions(store, options.sessions, clock.now_ms())
+        self.session_reports = SessionReports(store, self.sessions, clock)
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> Entry:
         """A request has come. In memory until its first hold, or its end."""
         now_ms = self._clock.now_ms()
         seq = self._next_seq
         self._next_seq += 1
-        entry = Entry(seq, self._ids.next_id(now_ms), now_ms, caller, alias, dialect, stream)
+        caller, session = self.sessions.place(caller, now_ms)
+        entry = Entry(seq, self._ids.next_id(now_ms), now_ms, caller, alias, dialect, stream, session)
         self._open[seq] = entry
         self._tally.open += 1
         return entry
@@ -77,10 +85,13 @@ class Ledger:
     async def hold(self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int) -> Attempt:
         """An attempt begins. Paid: returns once its worst case is durable. Free: at once, without a checkpoint.
 
-        Raises ``HouseFault``: ``PRICE_UNKNOWN``, or ``LEDGER_UNAVAILABLE`` where the hold can't be written. However
-        it fails, and where the caller is cancelled while it waits, nothing stays held.
+        Raises ``CallerFault(BUDGET_REFUSED)`` where its session lasts too long, a free one too; ``HouseFault``:
+        ``PRICE_UNKNOWN``, or ``LEDGER_UNAVAILABLE`` where the hold can't be written. However it fails, and where the
+        caller is cancelled while it waits, nothing stays held.
         """
-        attempt = self._begin(_entry(entry), candidate, worst_nano_usd)
+        opened = _entry(entry)
+        self.sessions.refuse_overlong(opened.session, opened.received_ms)
+        attempt = self._begin(opened, candidate, worst_nano_usd)
         if attempt.free:
             return attempt
         try:
@@ -187,6 +198,7 @@ class Ledger:
         if closed.closed is not None:
             self._refuse(f"{closed.id} is closed already")
             return figures_of(closed.closed, free=False)
+        closed.switched_from = self.sessions.note_end(closed.session, closing, self._clock.now_ms())
         row = closed.closed_row(closing, self._baseline_of(closed, closing))
         closed.closed = row
         del self._open[closed.seq]
@@ -222,6 +234,7 @@ class Ledger:
             self.unknown(attempt, "lodestard was stopped")
         for entry in tuple(self._open.values()):
             self.close_entry(entry, Closing(outcome=Code.SHUTTING_DOWN, status=503, cache=""))
+        self.sessions.save_all(self._clock.now_ms())
 
 
 def figures_of(row: RequestRow, *, free: bool) -> Closed:

@@ -61,9 +61,13 @@ class FakeAttempt:
     hold_nano_usd: int
 
 
+NOBODY = Caller()
+
+
 @dataclass(frozen=True, slots=True)
 class FakeEntry:
     id: str = "req_test"
+    caller: Caller = NOBODY
 
 
 @dataclass(slots=True, eq=False)

@@ -15,6 +15,7 @@ from lodestard.control.verbs.figures import figure_verbs
 from lodestard.control.verbs.house import house_verbs
 from lodestard.control.verbs.models import model_verbs
 from lodestard.control.verbs.requests import request_verbs
+from lodestard.control.verbs.sessions import session_verbs
 from lodestard.domain.verbs import Verb
 
 __all__ = ["Desk", "core_verbs"]
@@ -23,6 +24,7 @@ FAMILIES = (
     house_verbs,
     figure_verbs,
     request_verbs,
+    session_verbs,
     cache_verbs,
     model_verbs,
     ask_verbs,

@@ -17,6 +17,7 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
+from lodestard.control.verbs.session_desk import SessionDesk
 from lodestard.domain.news import RequestEnded
 from lodestard.runtime import Runtime
 
@@ -175,7 +176,7 @@ TextSink = Callable[[str, str], Awaitable[None]]
 """Awaited with (text, reasoning) as they come."""
 
 
-class Desk(Protocol):
+class Desk(SessionDesk, Protocol):
     """Everything that the core's verbs need."""
 
     @property
@@ -236,8 +237,10 @@ class Desk(Protocol):
         """
         ...
 
-    async def ask(self, body: bytes, sink: TextSink) -> Asked:
+    async def ask(self, body: bytes, sink: TextSink, folder: str = "") -> Asked:
         """Send a chat completion (a JSON body, streamed) through the proxy's own endpoint, as any client would.
+
+        ``folder`` is where whoever asks works: its last name is the project.
 
         Raises ``Fault`` as the endpoint gives it; cancelled, it is as if the client had left.
         """

@@ -440,6 +440,7 @@ async def test_stopping_gives_everything_an_end(path: Path, autojump_clock: obje
 async def test_foreign_things_are_refused(path: Path, autojump_clock: object) -> None:
     class Stranger:
         id = "req_x"
+        caller = Caller()
         hold_nano_usd = 1
 
     async with opened(path) as house:

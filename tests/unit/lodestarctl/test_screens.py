@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lodestarctl.render import figures, findings, models, requests, status
+from lodestarctl.render import figures, findings, models, requests, sessions, status
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Note, Table
 from lodestarctl.render.generic import render_anything
 from lodestarctl.render.plain import paint_plain
@@ -29,7 +29,9 @@ from lodestard.control.messages import (
     TestPlans,
     VersionReport,
 )
+from lodestard.control.messages.sessions import SessionList, SessionReport
 from tests.fakes import control_samples as samples
+from tests.fakes import session_samples
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTH = 80
@@ -85,6 +87,13 @@ SCREENS: dict[str, Sequence[Block]] = {
     "reload-refused": findings.render_reload(ReloadReport(ok=False, faults=samples.CONFIG_BAD.faults)),
     "doctor": findings.render_doctor(samples.DOCTOR),
     "doctor-well": findings.render_doctor(samples.HEALTHY),
+    "sessions": sessions.render_sessions(session_samples.LIST),
+    "sessions-none": sessions.render_sessions(SessionList(sessions=())),
+    "session": sessions.render_session(session_samples.REPORT),
+    "session-overlong": sessions.render_session(SessionReport(session=session_samples.OVERLONG)),
+    "session-switches": sessions.render_session(session_samples.MANY_SWITCHES),
+    "session-started": sessions.render_started(session_samples.STARTED),
+    "session-ended": sessions.render_ended(session_samples.STOPPED),
     "anything": render_anything(ANYTHING),
     "anything-list": render_anything([{"a": 1}, {"b": "two"}]),
     "anything-word": render_anything("done and dusted"),
