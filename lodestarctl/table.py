@@ -135,6 +135,19 @@ COMMANDS = (
         "session_list",
         (Option(("-n", "--lines"), "how many", "integer", default=20, metavar="N"),),
     ),
+    Command(
+        "statusline",
+        "one line of figures for a prompt or tmux, at once; asks nobody",
+        "statusline",
+        (
+            Option(
+                ("--format",),
+                "fields in braces: {cost_today} {saved_today} {cost_month} {budget} {requests}",
+                metavar="TEXT",
+            ),
+            Option(("--tmux",), "with tmux's colours", "flag"),
+        ),
+    ),
     Command("config check", "check the configuration; all faults at once", "config_check"),
     Command(
         "config show",

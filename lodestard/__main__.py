@@ -7,11 +7,12 @@ from pathlib import Path
 
 from lodestard import __version__
 from lodestard.module import Module
-from lodestard.modules import health, metrics
+from lodestard.modules import health, metrics, statusline
 
 MODULES: tuple[Module, ...] = (
     health.MODULE,
     metrics.MODULE,
+    statusline.MODULE,
 )
 
 EXIT_OK = 0

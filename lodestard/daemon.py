@@ -19,6 +19,7 @@ import trio
 from lodestard.cache import MIGRATIONS as CACHE_MIGRATIONS
 from lodestard.cache import Cache, open_cache
 from lodestard.config import ConfigError
+from lodestard.config.paths import run_dir
 from lodestard.config.write import Change
 from lodestard.config.zone import machine_zone
 from lodestard.control.access import open_access
@@ -80,7 +81,15 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
     ):
         ended: Signal[RequestEnded] = Signal("request_ended, of all generations")
         ended.always(request_log.note)
-        foundation = Foundation(clock, ledger, cache, ended, started_s=clock.now_ms() // MS_PER_S)
+        foundation = Foundation(
+            clock,
+            ledger,
+            cache,
+            ended,
+            started_s=clock.now_ms() // MS_PER_S,
+            run_dir=run_dir(boot.places.control_socket),
+            timezone=zone_name(settings),
+        )
         house = House(
             foundation,
             nursery,

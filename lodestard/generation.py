@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
@@ -44,6 +45,8 @@ class Foundation:
     cache: CachePort
     ended: Signal[RequestEnded]
     started_s: int
+    run_dir: Path | None = None
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +143,8 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             transport=partial(open_transport, sender),
             keys_missing=blueprint.keys_missing,
             started_s=foundation.started_s,
+            run_dir=foundation.run_dir,
+            timezone=foundation.timezone,
         )
         hooks.request_ended.always(foundation.ended.tell)
         yield runtime

@@ -6,6 +6,7 @@ they began with.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lodestard.domain.clock import Clock
@@ -22,7 +23,8 @@ class Runtime:
     ``transport(upstream)`` gives an ``httpx.AsyncBaseTransport`` over that upstream's own pool, for all that is
     off the requests' way (probes, alerts); it raises ``LookupError`` where nobody here speaks the upstream's
     dialect. ``keys_missing`` maps an upstream to the reason why it has no key.
-    ``started_s`` is when the daemon started, in unix seconds.
+    ``started_s`` is when the daemon started, in unix seconds. ``run_dir`` is a folder for small files that live as
+    long as the daemon, None where it has none; it may not be there yet. ``timezone`` is the ledger's.
     """
 
     settings: Settings
@@ -37,3 +39,5 @@ class Runtime:
     transport: Callable[[str], Any]
     keys_missing: Mapping[str, str]
     started_s: int
+    run_dir: Path | None = None
+    timezone: str = "UTC"
