@@ -136,6 +136,19 @@ COMMANDS = (
         (Option(("-n", "--lines"), "how many", "integer", default=20, metavar="N"),),
     ),
     Command(
+        "aider",
+        "print or write Aider's configuration, with our prices and headers",
+        "aider",
+        (
+            Option(("--write",), "write the files instead of printing them", "flag"),
+            Option(("--folder",), "where (default: the repository around you)", "file", metavar="DIR"),
+            Option(("--project",), "the project's name (default: the folder's)", metavar="NAME"),
+            Option(("--model",), "the main model (default: auto)", metavar="ALIAS"),
+            Option(("--weak",), "the model for commit messages and summaries", metavar="ALIAS"),
+            Option(("--force",), "change what is there already; a copy is kept", "flag"),
+        ),
+    ),
+    Command(
         "statusline",
         "one line of figures for a prompt or tmux, at once; asks nobody",
         "statusline",

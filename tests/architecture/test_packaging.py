@@ -1,9 +1,11 @@
 """What the units promise fits what the program does."""
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
+from lodestard.config.paths import run_dir
 from lodestard.domain.settings import Limits, Server
 from lodestard.systemd import EXIT_CONFIG
 from tests.architecture.house import ROOT
@@ -40,6 +42,15 @@ def test_debian_12_knows_the_units_type() -> None:
     service = options("lodestard.service")
     assert service["Type"] == ["notify"]
     assert service["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+
+
+def test_the_figures_for_prompts_have_a_folder_that_the_group_may_enter() -> None:
+    service = options("lodestard.service")
+    (socket,) = options("lodestard-control.socket")["ListenStream"]
+    assert run_dir(Path(socket)) == Path("/run") / service["RuntimeDirectory"][0]
+    assert service["RuntimeDirectoryMode"] == ["0750"]
+    assert service["Group"] == options("lodestard-control.socket")["SocketGroup"]
+    assert "RuntimeDirectoryPreserve" not in service  # what a stopped daemon had spent is no news
 
 
 def test_every_credential_of_the_example_is_loaded() -> None:

@@ -6,6 +6,7 @@ Law: a verb decides nothing and keeps nothing. It reads its arguments, asks the 
 
 from collections.abc import Mapping
 
+from lodestard.control.verbs.aider import aider_verbs
 from lodestard.control.verbs.ask import ask_verbs
 from lodestard.control.verbs.cache import cache_verbs
 from lodestard.control.verbs.configuration import configuration_verbs
@@ -28,6 +29,7 @@ FAMILIES = (
     cache_verbs,
     model_verbs,
     ask_verbs,
+    aider_verbs,
     configuration_verbs,
     doctor_verbs,
 )

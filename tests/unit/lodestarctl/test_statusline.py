@@ -75,8 +75,8 @@ def test_cents_never_understate_what_was_spent_nor_overstate_what_was_saved(nano
 
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,20}", fullmatch=True), st.none() | st.integers(), min_size=1))
 def test_it_reads_what_any_writer_of_json_writes(figures: dict[str, int | None]) -> None:
-    for form in ({"indent": 2}, {"separators": (",", ":")}):
-        assert statusline.read_figures(json.dumps(figures, **form) + "\n") == figures  # type: ignore[arg-type]
+    for text in (json.dumps(figures, indent=2), json.dumps(figures, separators=(",", ":"))):
+        assert statusline.read_figures(f"{text}\n") == figures
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "not json", '{"at_ms": "soon"}', '{"at_ms": 1.5}'])
@@ -132,7 +132,12 @@ def test_it_looks_where_the_daemon_writes(environ: dict[str, str], uid: int, mon
 
 def test_the_program_takes_the_short_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     went: list[list[str]] = []
-    monkeypatch.setattr(statusline, "main", lambda words: went.append(words) or 0)
+
+    def note(words: list[str]) -> int:
+        went.append(words)
+        return 0
+
+    monkeypatch.setattr(statusline, "main", note)
     monkeypatch.setattr(cli, "main", lambda: 7)
     for words, status in (
         (["statusline", "--tmux"], 0),
