@@ -182,7 +182,7 @@ def test_an_answer_of_another_version_is_said_so(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["statsu"], "Did you mean 'status'?"),
+        (["statsu"], "Did you mean 'status'"),
         (["cache", "clera"], "Did you mean 'cache clear'"),
         (["xyzzy"], "lodestarctl --help"),
         (["xyzzy", "--flag"], "'xyzzy'"),
