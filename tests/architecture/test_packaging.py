@@ -1,5 +1,8 @@
 """What the units promise fits what the program does."""
 
+import os
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -73,3 +76,21 @@ def test_the_socket_units_listen_where_the_daemon_would(unit: str, name: str, ad
     assert socket["FileDescriptorName"] == [name]
     assert socket["ListenStream"] == [address]
     assert socket["Service"] == ["lodestard.service"]
+
+
+def test_the_ctl_s_script_imports_nothing_that_costs_a_prompt_time() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    (source,) = wheel["shared-scripts"]
+    script = ROOT / source
+    assert wheel["shared-scripts"][source] == "lodestarctl"
+    assert os.access(script, os.X_OK)
+    imports = [line for line in script.read_text().splitlines() if line.startswith(("import ", "from "))]
+    assert imports == ["import sys", "from lodestarctl.__main__ import main"]
+    done = subprocess.run(
+        [sys.executable, script, "--version"],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.startswith(b"lodestarctl ")
