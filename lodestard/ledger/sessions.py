@@ -15,7 +15,7 @@ from functools import partial
 import msgspec
 
 from lodestard.domain.closing import Closing
-from lodestard.domain.errors import CallerFault, Code, HouseFault
+from lodestard.domain.errors import BudgetFault, CallerFault, Code, HouseFault
 from lodestard.domain.ports import Row, Store, Tx, Value
 from lodestard.domain.request import Caller
 from lodestard.ledger.session_rules import (
@@ -124,10 +124,10 @@ class Sessions:
         return in_session(caller, session), session
 
     def refuse_overlong(self, session: Session, received_ms: int) -> None:
-        """Raises ``CallerFault(BUDGET_REFUSED)`` for a request of a session that lasts too long already."""
+        """Raises ``BudgetFault``, which is final, for a request of a session that lasts too long already."""
         if is_overlong(session.started_ms, received_ms, self.rules):
             lasted_ms = received_ms - session.started_ms
-            raise CallerFault(Code.BUDGET_REFUSED, refusal(session.id, lasted_ms, self.rules))
+            raise BudgetFault(refusal(session.id, lasted_ms, self.rules))
 
     def note_end(self, session: Session, closing: Closing, now_ms: int) -> str:
         """A request of it has ended: the model that had answered before, where another one did now.

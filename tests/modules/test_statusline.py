@@ -2,7 +2,7 @@
 
 import os
 import stat
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,10 +29,15 @@ ROWS = (
 )
 
 
-@pytest.fixture
-def autojump_clock() -> MockClock:
-    """The file is written from a real thread, so time must not jump while one works."""
-    return MockClock(autojump_threshold=0.02)
+@pytest.fixture(autouse=True)
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No thread writes the file: time would jump while it works."""
+
+    async def run_here(work: Callable[..., object], *arguments: object) -> object:
+        await trio.lowlevel.checkpoint()
+        return work(*arguments)
+
+    monkeypatch.setattr(trio.to_thread, "run_sync", run_here)
 
 
 @dataclass(slots=True, eq=False)
@@ -142,7 +147,7 @@ async def test_the_month_is_asked_for_when_the_day_changes_and_now_and_then(
         at_work.ledger.change(day="2026-12-01", spent_today_nano_usd=1)
         await trio.sleep(1.1)
         assert at_work.body["cost_month_nano_usd"] == 1
-        await trio.sleep(601)
+        await trio.sleep(602)
         assert len(at_work.ledger.asked) == 4
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from lodestard.control.verbs.aider import aider_verbs
 from lodestard.control.verbs.ask import ask_verbs
+from lodestard.control.verbs.budgets import budget_verbs
 from lodestard.control.verbs.cache import cache_verbs
 from lodestard.control.verbs.configuration import configuration_verbs
 from lodestard.control.verbs.desk import Desk
@@ -24,6 +25,7 @@ __all__ = ["Desk", "core_verbs"]
 FAMILIES = (
     house_verbs,
     figure_verbs,
+    budget_verbs,
     request_verbs,
     session_verbs,
     cache_verbs,

@@ -14,7 +14,7 @@ from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.settings import Model, ModelPrice, Settings, Upstream
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
-from tests.fakes.control_desk import LISTENERS, FakeDesk, make_runtime
+from tests.fakes.control_desk import LISTENERS, FakeDesk, FakeRoutes, make_runtime
 
 SETTINGS = Settings(
     upstreams={
@@ -76,13 +76,11 @@ async def test_one_that_is_down_now_is_still_the_first() -> None:
 async def test_one_that_can_not_be_asked_says_why() -> None:
     desk = desk_with()
 
-    class Refusing:
-        aliases = ()
-
+    class Refusing(FakeRoutes):
         def choose(self, alias: str) -> Any:
             raise CallerFault(Code.PRICE_UNKNOWN, f"{alias} can't be used.")
 
-    desk.runtime = replace(desk.runtime, routes=Refusing())
+    desk.runtime = replace(desk.runtime, routes=Refusing(SETTINGS, {}))
     desk.house = HouseState(state="ready", listeners=(Listener(address="/x.sock", kind="control"),))
     facts = await ask(desk)
     assert facts.base_url == ""
