@@ -116,8 +116,8 @@ class Ledger:
         """An attempt begins. Paid: returns once its worst case is durable. Free: at once, without a checkpoint.
 
         Raises ``BudgetFault`` (where its session lasts too long too), ``CallerFault(RATE_LIMITED)``, or
-        ``HouseFault``: ``PRICE_UNKNOWN``, or ``LEDGER_UNAVAILABLE`` where the hold can't be written. However it fails,
-        and where the caller is cancelled while it waits, nothing stays held.
+        ``HouseFault``: ``PRICE_UNKNOWN``, or ``LEDGER_UNAVAILABLE`` where the hold can't be written. However it
+        fails, and where the caller is cancelled while it waits, nothing stays held.
         """
         opened = _entry(entry)
         self.sessions.refuse_overlong(opened.session, opened.received_ms)

@@ -59,6 +59,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     session: str = ""
     client: str = ""
+    task: str = ""
+    switched_from: str = ""
     upstream: str = "t600"
     model: str = "llama3.1:8b"
     cache: str = "miss"

@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lodestard.control.verbs.requests import news_row, request_row
+from lodestard.domain.news import RequestEnded
 from lodestard.domain.request import Caller
 from tests.fakes.world import World, open_world
 from tests.journeys.conftest import Log
@@ -102,3 +104,18 @@ async def test_an_overlong_session_gets_cached_answers_and_no_others(
         world.ledger.sessions.end("nightly", world.house.runtime.clock.now_ms())
         assert (await world.ask("local-llama", "something new", headers=headers)).status == 200
         assert world.openai.asked == 0
+
+
+async def test_a_follower_and_a_reader_are_told_the_same(world: World) -> None:
+    told: list[RequestEnded] = []
+    with world.house.foundation.ended.listen(told.append):
+        headers = {"x-lodestar-user": "ann", "x-lodestar-task": "review"}
+        for alias in ("local-llama", "gpt-4o-mini"):
+            await world.ask(alias, headers=headers)
+        await world.settle()
+    rows = [request_row(row) for row in await world.rows()]
+    news = [news_row(each, rows[at].started_ms) for at, each in enumerate(told)]
+    for name in ("project", "user", "session", "client", "task", "switched_from", "target", "cost_nano_usd"):
+        assert [getattr(row, name) for row in news] == [getattr(row, name) for row in rows]
+    assert rows[1].switched_from == rows[0].target
+    assert rows[1].task == "review"
