@@ -93,6 +93,19 @@ COMMANDS = (
         ),
     ),
     Command(
+        "costs explain",
+        "how a request came to its cost, line by line",
+        "costs_explain",
+        (Option(("id",), "the request's id, or the end of it"),),
+    ),
+    Command(
+        "prices",
+        "what every model costs, since when, and who says so",
+        "prices",
+        (Option(("model",), "one alias or upstream/model, in full", optional=True),),
+    ),
+    Command("prices check", "what is unpriced, retired, old, or other than the price list says", "prices_check"),
+    Command(
         "alerts list",
         "what was told, and whether it arrived",
         "alerts_list",
@@ -318,11 +331,17 @@ def find_command(words: list[str]) -> tuple[Command, list[str]] | None:
         name = " ".join(words[:count])
         for command in COMMANDS:
             if command.name == name:
-                return None if group_members(name) and names_other(words[count - 1 :]) else (command, words[count:])
+                other = group_members(name) and not takes_words(command) and names_other(words[count - 1 :])
+                return None if other else (command, words[count:])
     default = DEFAULT_OF_GROUP.get(words[0]) if words else None
     if default is None or names_other(words):
         return None
     return find_command([words[0], default, *words[1:]])
+
+
+def takes_words(command: Command) -> bool:
+    """Whether a word after its name may be its own."""
+    return any(option.positional for option in command.options)
 
 
 def names_other(words: Sequence[str]) -> bool:

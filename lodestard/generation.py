@@ -15,7 +15,7 @@ import trio
 
 from lodestard.domain.clock import Clock
 from lodestard.domain.news import BudgetAlert, RequestEnded
-from lodestard.domain.ports import CachePort, LedgerPort
+from lodestard.domain.ports import CachePort, LedgerPort, PricesPort
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.flights import Flight, Flights, LeavePolicy
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """What outlives every generation: there is one ledger and one cache, whatever the configuration.
+    """What outlives every generation: there is one ledger, one cache and one price book, whatever the configuration.
 
     ``ended`` tells of the requests of all generations, for who listens across a reload. ``budget_alert`` is told by
     the ledger's side; the generation that serves passes it on to its modules. ``timezone`` is the ledger's.
@@ -45,6 +45,7 @@ class Foundation:
     clock: Clock
     ledger: LedgerPort
     cache: CachePort
+    prices: PricesPort
     ended: Signal[RequestEnded]
     started_s: int
     state_dir: Path
@@ -142,7 +143,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             settings=settings,
             clock=foundation.clock,
             hooks=hooks,
-            routes=Routes(build_catalog(settings, frozenset(CODECS)), hooks.is_up),
+            routes=open_routes(foundation, settings, hooks),
             ledger=foundation.ledger,
             cache=foundation.cache,
             sender=sender,
@@ -159,6 +160,13 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
         )
         hooks.request_ended.always(foundation.ended.tell)
         yield runtime
+
+
+def open_routes(foundation: Foundation, settings: Settings, hooks: Hooks) -> Routes:
+    """The routes of a configuration, by the price book of each moment."""
+    clock, prices = foundation.clock, foundation.prices
+    catalog = build_catalog(settings, frozenset(CODECS), prices.quotes, clock.now_ms())
+    return Routes(catalog, hooks.is_up, prices, clock.now_ms)
 
 
 def open_transport(sender: PooledSender, upstream: str) -> "httpx.AsyncBaseTransport":

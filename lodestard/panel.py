@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, cast
 import msgspec
 import trio
 
+from lodestard.budget import itemise
 from lodestard.cache import BadLine, Cache, read_lines
 from lodestard.config import ConfigError, ConfigFault
 from lodestard.config.diff import Changes
@@ -30,10 +31,13 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
-from lodestard.control.verbs.desk import Asked, HouseState, TextSink, WantedExport
+from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
+from lodestard.domain.bill import Bill
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.news import RequestEnded
+from lodestard.domain.price import Price
 from lodestard.domain.request import Caller
+from lodestard.domain.usage import Usage
 from lodestard.endpoints import Endpoints
 from lodestard.house import House
 from lodestard.http import HttpServer
@@ -42,12 +46,13 @@ from lodestard.ledger import Ledger, Reports, SessionReports, SessionRow, verify
 from lodestard.ledger.budgets import Budgets
 from lodestard.ledger.exporting import ExportOptions, stream_export
 from lodestard.log import Level, set_level
+from lodestard.prices.refresh import Prices
 from lodestard.runtime import Runtime
 from lodestard.store import open_snapshot
 
 LEDGER_FILE = "ledger.db"
 OURS = "lodestard"
-RUNS_ON = ("apsw", "httptools", "msgspec", "trio")
+RUNS_ON = ("apsw", "genai-prices", "httptools", "msgspec", "trio")
 
 
 class PoolFigures(Protocol):
@@ -76,6 +81,7 @@ class Panel:
     house: House
     ledger: Ledger
     cache: Cache
+    prices: Prices
     proxy: HttpServer
     places: Places
     timezone: str = "UTC"
@@ -198,6 +204,19 @@ class Panel:
 
     def end_session(self, session_id: str) -> SessionRow:
         return self.ledger.sessions.end(session_id, self.ledger.now_ms())
+
+    def price_book(self) -> BookState:
+        book = self.prices.book
+        return BookState(
+            quotes=book.quotes,
+            version=book.version,
+            made_ms=book.made_ms,
+            problem=self.prices.problem,
+            covered=self.prices.covered,
+        )
+
+    def itemise(self, usage: Usage, price: Price) -> Bill | None:
+        return itemise(usage, price)
 
 
 def state_word(why_not_ready: str, *, draining: bool) -> Literal["ready", "degraded", "draining"]:

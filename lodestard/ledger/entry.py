@@ -133,8 +133,10 @@ class Attempt:
         if self.free or usage is None or not (usage.cached_tokens or usage.cache_write_tokens):
             return 0
         with_cache = msgspec.structs.replace(usage, billed_nano_usd=None)
-        saved = cost_nano_usd(uncached(usage), self.price) - cost_nano_usd(with_cache, self.price)
-        return max(-MAX_NANO_USD, min(saved, MAX_NANO_USD))
+        without, paid = cost_nano_usd(uncached(usage), self.price), cost_nano_usd(with_cache, self.price)
+        if without is None or paid is None:  # what the provider billed, no price says
+            return 0
+        return max(-MAX_NANO_USD, min(without - paid, MAX_NANO_USD))
 
     def row(self) -> AttemptRow:
         """As it stands now."""

@@ -176,7 +176,8 @@ class Ledger:
         return attempt
 
     def capture(self, attempt: AttemptPort, usage: Usage | None) -> int:
-        """Its answer is whole: charge ``usage`` and give the rest back. Without usage a paid attempt is unknown.
+        """Its answer is whole: charge ``usage`` and give the rest back. Without usage a paid attempt is unknown, and
+        so is one whose usage has no price.
 
         Gives the cost in nano-USD. A cost above the hold is charged as it is, and logged.
         """
@@ -188,6 +189,11 @@ class Ledger:
             self.unknown(held, "the upstream did not say what it used")
             return held.cost_nano_usd
         cost = cost_nano_usd(usage, held.price) if usage is not None else 0
+        if cost is None and not held.free:
+            tier = f" as {usage.service_tier}" if usage is not None and usage.service_tier else ""
+            self._end(held, "unknown", held.hold_nano_usd, f"its price does not say what it used{tier}", usage)
+            return held.cost_nano_usd
+        cost = cost or 0
         if self._end(held, "captured", min(cost, MAX_NANO_USD), "", usage) and cost > held.hold_nano_usd:
             _log.error(
                 "ledger: %s at %s cost $%s, above its hold of $%s",
@@ -260,7 +266,8 @@ class Ledger:
         if closing.outcome != "ok" and not any(attempt.state == "captured" for attempt in entry.attempts):
             return None
         usage = msgspec.structs.replace(uncached(closing.usage), service_tier="")
-        return min(cost_nano_usd(usage, self.baseline), MAX_NANO_USD)
+        cost = cost_nano_usd(usage, self.baseline)
+        return None if cost is None else min(cost, MAX_NANO_USD)
 
     def _settled(self) -> int:
         """Up to which request all have ended, with all attempts that they have made."""

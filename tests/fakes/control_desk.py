@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from lodestard.budget import itemise
 from lodestard.budget.rules import read_rates, read_rules
 from lodestard.control.messages import (
     CacheReport,
@@ -18,17 +19,21 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
-from lodestard.control.verbs.desk import Asked, HouseState, TextSink, WantedExport
+from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
+from lodestard.domain.bill import Bill
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.domain.news import RequestEnded
+from lodestard.domain.price import Price, Quote
 from lodestard.domain.request import Caller
 from lodestard.domain.settings import Budget, Ledger, Model, ModelPrice, RateLimit, Settings, Upstream
 from lodestard.domain.upstream import Candidate, Plan, Rejection, Target
+from lodestard.domain.usage import Usage
 from lodestard.hooks import Hooks, Signal
 from lodestard.ledger import SCHEMA
 from lodestard.ledger.budgets import Budgets
 from lodestard.ledger.session_reports import KnownSession, SessionFigures, SessionReport, Switch
 from lodestard.ledger.session_rules import SessionRow
+from lodestard.routing.catalog import build_catalog
 from lodestard.runtime import Runtime
 from tests.fakes import control_samples as samples
 from tests.fakes.memory_store import MemoryStore
@@ -97,13 +102,20 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     price: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    billed_nano_usd: int | None = None
     reason: str = ""
+    free: int = 0
+    details: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     request: Record
     attempts: Sequence[Attempt] = ()
     trace: Mapping[str, Any] = {}
+    prices: Mapping[str, Price] = {}
 
 
 @dataclass
@@ -176,8 +188,10 @@ class FakeClock:
 class FakeRoutes:
     """``objections`` rule out targets; an alias all of whose targets are ruled out is a fault."""
 
-    def __init__(self, settings: Settings, objections: Mapping[str, str]) -> None:
-        self._settings, self._objections = settings, objections
+    def __init__(
+        self, settings: Settings, objections: Mapping[str, str], quotes: Mapping[str, Quote] | None = None
+    ) -> None:
+        self._settings, self._objections, self._quotes = settings, objections, quotes or {}
 
     @property
     def aliases(self) -> Sequence[str]:
@@ -196,6 +210,10 @@ class FakeRoutes:
         if len(rejected) == len(route):
             raise CallerFault(Code.PRICE_UNKNOWN, f"{alias} can't be used: {rejected[0].reason}.")
         return Plan(alias=alias, candidates=(), rejected=rejected)
+
+    def price_of(self, target: Target) -> Price | None:
+        offer = build_catalog(self._settings, frozenset(), self._quotes, NOW_MS).offer(target)
+        return None if offer is None else offer.price
 
 
 SETTINGS = Settings(
@@ -217,7 +235,11 @@ SETTINGS = Settings(
 
 
 def make_runtime(
-    settings: Settings, *, objections: Mapping[str, str] | None = None, keys_missing: Mapping[str, str] | None = None
+    settings: Settings,
+    *,
+    objections: Mapping[str, str] | None = None,
+    keys_missing: Mapping[str, str] | None = None,
+    quotes: Mapping[str, Quote] | None = None,
 ) -> Runtime:
     """A runtime of which only what verbs look at is there."""
     absent = cast("Any", None)
@@ -225,7 +247,7 @@ def make_runtime(
         settings=settings,
         clock=FakeClock(),
         hooks=Hooks(),
-        routes=FakeRoutes(settings, objections or {}),
+        routes=FakeRoutes(settings, objections or {}, quotes),
         ledger=absent,
         cache=absent,
         sender=absent,
@@ -242,6 +264,7 @@ def make_runtime(
 
 
 READY = HouseState(state="ready")
+NO_BOOK = BookState()
 ANSWERED = Asked(request_id="req_1", cache="miss")
 
 
@@ -275,6 +298,8 @@ class FakeDesk:
     outcome: Asked | Fault = ANSWERED
     budgets: Budgets = field(default_factory=open_budgets)
     changes: list[Mapping[tuple[str, ...], Any]] = field(default_factory=list)
+
+    book: BookState = NO_BOOK
 
     ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
 
@@ -346,6 +371,12 @@ class FakeDesk:
         if session_id == "nobody":
             raise CallerFault(Code.NOT_FOUND, "There is no session 'nobody'.")
         return msgspec.structs.replace(SESSION, ended_ms=NOW_MS)
+
+    def price_book(self) -> BookState:
+        return self.book
+
+    def itemise(self, usage: Usage, price: Price) -> Bill | None:
+        return itemise(usage, price)
 
     async def ask(self, body: bytes, sink: TextSink, folder: str = "") -> Asked:
         self.bodies.append(msgspec.json.decode(body))

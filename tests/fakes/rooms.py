@@ -210,6 +210,9 @@ class NoRoutes:
     def choose(self, alias: str) -> Plan:
         raise AssertionError(alias)
 
+    def price_of(self, target: Target) -> Price | None:
+        raise AssertionError(target)
+
     def free_candidates(self) -> Sequence[Candidate]:
         return ()
 

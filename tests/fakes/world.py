@@ -24,6 +24,7 @@ from lodestard.http import HttpServer
 from lodestard.ledger import Explanation, Ledger, RequestRow, verify
 from lodestard.module import Module
 from lodestard.panel import Panel, Places
+from lodestard.prices.refresh import Prices
 from lodestard.simulator.answering.question import Answer as SimAnswer
 from lodestard.simulator.exchange import App, Exchange
 from lodestard.simulator.paid.anthropic_app import AnthropicApp
@@ -380,6 +381,7 @@ class World:
     house: House
     ledger: Ledger
     cache: Cache
+    prices: Prices
     proxy: HttpServer
     upstreams: Mapping[str, SimUpstream]
 
@@ -536,7 +538,7 @@ async def open_house(
             nursery.start_soon(run_daemon, boot, clock)
             await ready.wait()
         (panel,) = panels
-        yield World(folder, panel.house, panel.ledger, panel.cache, panel.proxy, upstreams)
+        yield World(folder, panel.house, panel.ledger, panel.cache, panel.prices, panel.proxy, upstreams)
         nursery.cancel_scope.cancel()
 
 

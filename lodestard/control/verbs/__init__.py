@@ -16,6 +16,7 @@ from lodestard.control.verbs.doctor import doctor_verbs
 from lodestard.control.verbs.figures import figure_verbs
 from lodestard.control.verbs.house import house_verbs
 from lodestard.control.verbs.models import model_verbs
+from lodestard.control.verbs.prices import price_verbs
 from lodestard.control.verbs.reports import report_verbs
 from lodestard.control.verbs.requests import request_verbs
 from lodestard.control.verbs.sessions import session_verbs
@@ -30,6 +31,7 @@ FAMILIES = (
     budget_verbs,
     request_verbs,
     session_verbs,
+    price_verbs,
     cache_verbs,
     model_verbs,
     ask_verbs,

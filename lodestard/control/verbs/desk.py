@@ -17,8 +17,12 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
+from lodestard.control.verbs.attempt import AttemptRecord
 from lodestard.control.verbs.session_desk import SessionDesk
+from lodestard.domain.bill import Bill
 from lodestard.domain.news import RequestEnded
+from lodestard.domain.price import Price, Quote
+from lodestard.domain.usage import Usage
 from lodestard.runtime import Runtime
 
 
@@ -122,33 +126,10 @@ class RequestRecord(Protocol):
     def overhead_us(self) -> int: ...
 
 
-class AttemptRecord(Protocol):
-    """An attempt's row. ``reason`` is why it ended as it did, empty where it was captured."""
-
-    @property
-    def upstream(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def total_us(self) -> int: ...
-    @property
-    def held_nano_usd(self) -> int: ...
-    @property
-    def cost_nano_usd(self) -> int: ...
-    @property
-    def price(self) -> str: ...
-    @property
-    def prompt_tokens(self) -> int | None: ...
-    @property
-    def completion_tokens(self) -> int | None: ...
-    @property
-    def reason(self) -> str: ...
-
-
 class Explained(Protocol):
-    """All that the ledger has of one request. ``trace`` is what the hallway wrote when it ended."""
+    """All that the ledger has of one request. ``trace`` is what the hallway wrote when it ended; ``prices`` are
+    those that its attempts were made with, by version.
+    """
 
     @property
     def request(self) -> RequestRecord: ...
@@ -156,6 +137,8 @@ class Explained(Protocol):
     def attempts(self) -> Sequence[AttemptRecord]: ...
     @property
     def trace(self) -> Mapping[str, Any]: ...
+    @property
+    def prices(self) -> Mapping[str, Price]: ...
 
 
 class Reports(Protocol):
@@ -287,6 +270,18 @@ class HouseState(msgspec.Struct, frozen=True, kw_only=True):
     pools: Mapping[str, tuple[int, int]] = {}
 
 
+class BookState(msgspec.Struct, frozen=True, kw_only=True):
+    """The price list at this moment. ``problem``: why it could not be made anew; ``covered``: it is of what is
+    configured now, by the package that is installed.
+    """
+
+    quotes: Mapping[str, Quote] = {}
+    version: str = ""
+    made_ms: int = 0
+    problem: str = ""
+    covered: bool = True
+
+
 class WantedExport(msgspec.Struct, frozen=True, kw_only=True):
     """Requests received in [``since_ms``, ``until_ms``), None where open. ``names``: as they are, not as hashes."""
 
@@ -376,6 +371,12 @@ class Desk(SessionDesk, Protocol):
 
         What can't be understood, and what the configuration can't be with, is in the report's faults.
         """
+        ...
+
+    def price_book(self) -> BookState: ...
+
+    def itemise(self, usage: Usage, price: Price) -> Bill | None:
+        """What ``usage`` costs, line by line; None where the price does not say."""
         ...
 
     async def change_configs(self, change: Mapping[tuple[str, ...], Any]) -> ReloadReport:

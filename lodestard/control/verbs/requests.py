@@ -6,7 +6,8 @@ from typing import Any
 import trio
 
 from lodestard.control.messages import AttemptRow, CandidateRow, Explanation, RequestList, RequestRow
-from lodestard.control.verbs.desk import AttemptRecord, Desk, Explained, RequestRecord
+from lodestard.control.verbs.attempt import AttemptRecord
+from lodestard.control.verbs.desk import Desk, Explained, RequestRecord
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.verbs import Argument, Arguments, Emit, Verb

@@ -13,7 +13,7 @@ from lodestarctl import exit_codes
 from lodestarctl.folder import work_folder
 from lodestard.control.messages import Argument, AskItem, CacheWarmed, Draining, LogLevel, ReloadReport, VerbInfo
 from tests.fakes import control_samples as samples
-from tests.fakes import session_samples
+from tests.fakes import price_samples, session_samples
 from tests.fakes.command_line import Run
 from tests.fakes.control_client import refusal
 
@@ -98,6 +98,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
         ("models list", "models", {}, samples.MODELS, "$25.00"),
         ("requests -n 3", "requests", {"last": 3}, {"requests": [samples.REQUEST]}, "0opg1a2c"),
         ("explain abcd", "explain", {"id": "abcd"}, samples.EXPLANATION, "Candidates"),
+        ("prices", "prices", {}, price_samples.PRICES, "price list 0.2.3"),
+        ("prices gpt-4o --no-color", "prices", {"model": "gpt-4o"}, price_samples.PRICES, "aa11bb22cc33"),
+        ("prices check", "prices.check", {}, price_samples.GOOD_CHECK, "each has its price"),
+        ("costs explain abcd", "costs.explain", {"id": "abcd"}, price_samples.COST, "rounded up"),
         ("config check", "config.check", {}, samples.CONFIG_GOOD, "is good"),
         ("config", "config.show", {}, samples.CONFIG_VALUES, "server.listen"),
         ("config show --origin", "config.show", {}, samples.CONFIG_VALUES, "a.toml:3"),
@@ -127,6 +131,11 @@ def test_a_command_asks_its_verb_and_shows_the_answer(
     assert run.called == (verb, arguments)
     assert shows in run.out
     assert run.err == ""
+
+
+def test_a_check_that_finds_something_fails(run: Run) -> None:
+    assert run("prices", "check", answers={"prices.check": price_samples.CHECK}) == exit_codes.FAILURE
+    assert run.out.index("grok-beta") < run.out.index("differ"), "what is to be mended comes first"
 
 
 @pytest.mark.parametrize("words", ["status --json", "--json status"])

@@ -11,7 +11,19 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lodestarctl.render import alerts, banner, costs, figures, findings, models, reconcile, requests, sessions, status
+from lodestarctl.render import (
+    alerts,
+    banner,
+    costs,
+    figures,
+    findings,
+    models,
+    prices,
+    reconcile,
+    requests,
+    sessions,
+    status,
+)
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Note, Table
 from lodestarctl.render.generic import render_anything
 from lodestarctl.render.plain import paint_plain
@@ -36,7 +48,7 @@ from lodestard.control.messages.figures import CostSection
 from lodestard.control.messages.reconcile import ReconcileReport
 from lodestard.control.messages.sessions import SessionList, SessionReport
 from tests.fakes import control_samples as samples
-from tests.fakes import session_samples
+from tests.fakes import price_samples, session_samples
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTH = 80
@@ -90,6 +102,13 @@ SCREENS: dict[str, Sequence[Block]] = {
     "requests": requests.render_requests([samples.REQUEST, samples.FAILED, samples.CACHED, samples.RUNNING]),
     "requests-none": requests.render_requests([]),
     "explain": requests.render_explanation(samples.EXPLANATION),
+    "prices": prices.render_prices(price_samples.PRICES),
+    "prices-no-list": prices.render_prices(price_samples.NO_LIST),
+    "prices-one": prices.render_price(price_samples.PRICES),
+    "prices-check": prices.render_check(price_samples.CHECK),
+    "prices-check-good": prices.render_check(price_samples.GOOD_CHECK),
+    "costs-explain": prices.render_cost(price_samples.COST),
+    "costs-explain-unknown": prices.render_cost(price_samples.COST_UNKNOWN),
     "config": findings.render_config_report(samples.CONFIG_BAD),
     "config-good": findings.render_config_report(samples.CONFIG_GOOD),
     "config-values": findings.render_values(samples.CONFIG_VALUES, origin=False),
