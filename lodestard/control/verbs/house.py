@@ -5,9 +5,15 @@ from os import getpid
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from lodestard import __version__
 from lodestard.control.messages import Draining, Figures, LogLevel, Problem, Status, UpstreamStatus, VersionReport
+from lodestard.control.messages.alerts import AlertsPart
+from lodestard.control.messages.house_status import MonthFigures
+from lodestard.control.verbs.cost_rows import AGAINST_BASELINE, cost_row, sum_rows
 from lodestard.control.verbs.desk import CostFigures, Desk, HouseState
+from lodestard.control.verbs.projecting import read_month
 from lodestard.control.verbs.when import today_ms
 from lodestard.domain.settings import Log, Upstream
 from lodestard.domain.verbs import Argument, Arguments, Verb
@@ -15,9 +21,12 @@ from lodestard.runtime import Runtime
 
 MS_PER_S = 1_000
 HEALTH_PART = "upstreams"
+ALERTS_PART = "alerts"
+OF_BUDGETS = "budget"
 LEVELS: tuple[str, ...] = get_args(Log.__annotations__["level"])
 LOOKED_UP = ("hit", "shared", "miss")
 HIT = ("hit", "shared")
+SAVED = tuple(name for name in AGAINST_BASELINE if name.startswith("saved"))
 
 
 def house_verbs(desk: Desk) -> tuple[Verb, ...]:
@@ -65,11 +74,28 @@ async def read_status(desk: Desk) -> Status:
         listeners=state.listeners,
         upstreams=upstreams,
         today=await read_today(desk, state.held_nano_usd),
+        month=await read_month_figures(desk),
+        alerts=tuple(find_alerts(desk.budgets.banner(), part_of(parts, ALERTS_PART))),
         problems=tuple(find_problems(runtime, state, upstreams)),
         connections=state.connections,
         exchanges=state.exchanges,
-        parts={name: part for name, part in parts.items() if name != HEALTH_PART},
+        parts={name: part for name, part in parts.items() if name not in (HEALTH_PART, ALERTS_PART)},
     )
+
+
+def find_alerts(budgets: Sequence[str], part: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is alerted now: the budgets' own, and what else the alerts module (where it is there) tells of."""
+    yield from (Problem(severity="warning", what=text) for text in budgets)
+    try:
+        told = msgspec.convert(part, AlertsPart)
+    except msgspec.ValidationError:
+        return
+    for alert in told.current:
+        if alert.source != OF_BUDGETS:
+            yield Problem(severity=alert.severity, what=alert.title, advice=alert.text)
+    if told.undelivered:
+        what = f"Alerts that could not be delivered yet: {told.undelivered}."
+        yield Problem(severity="warning", what=what, advice="lodestarctl alerts says why.")
 
 
 def part_of(parts: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -117,6 +143,14 @@ def down_advice(upstream: Upstream) -> str:
     return f"Is the network up? curl -I {upstream.url}"
 
 
+async def read_month_figures(desk: Desk) -> MonthFigures:
+    """The month so far, and how it is likely to end."""
+    days, projection = await read_month(desk)
+    baseline = bool(desk.runtime.settings.ledger.baseline)
+    total = sum_rows("month", [cost_row(row, baseline=baseline) for row in days])
+    return MonthFigures(cost_nano_usd=total.cost_nano_usd, saved_nano_usd=total.saved_nano_usd, projection=projection)
+
+
 async def read_today(desk: Desk, held_nano_usd: int) -> Figures:
     """Today's figures, from the ledger's reports."""
     runtime = desk.runtime
@@ -148,5 +182,5 @@ def sum_figures(
         completion_tokens=sum(row.completion_tokens for row in by_upstream),
         cost_nano_usd=sum(row.cost_nano_usd for row in by_cache),
         held_nano_usd=held_nano_usd,
-        saved_nano_usd=sum(row.saved_nano_usd for row in by_cache) if baseline else None,
+        **{name: sum(getattr(row, name) for row in by_cache) for name in (SAVED if baseline else ())},
     )

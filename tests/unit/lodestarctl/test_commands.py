@@ -2,17 +2,18 @@
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from lodestarctl import cli, exit_codes
+from lodestarctl import exit_codes
 from lodestard.control.messages import Argument, AskItem, CacheWarmed, Draining, LogLevel, ReloadReport, VerbInfo
 from tests.fakes import control_samples as samples
-from tests.fakes.control_client import FakeClient, refusal
+from tests.fakes.command_line import Run
+from tests.fakes.control_client import refusal
 
 GPU = VerbInfo(
     name="gpu.limit",
@@ -34,43 +35,6 @@ class Terminal(io.StringIO):
         return True
 
 
-class Run:
-    """Runs the command line with a fake client and keeps what came out."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-        self.client = FakeClient()
-        self.paths: Sequence[str] = ()
-        self.out = self.err = ""
-
-    def __call__(
-        self,
-        *words: str,
-        answers: Mapping[str, Any] | None = None,
-        verbs: Sequence[VerbInfo] = (),
-        stdin: str | io.StringIO = "",
-    ) -> int:
-        self.client = FakeClient(answers, verbs)
-
-        def connect(paths: Sequence[str]) -> FakeClient:
-            self.paths = paths
-            return self.client
-
-        self._monkeypatch.setattr(cli, "ControlClient", connect)
-        self._monkeypatch.setattr(sys, "stdin", io.StringIO(stdin) if isinstance(stdin, str) else stdin)
-        try:
-            status = cli.main(words)
-        except SystemExit as end:
-            status = int(end.code or 0)
-        self.out, self.err = self._capsys.readouterr()
-        return status
-
-    @property
-    def called(self) -> tuple[str, Mapping[str, Any]]:
-        (only,) = self.client.calls
-        return only
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc: None) -> Run:
     return Run(monkeypatch, capsys)
@@ -80,14 +44,44 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
     ("words", "verb", "arguments", "data", "shows"),
     [
         ("status", "status", {}, samples.STATUS, "● degraded"),
+        ("alerts", "alerts", {"last": 50}, samples.ALERTS, "not yet by email"),
+        ("alerts list -n 2", "alerts", {"last": 2}, samples.ALERTS, "never by webhook"),
+        ("reconcile show -n 2", "reconcile.show", {"last": 2}, samples.RECONCILED, "not final"),
         ("version", "version", {}, {"version": "0.1.0"}, "lodestard    0.1.0"),
-        ("costs", "costs", {"by": "model", "since": "month", "until": None}, samples.COSTS, "$0.1813116"),
         (
-            "costs --by user --since 7d --until 2025-11-30",
             "costs",
-            {"by": "user", "since": "7d", "until": "2025-11-30"},
+            "costs",
+            {"by": "model", "since": "month", "until": None, "top": 0, "trend": "14d"},
+            samples.COURSE,
+            "Likely        $6.03",
+        ),
+        (
+            "costs --by user --since 7d --until 2025-11-30 --top 3",
+            "costs",
+            {"by": "user", "since": "7d", "until": "2025-11-30", "top": 3},
             samples.COSTS,
             "all",
+        ),
+        (
+            "costs --by week --graph",
+            "costs",
+            {"by": "week", "since": "month", "until": None, "top": 0, "trend": "30d"},
+            samples.COURSE,
+            "Fri 2025-11-21",
+        ),
+        (
+            "costs --since 90d",
+            "costs",
+            {"by": "model", "since": "90d", "until": None, "top": 0, "trend": "90d"},
+            samples.COURSE,
+            "By day",
+        ),
+        (
+            "costs --by user --json",
+            "costs",
+            {"by": "user", "since": "month", "until": None, "top": 0, "trend": "30d"},
+            samples.COURSE,
+            '"likely_nano_usd"',
         ),
         ("cache", "cache.stats", {}, samples.CACHE, "Hit rate"),
         ("cache stats", "cache.stats", {}, samples.CACHE, "312 answers"),
@@ -175,6 +169,11 @@ def test_an_answer_of_another_version_is_said_so(run: Run) -> None:
         (["costs", "--by", "weather"], "invalid choice"),
         (["requests", "-n", "many"], "invalid int"),
         (["requests", "-n", "-1"], "must not be negative"),
+        (["costs", "--top", "-1"], "must not be negative"),
+        (["costs", "report", "--top", "-1"], "must not be negative"),
+        (["costs", "repotr"], "Did you mean 'costs report'"),
+        (["costs", "report", "--format", "pdf"], "invalid choice"),
+        (["costs", "export", "--csv", "--json"], "one of --csv, --json and --jsonl"),
         (["explain"], "required"),
         (["status", "--jsno"], "unrecognized"),
         (["--jsno", "status"], ""),
@@ -197,6 +196,9 @@ def test_help_and_version_need_no_daemon(run: Run) -> None:
     assert "exit status" in run.out
     assert run("cache", "--help") == exit_codes.OK
     assert "cache clear" in run.out
+    assert run("costs", "--help") == exit_codes.OK
+    assert "--graph" in run.out
+    assert "costs report" in run.out
     assert run("cache", "clear", "--help") == exit_codes.OK
     assert "--older-than" in run.out
     assert run("--version") == exit_codes.OK
@@ -354,8 +356,36 @@ def test_a_verb_of_the_daemons_own_with_wrong_words(run: Run, words: list[str]) 
     assert run(*words, answers={}, verbs=[GPU]) == exit_codes.USAGE
 
 
+def test_a_word_after_a_command_that_has_others_is_none_of_its_own(run: Run) -> None:
+    listed = [VerbInfo(name="costs", summary="what was spent"), VerbInfo(name="costs.report", summary="a month")]
+    assert run("costs", "repotr", answers={}, verbs=listed) == exit_codes.USAGE
+    assert "Did you mean 'costs report'" in run.err
+
+
 def test_near_names_include_the_daemons_verbs(run: Run) -> None:
     assert run("gpu", "limti", answers={}, verbs=[GPU]) == exit_codes.USAGE
     assert "Did you mean 'gpu limit'?" in run.err
     assert run("statsu") == exit_codes.USAGE
     assert "'status'" in run.err
+
+
+def test_alerts_are_tested_by_every_way(run: Run) -> None:
+    log = {"channel": "log", "outcome": "ok"}
+    good = {"channel": "webhook", "outcome": "ok", "total_ms": 41}
+    bad = {"channel": "email", "outcome": "failed", "detail": "it answers 550"}
+    assert run("alerts", "test", answers={"alerts.test": [log, good]}) == exit_codes.OK
+    assert run.out == "log: ok\nwebhook: ok (41 ms)\n"
+    assert run("alerts", "test", answers={"alerts.test": [log, bad]}) == exit_codes.FAILURE
+    assert "email: failed: it answers 550" in run.out
+    assert run("alerts", "test", answers={"alerts.test": [log]}) == exit_codes.OK
+    assert "Only the log" in run.out + run.err
+    assert run("alerts", "-n", "-1") == exit_codes.USAGE
+
+
+def test_bills_that_can_t_be_seen_are_a_failure(run: Run) -> None:
+    words = ("reconcile", "--day", "2025-11-18")
+    assert run(*words, answers={"reconcile.run": samples.RECONCILED}) == exit_codes.UNAVAILABLE
+    assert run.called == ("reconcile.run", {"day": "2025-11-18"})
+    assert "it refuses the key" in run.out
+    assert run("reconcile", answers={"reconcile.run": {"looks": []}}) == exit_codes.OK
+    assert run("reconcile", "show", "-n", "-1") == exit_codes.USAGE
