@@ -16,6 +16,8 @@ from lodestard.budget.pricing import round_up
 from lodestard.domain.price import USUAL_TIERS, Price, Rates, Tier
 from lodestard.domain.request import ImagePart, OtherPart, Part, Request
 
+PROJECT_TIER = "priority"  # what a project at OpenAI may have set for requests that name no tier
+
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """What can't be read off a request's size.
@@ -88,9 +90,11 @@ def _completion_bound(request: Request, price: Price, bounds: Bounds) -> int:
 def _reachable(request: Request, price: Price, prompt_tokens: int) -> Iterator[Rates]:
     """The rates that it may be billed at: those without a tier, and those of each tier that it may come into."""
     yield from _up_to(price, price.tiers, prompt_tokens)
-    asked = [msgspec.json.decode(bytes(request.members.get(name, b"null"))) for name in ("service_tier", "speed")]
+    said = [msgspec.json.decode(bytes(request.members.get(name, b"null"))) for name in ("service_tier", "speed")]
+    unsaid = (PROJECT_TIER,) if said[0] is None else ()
     for service in price.service_tiers:
-        if service.name in asked or "auto" in asked or service.name in USUAL_TIERS or "=" in service.name:
+        reached = service.name in (*said, *unsaid) or service.name in USUAL_TIERS or "=" in service.name
+        if reached or "auto" in said:
             yield from _up_to(service.rates, service.tiers, prompt_tokens)
 
 

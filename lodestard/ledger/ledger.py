@@ -6,14 +6,11 @@ is under way.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from functools import lru_cache, partial
-from os import urandom
+from collections.abc import Callable, Sequence
+from functools import partial
 from zoneinfo import ZoneInfo
 
 import msgspec
-import trio
 
 from lodestard.budget import cost_nano_usd
 from lodestard.budget.fullest import fullest_percent
@@ -23,7 +20,7 @@ from lodestard.domain.closing import Closed, Closing
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.money import MAX_NANO_USD, format_usd
 from lodestard.domain.ports import AttemptPort, EntryPort, Store, Tx
-from lodestard.domain.price import FREE, Price
+from lodestard.domain.price import FREE
 from lodestard.domain.request import Caller
 from lodestard.domain.room import Room
 from lodestard.domain.upstream import Candidate, Target
@@ -34,38 +31,20 @@ from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible, spen
 from lodestard.ledger.forecast import run_forecasts
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.keeper import Applicant
+from lodestard.ledger.options import LedgerOptions
 from lodestard.ledger.reconciliation import Reconciliation
-from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
-from lodestard.ledger.rows import RequestRow, State, write_closing, write_end, write_hold
+from lodestard.ledger.rows import State, figures_of, write_closing, write_end, write_hold
 from lodestard.ledger.session_reports import SessionReports
-from lodestard.ledger.session_rules import SessionRules
 from lodestard.ledger.sessions import Sessions
+from lodestard.ledger.text import price_text, trace_text
 from lodestard.ledger.totals import Tally, Totals
 from lodestard.ledger.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
 
 
-class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """``baseline`` is the price that savings are counted against, None for none. ``timezone`` says when a day begins.
-
-    ``rules`` and ``rates`` are the budgets and limits to begin with. ``retention_days``: how long single requests are
-    kept. ``sessions`` says when one ends. ``strict``: a second end of an attempt raises (for tests) instead of being
-    logged and ignored.
-    """
-
-    baseline: Price | None = None
-    timezone: str = "UTC"
-    sessions: SessionRules = SessionRules()
-    rules: tuple[Rule, ...] = ()
-    rates: tuple[Rate, ...] = ()
-    retention_days: int = 90
-    strict: bool = False
-
-
 _LAST_SEQ = "SELECT max(coalesce(max(request.seq), 0), (SELECT seq FROM rollup_mark)) FROM request"
-DEFAULT_OPTIONS = LedgerOptions()
 
 
 class Ledger:
@@ -82,6 +61,7 @@ class Ledger:
         self._open: dict[int, Entry] = {}
         self._held: set[Attempt] = set()
         self._ending: list[Attempt] | None = None
+        self._prices: set[str] = set()  # versions that are in the tables
         self.baseline = options.baseline
         self.reports = Reports(store)
         self.reconciliation = Reconciliation(store)
@@ -127,14 +107,7 @@ class Ledger:
         if attempt.free:
             return attempt
         try:
-            await self._store.commit(
-                partial(
-                    write_hold,
-                    request=attempt.entry.opened_row(),
-                    attempt=attempt.row(),
-                    price=price_text(attempt.price),
-                )
-            )
+            await self._store.commit(self._hold_of(attempt))
         except HouseFault as fault:
             self.release(attempt, "the hold could not be written")
             raise HouseFault(
@@ -146,7 +119,13 @@ class Ledger:
             # Cancelled, as a rule. The writer may yet write the hold: this release comes after it in the same queue.
             self.release(attempt, "the caller left before it was dialled")
             raise
+        self._prices.add(attempt.price_version)
         return attempt
+
+    def _hold_of(self, attempt: Attempt) -> Callable[[Tx], None]:
+        """The work that writes a hold, and the first time its price with it."""
+        price = "" if attempt.price_version in self._prices else price_text(attempt.price)
+        return partial(write_hold, request=attempt.entry.opened_row(), attempt=attempt.row(), price=price)
 
     def _begin(self, entry: Entry, candidate: Candidate, worst: Amounts) -> Attempt:
         price = candidate.price
@@ -252,7 +231,7 @@ class Ledger:
         self._tally.count_closed(row, self._clock.now_ms())
         self.upkeep.count_closed()
         unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
-        work = partial(write_closing, request=row, attempts=unwritten, trace=_trace_text(closed, closing))
+        work = partial(write_closing, request=row, attempts=unwritten, trace=trace_text(closed.id, closing))
         self._store.post(work)
         return figures_of(row, free=all(attempt.free for attempt in closed.attempts))
 
@@ -318,21 +297,6 @@ class Ledger:
         self.sessions.save_all(self.now_ms())
 
 
-def figures_of(row: RequestRow, *, free: bool) -> Closed:
-    """A closed row's figures, for whoever listens."""
-    return Closed(
-        received_ms=row.received_ms,
-        session=row.session,
-        project=row.project,
-        free=free,
-        cost_nano_usd=row.cost_nano_usd,
-        unknown_nano_usd=row.unknown_nano_usd,
-        baseline_nano_usd=row.baseline_nano_usd,
-        prompt_cache_nano_usd=row.prompt_cache_nano_usd,
-        switched_from=row.switched_from,
-    )
-
-
 def _is_free(candidate: Candidate) -> bool:
     return candidate.free or candidate.price is None or candidate.price.free
 
@@ -349,21 +313,6 @@ def _applicant(entry: Entry, target: Target, *, free: bool) -> Applicant:
     return Applicant(caller=entry.caller, target=target, free=free, at_ms=entry.received_ms)
 
 
-def _trace_text(entry: Entry, closing: Closing) -> str:
-    """The trace as JSON; one that can't be said in JSON is a defect that must not cost the row."""
-    try:
-        return msgspec.json.encode(closing.trace).decode() if closing.trace else ""
-    except (TypeError, ValueError) as error:
-        _log.error("ledger: a defect: the trace of %s can't be kept: %s", entry.id, type(error).__name__)
-        return ""
-
-
-@lru_cache(maxsize=256)
-def price_text(price: Price) -> str:
-    """A price as its table keeps it."""
-    return msgspec.json.encode(price, order="sorted").decode()
-
-
 def _entry(entry: EntryPort) -> Entry:
     if not isinstance(entry, Entry):
         raise TypeError("not an entry of this ledger")
@@ -374,27 +323,3 @@ def _attempt(attempt: AttemptPort) -> Attempt:
     if not isinstance(attempt, Attempt):
         raise TypeError("not an attempt of this ledger")
     return attempt
-
-
-@asynccontextmanager
-async def open_ledger(
-    store: Store,
-    clock: Clock,
-    *,
-    options: LedgerOptions = DEFAULT_OPTIONS,
-    entropy: Callable[[int], bytes] = urandom,
-) -> AsyncIterator[Ledger]:
-    """Open the ledger in ``store`` (which has ``SCHEMA``). What a crash left held is charged as unknown, and logged.
-
-    Raises ``HouseFault(STORE_UNAVAILABLE)``; ``ValueError`` for an unknown time zone. Leaving it gives what is still
-    under way its end; the store writes that when it is closed.
-    """
-    log_recovered(await store.commit(partial(recover, now_ms=clock.now_ms())))
-    ledger = Ledger(store, clock, options, RequestIds(entropy))
-    try:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ledger.upkeep.run_upkeep)
-            yield ledger
-            nursery.cancel_scope.cancel()
-    finally:
-        ledger.close()

@@ -22,7 +22,9 @@ _POSTINGS = """
 INSERT INTO posting SELECT request_seq, ordinal, 1, ?, 'unknown', 'held', 'unknown', held_nano_usd
 FROM attempt WHERE state = 'held' AND held_nano_usd > 0
 """
-_REQUESTS = "SELECT DISTINCT request_seq FROM attempt WHERE state = 'held'"
+_REQUESTS = """
+SELECT request_seq FROM attempt WHERE state = 'held' UNION SELECT seq FROM request WHERE state = 'open'
+"""
 _ATTEMPTS = """
 UPDATE attempt SET state = 'unknown', ended_ms = ?, cost_nano_usd = held_nano_usd, reason = ? WHERE state = 'held'
 """

@@ -1,8 +1,8 @@
 """What is written, and how: the rows of the ledger and the works that write them.
 
-Law: every work leaves the tables whole: attempt, postings and the request's sums change together, and where a request
-has paid attempts its figures are summed from them by the database itself. Works touch only what they are given (they
-run on the writer's thread, perhaps more than once).
+Law: every work leaves the tables whole: attempt and postings change together, and with them the sums of a request
+that has ended; one that is open has none yet. Where a request has paid attempts its figures are summed from them by
+the database itself. Works touch only what they are given (they run on the writer's thread, perhaps more than once).
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from lodestard.domain.closing import Closed
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.ports import Row, Tx
 from lodestard.ledger.sums import amended
@@ -131,16 +132,21 @@ UPDATE request SET (attempts, prompt_tokens, completion_tokens, cached_tokens, c
     FROM attempt WHERE request_seq = request.seq)
 """
 _SUM_UP_ONE = f"{SUM_UP} WHERE seq = ?"
+_SUM_UP_CLOSED = f"{SUM_UP} WHERE seq = ? AND state <> 'open'"
 
 
 def write_hold(tx: Tx, request: RequestRow, attempt: AttemptRow, price: str) -> None:
-    """A paid attempt begins: its request is known, its worst case is held. ``price`` is its price, as JSON."""
-    tx.execute(_INSERT_PRICE, (attempt.price, price))
+    """A paid attempt begins: its request is known, its worst case is held.
+
+    ``price`` is its price, as JSON; empty where its version is in the tables already.
+    """
+    if price:
+        tx.execute(_INSERT_PRICE, (attempt.price, price))
     tx.execute(_INSERT_REQUEST, msgspec.structs.astuple(request))
-    with amended(tx, attempt.request_seq):
+    with amended(tx, attempt.request_seq):  # a shared flight may ask again after the request that began it has ended
         tx.execute(_INSERT_ATTEMPT, msgspec.structs.astuple(attempt))
         _move(tx, attempt, 0, (Move("hold", "funds", "held", attempt.held_nano_usd),))
-        tx.execute(_SUM_UP_ONE, (attempt.request_seq,))
+        tx.execute(_SUM_UP_CLOSED, (attempt.request_seq,))
 
 
 def write_end(tx: Tx, request: RequestRow, attempt: AttemptRow) -> None:
@@ -151,7 +157,7 @@ def write_end(tx: Tx, request: RequestRow, attempt: AttemptRow) -> None:
     """
     with amended(tx, attempt.request_seq):
         _write_end(tx, request, attempt)
-        tx.execute(_SUM_UP_ONE, (attempt.request_seq,))
+        tx.execute(_SUM_UP_CLOSED, (attempt.request_seq,))
 
 
 def _write_end(tx: Tx, request: RequestRow, attempt: AttemptRow) -> None:
@@ -217,4 +223,19 @@ def _end_values(attempt: AttemptRow) -> Row:
         attempt.billed_nano_usd,
         attempt.reason,
         attempt.details,
+    )
+
+
+def figures_of(row: RequestRow, *, free: bool) -> Closed:
+    """A closed row's figures, for whoever listens."""
+    return Closed(
+        received_ms=row.received_ms,
+        session=row.session,
+        project=row.project,
+        free=free,
+        cost_nano_usd=row.cost_nano_usd,
+        unknown_nano_usd=row.unknown_nano_usd,
+        baseline_nano_usd=row.baseline_nano_usd,
+        prompt_cache_nano_usd=row.prompt_cache_nano_usd,
+        switched_from=row.switched_from,
     )

@@ -61,7 +61,7 @@ WITH summed AS (
         sum(completion_tokens) AS completion, sum(cached_tokens) AS cached, sum(reasoning_tokens) AS reasoning
     FROM attempt GROUP BY request_seq
 )
-SELECT request.id FROM request LEFT JOIN summed ON request_seq = seq WHERE NOT (
+SELECT request.id FROM request LEFT JOIN summed ON request_seq = seq WHERE request.state <> 'open' AND NOT (
     request.attempts = coalesce(summed.attempts, 0)
     AND cost_nano_usd = coalesce(cost, 0)
     AND unknown_nano_usd = coalesce(unknown, 0)

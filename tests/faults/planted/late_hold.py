@@ -13,8 +13,9 @@ from lodestard.budget.rules import Amounts
 from lodestard.domain.ports import EntryPort
 from lodestard.domain.upstream import Candidate
 from lodestard.ledger.entry import Attempt
-from lodestard.ledger.ledger import Ledger, _entry, price_text
+from lodestard.ledger.ledger import Ledger, _entry
 from lodestard.ledger.rows import write_hold
+from lodestard.ledger.text import price_text
 
 
 async def hold_later(

@@ -253,12 +253,13 @@ def test_a_request_of_text_is_not_held_at_the_rates_of_audio_and_images() -> Non
 @pytest.mark.parametrize(
     ("members", "rate"),
     [
-        ({}, 3_000),
+        ({}, 18_000),  # the project may have set it
+        ({"service_tier": b'"default"'}, 3_000),
         ({"service_tier": b'"flex"'}, 3_000),
         ({"service_tier": b'"priority"'}, 18_000),
         ({"service_tier": b'"auto"'}, 18_000),
         ({"speed": b'"priority"'}, 18_000),
-        ({"service_tier": b"null"}, 3_000),
+        ({"service_tier": b"null"}, 18_000),
     ],
 )
 def test_the_hold_covers_how_it_may_be_served(members: dict[str, bytes], rate: int) -> None:
@@ -267,7 +268,7 @@ def test_the_hold_covers_how_it_may_be_served(members: dict[str, bytes], rate: i
 
 
 def test_the_hold_covers_the_tier_that_the_prompt_may_reach() -> None:
-    long = msgspec.structs.replace(text(0), size_bytes=199_000)
+    long = msgspec.structs.replace(text(0, service_tier=b'"default"'), size_bytes=199_000)
     assert worst_case(long, SONNET).nano_usd == 200_024 * 6
     assert worst_case(msgspec.structs.replace(long, size_bytes=198_976), SONNET).nano_usd == 200_000 * 3
 
