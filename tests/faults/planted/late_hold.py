@@ -12,7 +12,7 @@ from lodestard.__main__ import main
 from lodestard.domain.ports import EntryPort
 from lodestard.domain.upstream import Candidate
 from lodestard.ledger.entry import Attempt
-from lodestard.ledger.ledger import Ledger, _entry
+from lodestard.ledger.ledger import Ledger, _entry, price_text
 from lodestard.ledger.rows import write_hold
 
 
@@ -20,7 +20,8 @@ async def hold_later(self: Ledger, entry: EntryPort, candidate: Candidate, worst
     await trio.lowlevel.checkpoint()
     attempt = self._begin(_entry(entry), candidate, worst_nano_usd)
     if not attempt.free:
-        self._store.post(partial(write_hold, request=attempt.entry.opened_row(), attempt=attempt.row()))
+        price = price_text(attempt.price)
+        self._store.post(partial(write_hold, request=attempt.entry.opened_row(), attempt=attempt.row(), price=price))
     return attempt
 
 
