@@ -14,6 +14,7 @@ from typing import TypeVar
 import trio
 
 from lodestard.domain.closing import Closing
+from lodestard.domain.errors import HouseFault
 from lodestard.domain.price import Price
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Candidate, Target
@@ -28,7 +29,7 @@ T = TypeVar("T")
 CLIENTS, REQUESTS = 5, 9
 LIVES = 3  # how many power cuts follow one another
 LONGEST_S, LONGEST_WRITE_S = 0.4, 0.05
-FILE, LOCK = "ledger.db", "ledger.db.lock"
+FILE = "ledger.db"
 PRICE = Price(input_pico_usd=3_000_000, output_pico_usd=15_000_000)
 PAID = Candidate(target=Target("openai", "gpt"), dialect="openai", price=PRICE, free=False, up=True)
 LOCAL = Candidate(target=Target("t600", "llama"), dialect="ollama", price=None, free=True, up=True)
@@ -57,7 +58,6 @@ class Life:
     options: StoreOptions = DURABLE
     works: list[Work] = field(default_factory=list)
     acknowledged: list[tuple[int, int]] = field(default_factory=list)
-    opened_at: int = 0
     record: Record = field(default_factory=Record)
 
     async def run(self, work: Callable[[], T], /) -> T:
@@ -94,7 +94,6 @@ async def live(life: Life, folder: Path, *, sync_lies: bool = False) -> None:
     with recorded(folder) as life.record:
         life.record.sync_lies = sync_lies
         async with open_store(folder / FILE, (SCHEMA,), options=life.options, clock=clock, run=life.run) as store:
-            life.opened_at = len(life.record.operations)
             watched = WatchedStore(store, life.works, life.acknowledge)
             async with open_ledger(watched, clock) as ledger, trio.open_nursery() as nursery:
                 nursery.start_soon(come_and_flush, watched)
@@ -180,19 +179,15 @@ async def check_images(life: Life, folder: Path, images: int, found: Found) -> t
     cuts = [life.luck.randint(0, len(life.record.operations)) for _ in range(images)]
     kept: list[tuple[list[Work], dict[str, bytes]]] = [(life.base, {})]
     for number, (cut, files) in enumerate(crash_images(life.record, cuts, life.luck)):
-        _leave_lock(life, cut, files)
         lay_out(files, folder / str(number))
         durable = life.durable(cut)
-        works = await check_image(folder / str(number), shadow.looks, durable, found)
+        try:
+            works = await check_image(folder / str(number), shadow.looks, durable, found)
+        except HouseFault as fault:
+            raise AssertionError(f"{folder}/{number}: can't be opened: {fault}") from fault
         found.ahead += works > durable
         kept.append(([*life.base, *life.works[:works]], files))
     return life.luck.choice(kept[1:] or kept)
-
-
-def _leave_lock(life: Life, cut: int, files: dict[str, bytes]) -> None:
-    """The lock file is never synced. It says that the database was there only once that was durable."""
-    if LOCK not in files and cut >= life.opened_at and life.luck.random() < 0.7:
-        files[LOCK] = life.luck.choice((b"", b"1\ndatabase kept\n"))
 
 
 async def check_image(folder: Path, looks: Sequence[int], durable: int, found: Found) -> int:

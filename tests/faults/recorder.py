@@ -5,9 +5,10 @@ order. What SQLite's unix VFS syncs of a folder is recorded as it does it (os_un
 ``unixDelete``): the folder of a new WAL or journal with that file's first sync, and of a deletion that asks for it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -15,6 +16,7 @@ from unittest.mock import patch
 import apsw
 
 from lodestard.store import database
+from lodestard.store.lock import Lock
 
 CHECKPOINT_PAGES = 40  # in place of a thousand, so that a short run has many checkpoints
 _JOURNALS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
@@ -97,12 +99,24 @@ def recorded(folder: Path) -> Iterator[Record]:
     vfs = _install(record)
     apsw.connection_hooks.append(_checkpoint_often)
     try:
-        with patch.object(database, "sync_folder", lambda _folder: record.sync_folder()):
+        with (
+            patch.object(database, "sync_folder", lambda _folder: record.sync_folder()),
+            patch.object(Lock, "_write", partialmethod(_write_lock, record=record, write=Lock._write)),
+        ):
             yield record
     finally:
         apsw.connection_hooks.remove(_checkpoint_often)
         vfs.unregister()
         apsw.set_default_vfs("unix")
+
+
+def _write_lock(lock: Lock, state: str, *, record: Record, write: Callable[[Lock, str], None]) -> None:
+    """The lock file is no database; it is written whole, then synced."""
+    inode = record.inode(lock.path.name)
+    write(lock, state)
+    text = lock.path.read_bytes()
+    record.operations += [Write(inode, 0, text), Truncate(inode, len(text))]
+    record.sync(inode)
 
 
 def _checkpoint_often(connection: apsw.Connection) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lodestard.domain.errors import HouseFault
 from lodestard.ledger import Ledger, recovery
 from lodestard.store import StoreOptions
+from tests.faults.planted.finding import found
 from tests.faults.planted.late_hold import hold_later
 from tests.faults.powercuts import Found, Life, check_images, live
 
@@ -27,25 +27,21 @@ async def test_the_truth_passes(ram_path: Path, autojump_clock: object) -> None:
 
 
 async def test_a_ledger_that_does_not_sync_each_commit(ram_path: Path, autojump_clock: object) -> None:
-    with pytest.raises(BaseException) as caught:
+    with found("can't be opened|were acknowledged"):
         await cut(ram_path, StoreOptions(durable=False))
-    assert caught.group_contains(AssertionError, match="were acknowledged")
 
 
 async def test_a_disk_that_lies_about_syncs(ram_path: Path, autojump_clock: object) -> None:
-    with pytest.raises(BaseException) as caught:
+    with found("can't be opened|were acknowledged|nothing that was ever written"):
         await cut(ram_path, sync_lies=True)
-    kinds = HouseFault, AssertionError
-    assert isinstance(caught.value, kinds) or caught.group_contains(kinds)
 
 
 async def test_a_hold_that_returns_too_early(
     ram_path: Path, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Ledger, "hold", hold_later)
-    with pytest.raises(BaseException) as caught:
+    with found("were acknowledged"):
         await cut(ram_path)
-    assert caught.group_contains(AssertionError, match="were acknowledged")
 
 
 async def test_what_was_held_is_let_go_after_a_crash(
@@ -57,6 +53,5 @@ async def test_what_was_held_is_let_go_after_a_crash(
     attempts = recovery._ATTEMPTS.replace("'unknown'", "'released'").replace("= held_nano_usd", "= 0")
     monkeypatch.setattr(recovery, "_POSTINGS", postings)
     monkeypatch.setattr(recovery, "_ATTEMPTS", attempts)
-    with pytest.raises(BaseException) as caught:
+    with found("a hold was let go"):
         await cut(ram_path)
-    assert caught.group_contains(AssertionError, match="a hold was let go")
