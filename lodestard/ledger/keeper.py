@@ -128,8 +128,6 @@ class Keeper:
         for counter in counters:
             self._require_room(counter, applicant, wanted, now_ms)
         taken = self._take(applicant, wanted.tokens, now_ns) if self.rates else ()
-        if not counters and not taken:
-            return NO_CHARGE
         for counter in counters:
             counter.held = counter.held.plus(wanted)
         return Charge(counters, taken, wanted, applicant.at_ms)

@@ -13,8 +13,8 @@ from lodestard.domain.ports import ReplyStream
 from lodestard.domain.price import Price
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Conversation, Message, Request, TextPart
-from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.room import ROOMY, Room
+from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.domain.usage import Usage
 from lodestard.flights import Flight, Flights, LeavePolicy
