@@ -9,12 +9,14 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from lodestard.budget.rules import NOTHING, Amounts
 from lodestard.domain.closing import Closing
 from lodestard.domain.money import MAX_NANO_USD
 from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Usage
+from lodestard.ledger.keeper import NO_CHARGE, Charge
 from lodestard.ledger.rows import AttemptRow, RequestRow, State
 
 NS_PER_US = 1_000
@@ -105,6 +107,7 @@ class Attempt:
     hold_nano_usd: int
     started_ms: int
     started_ns: int
+    charge: Charge = NO_CHARGE
     state: State = "held"
     ended_ms: int | None = None
     total_us: int = 0
@@ -141,6 +144,7 @@ class Attempt:
             usage.billed_nano_usd if usage else None,
             bounded(self.reason),
             rare_usage(usage) if usage else "",
+            self.charge.wanted.tokens,
         )
 
 
@@ -160,6 +164,17 @@ def rare_usage(usage: Usage) -> str:
     """What a usage has beside the columns, as JSON; empty where there is nothing."""
     rare = {name: value for name in RARE if (value := getattr(usage, name))}
     return msgspec.json.encode(rare).decode() if rare else ""
+
+
+def spent_by(attempt: Attempt) -> Amounts:
+    """What an attempt that has ended counts for in budgets. Tokens that nobody counted count as they were held."""
+    if attempt.state == "released":
+        return NOTHING
+    usage = attempt.usage
+    if usage is not None:
+        return Amounts(attempt.cost_nano_usd, usage.prompt_tokens + usage.completion_tokens, 1)
+    tokens = attempt.charge.wanted.tokens if attempt.state == "unknown" else 0
+    return Amounts(attempt.cost_nano_usd, tokens, 1)
 
 
 def bounded(text: str) -> str:

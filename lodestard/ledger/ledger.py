@@ -6,7 +6,7 @@ is under way.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from os import urandom
@@ -15,17 +15,22 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lodestard.budget import cost_nano_usd
+from lodestard.budget.rules import Amounts, Rate, Rule
 from lodestard.domain.clock import Clock
 from lodestard.domain.closing import Closed, Closing
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.money import MAX_NANO_USD, format_usd
-from lodestard.domain.ports import AttemptPort, EntryPort, Store
+from lodestard.domain.ports import AttemptPort, EntryPort, Store, Tx
 from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Caller
-from lodestard.domain.upstream import Candidate
+from lodestard.domain.room import Room
+from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage
-from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible
+from lodestard.ledger.budget_rows import read_last_seen_ms
+from lodestard.ledger.budgets import Budgets, UnderWay
+from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible, spent_by
 from lodestard.ledger.ids import RequestIds
+from lodestard.ledger.keeper import Applicant
 from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import RequestRow, State, write_closing, write_end, write_hold
@@ -37,11 +42,14 @@ _log = logging.getLogger(__name__)
 class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``baseline`` is the price that savings are counted against, None for none. ``timezone`` says when a day begins.
 
-    ``strict``: a second end of an attempt raises (for tests) instead of being logged and ignored.
+    ``rules`` and ``rates`` are the budgets and limits to begin with. ``strict``: a second end of an attempt raises
+    (for tests) instead of being logged and ignored.
     """
 
     baseline: Price | None = None
     timezone: str = "UTC"
+    rules: tuple[Rule, ...] = ()
+    rates: tuple[Rate, ...] = ()
     strict: bool = False
 
 
@@ -61,12 +69,16 @@ class Ledger:
         self._next_seq = 1 + int(store.read("SELECT coalesce(max(seq), 0) FROM request")[0][0] or 0)
         self._open: dict[int, Entry] = {}
         self._held: set[Attempt] = set()
+        self._ending: list[Attempt] | None = None
         self.baseline = options.baseline
         self.reports = Reports(store)
+        self._seen_ms = read_last_seen_ms(store)
+        self.budgets = Budgets(store, ZoneInfo(options.timezone), self.now_ms)
+        self.budgets.open(options.rules, options.rates)
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> Entry:
         """A request has come. In memory until its first hold, or its end."""
-        now_ms = self._clock.now_ms()
+        now_ms = self.now_ms()
         seq = self._next_seq
         self._next_seq += 1
         entry = Entry(seq, self._ids.next_id(now_ms), now_ms, caller, alias, dialect, stream)
@@ -74,13 +86,25 @@ class Ledger:
         self._tally.open += 1
         return entry
 
-    async def hold(self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int) -> Attempt:
+    def now_ms(self) -> int:
+        """The ledger's time. It never goes back, so that no window that is closed opens again."""
+        self._seen_ms = max(self._seen_ms, self._clock.now_ms())
+        return self._seen_ms
+
+    def find_room(self, entry: EntryPort, candidate: Candidate) -> Room:
+        """What the hard budgets leave for an attempt at ``candidate``."""
+        return self.budgets.find_room(_applicant(_entry(entry), candidate.target, free=_is_free(candidate)))
+
+    async def hold(
+        self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int, worst_tokens: int = 0
+    ) -> Attempt:
         """An attempt begins. Paid: returns once its worst case is durable. Free: at once, without a checkpoint.
 
-        Raises ``HouseFault``: ``PRICE_UNKNOWN``, or ``LEDGER_UNAVAILABLE`` where the hold can't be written. However
-        it fails, and where the caller is cancelled while it waits, nothing stays held.
+        Raises ``BudgetFault``, ``CallerFault(RATE_LIMITED)``, or ``HouseFault``: ``PRICE_UNKNOWN``, or
+        ``LEDGER_UNAVAILABLE`` where the hold can't be written. However it fails, and where the caller is cancelled
+        while it waits, nothing stays held.
         """
-        attempt = self._begin(_entry(entry), candidate, worst_nano_usd)
+        attempt = self._begin(_entry(entry), candidate, Amounts(worst_nano_usd, worst_tokens, 1))
         if attempt.free:
             return attempt
         try:
@@ -105,22 +129,27 @@ class Ledger:
             raise
         return attempt
 
-    def _begin(self, entry: Entry, candidate: Candidate, worst_nano_usd: int) -> Attempt:
+    def _begin(self, entry: Entry, candidate: Candidate, worst: Amounts) -> Attempt:
         price = candidate.price
         if price is None and not candidate.free:
             raise HouseFault(Code.PRICE_UNKNOWN, f"The price of {candidate.target} is not known; add it to [prices].")
-        if not 0 <= worst_nano_usd <= MAX_NANO_USD:
-            raise HouseFault(Code.INTERNAL, f"{worst_nano_usd} nano-USD can't be held")
-        free = candidate.free or price is None or price.free
+        if not 0 <= worst.usd <= MAX_NANO_USD:
+            raise HouseFault(Code.INTERNAL, f"{worst.usd} nano-USD can't be held")
+        free = _is_free(candidate)
+        now_ns = self._clock.monotonic_ns()
+        if free:
+            worst = worst._replace(usd=0)
+        charge = self.budgets.admit(_applicant(entry, candidate.target, free=free), worst, now_ns)
         attempt = Attempt(
             entry,
             len(entry.attempts) + 1,
             candidate.target,
             free,
             FREE if free or price is None else price,
-            0 if free else worst_nano_usd,
+            worst.usd,
             self._clock.now_ms(),
-            self._clock.monotonic_ns(),
+            now_ns,
+            charge,
         )
         entry.attempts.append(attempt)
         self._held.add(attempt)
@@ -172,6 +201,9 @@ class Ledger:
         attempt.total_us = (self._clock.monotonic_ns() - attempt.started_ns) // NS_PER_US
         self._held.discard(attempt)
         self._tally.held -= attempt.hold_nano_usd
+        self.budgets.settle(attempt.charge, spent_by(attempt))
+        if self._ending is not None:
+            self._ending.append(attempt)
         if entry.closed is not None:
             self._tally.count_late(entry.closed, cost, cost if state == "unknown" else 0, attempt.ended_ms)
         if not attempt.free or entry.closed is not None:
@@ -216,6 +248,26 @@ class Ledger:
         """Today's figures and what is held now. In memory; the same that the reports give."""
         return self._tally.totals(self._clock.now_ms())
 
+    async def take_in_budgets(self, rules: Sequence[Rule], rates: Sequence[Rate]) -> None:
+        """Budgets of a new configuration: counters of those that are as they were go on.
+
+        Raises ``HouseFault`` where the tables can't be read; then the old ones stay.
+        """
+        self._ending = []
+        try:
+            await self._store.commit(_nothing)  # what had ended before, and was to be written, is in the tables now
+            self.budgets.replace(rules, rates, self._under_way(self._ending))
+        finally:
+            self._ending = None
+
+    def _under_way(self, ending: Sequence[Attempt]) -> UnderWay:
+        ended = [attempt for entry in self._open.values() for attempt in entry.attempts if attempt.state != "held"]
+        every = {(attempt.entry.seq, attempt.ordinal): attempt for attempt in (*ended, *ending)}
+        return UnderWay(
+            [(attempt, _applicant_of(attempt)) for attempt in self._held],
+            [(key, _applicant_of(attempt), spent_by(attempt)) for key, attempt in every.items()],
+        )
+
     def close(self) -> None:
         """Give every attempt and entry that is still under way its end. For ``open_ledger`` alone."""
         for attempt in sorted(self._held, key=lambda attempt: (attempt.entry.seq, attempt.ordinal)):
@@ -237,6 +289,22 @@ def figures_of(row: RequestRow, *, free: bool) -> Closed:
         prompt_cache_nano_usd=row.prompt_cache_nano_usd,
         switched_from=row.switched_from,
     )
+
+
+def _is_free(candidate: Candidate) -> bool:
+    return candidate.free or candidate.price is None or candidate.price.free
+
+
+def _applicant_of(attempt: Attempt) -> Applicant:
+    return _applicant(attempt.entry, attempt.target, free=attempt.free)
+
+
+def _nothing(tx: Tx) -> None:
+    """Once it is done, so is all that was posted before it."""
+
+
+def _applicant(entry: Entry, target: Target, *, free: bool) -> Applicant:
+    return Applicant(caller=entry.caller, target=target, free=free, at_ms=entry.received_ms)
 
 
 def _trace_text(entry: Entry, closing: Closing) -> str:

@@ -92,6 +92,7 @@ class AttemptRow(msgspec.Struct, frozen=True, gc=False):
     billed_nano_usd: int | None = None
     reason: str = ""
     details: str = ""
+    held_tokens: int = 0
 
 
 def _columns(row: type[msgspec.Struct]) -> str:

@@ -20,7 +20,7 @@ from lodestard.control.verbs.desk import Asked, HouseState, TextSink
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.settings import Ledger, Model, ModelPrice, Settings, Upstream
-from lodestard.domain.upstream import Plan, Rejection, Target
+from lodestard.domain.upstream import Candidate, Plan, Rejection, Target
 from lodestard.hooks import Hooks, Signal
 from lodestard.runtime import Runtime
 from tests.fakes import control_samples as samples
@@ -129,6 +129,9 @@ class FakeRoutes:
     @property
     def aliases(self) -> Sequence[str]:
         return tuple(self._settings.models)
+
+    def free_candidates(self) -> Sequence[Candidate]:
+        return ()
 
     def choose(self, alias: str) -> Plan:
         route = self._settings.models[alias].route
