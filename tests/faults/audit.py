@@ -43,13 +43,14 @@ class Owner:
 
     @classmethod
     def of(cls, row: Row) -> "Owner":
-        received_ms, project, user, session, upstream, model = row[2:]
-        return cls(int(received_ms or 0), str(project), str(user), str(session), str(upstream), f"{upstream}/{model}")
+        received_ms, *names = row[2:]
+        project, user, session, upstream, model = map(str, names)
+        return cls(int(received_ms or 0), project, user, session, upstream, f"{upstream}/{model}")
 
 
 @dataclass
 class Audit:
-    """The balances of all hard budgets in US dollars."""
+    """The balances of all budgets in US dollars."""
 
     budgets: Mapping[str, Budget]
     zone: ZoneInfo = UTC_ZONE
@@ -72,11 +73,14 @@ class Audit:
         for name, budget in self._about(owner):
             value = _value(budget, owner)
             limit = int((budget.usd or 0) * NANO_PER_USD)
-            taken = self._taken(name, value, owner.received_ms, now_ms)
+            taken = self.taken(name, value, owner.received_ms, now_ms)
             self.most[name] = max(self.most[name], taken)
-            assert taken <= limit, f"budget {name} of {value!r}: {taken} of {limit} nano-USD are spent or held"
+            assert taken <= limit or not budget.hard, (
+                f"budget {name} of {value!r}: {taken} of {limit} nano-USD are spent or held"
+            )
 
-    def _taken(self, name: str, value: str, received_ms: int, now_ms: int) -> int:
+    def taken(self, name: str, value: str, received_ms: int, now_ms: int) -> int:
+        """What is spent and held in the window of a request that came then; of a rolling one, in that before now."""
         budget = self.budgets[name]
         if not _hours(budget):
             return self._balances[name, value, self._window(budget, received_ms)]
@@ -87,7 +91,7 @@ class Audit:
         return [
             (name, budget)
             for name, budget in self.budgets.items()
-            if budget.hard and budget.usd is not None and (not budget.of or budget.of == _value(budget, owner))
+            if budget.usd is not None and (not budget.of or budget.of == _value(budget, owner))
         ]
 
     def _window(self, budget: Budget, at_ms: int) -> str:

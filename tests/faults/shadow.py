@@ -38,14 +38,18 @@ class Shadow:
         self.looks = [self._look()]
 
     def play(self, works: Sequence[Work]) -> None:
+        """Run them, and keep how it looks after each."""
         for work in works:
-            self._connection.execute("SAVEPOINT work")
-            try:
-                work(self._tx)
-            except Exception:  # noqa: BLE001  it was undone alone in the file, too
-                self._connection.execute("ROLLBACK TO work")
-            self._connection.execute("RELEASE work")
+            self.run(work)
             self.looks.append(self._look())
+
+    def run(self, work: Work) -> None:
+        self._connection.execute("SAVEPOINT work")
+        try:
+            work(self._tx)
+        except Exception:  # noqa: BLE001  it was undone alone in the file, too
+            self._connection.execute("ROLLBACK TO work")
+        self._connection.execute("RELEASE work")
 
     def _look(self) -> int:
         return look_of(self._tx.execute)
@@ -64,15 +68,18 @@ class WatchedStore:
 
     async def commit(self, work: Callable[[Tx], T]) -> T:
         await trio.lowlevel.checkpoint_if_cancelled()  # as the store does, before it takes the work
-        self._works.append(work)
+        self.given(work)
         number = len(self._works)
         value = await self._store.commit(work)
         self._acknowledged(number)
         return value
 
     def post(self, work: Work) -> None:
-        self._works.append(work)
+        self.given(work)
         self._store.post(work)
+
+    def given(self, work: Work) -> None:
+        self._works.append(work)
 
     def read(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         return self._store.read(sql, params)
