@@ -97,6 +97,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
             Panel(house, ledger, cache, proxy, boot.places, zone_name(settings)), boot, nursery
         )
         nursery.start_soon(feed_watchdog, boot)
+        nursery.start_soon(ledger.run_forecasts)
         spare_the_collector()
         tell_ready(boot, settings, proxy)
         await house.stop_asked.wait()

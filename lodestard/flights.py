@@ -130,7 +130,7 @@ class Flight:
     @property
     def note(self) -> str:
         """What a budget changed, in a few words; empty where it changed nothing."""
-        notes = [f"budget {self.refusal.budget} used up"] if self.refusal is not None else []
+        notes = [f"budget {self.refusal.budget} has no room"] if self.refusal is not None else []
         if self.current is not None and self.current.limit_tokens is not None:
             notes.append(f"output limited to {self.current.limit_tokens} tokens by a budget")
         return "; ".join(notes)

@@ -206,6 +206,8 @@ def may_be_billed(error: BaseException, record: AttemptRecord) -> bool:
     """Whether a failed attempt may still be on somebody's bill: once bytes were sent, unless it was refused."""
     if isinstance(error, UpstreamFault):
         return error.billed
+    if isinstance(error, BudgetFault):
+        return record.sent  # cut by us, with an answer under way
     if isinstance(error, CallerFault) and not record.first_piece_ns:
         return False  # the upstream refused the request, or it could not be said in its dialect
     return record.sent

@@ -27,7 +27,7 @@ def _digits(unit: Unit, amount: int) -> str:
     if unit == "usd":
         places = 2 if amount == 0 or amount >= 10_000_000 else 6
         whole, _, rest = format_usd(amount, places=places).partition(".")
-        return f"${int(whole):,}.{rest}"
+        return f"${int(whole):,}.{rest.rstrip('0'):0<2}"
     return f"{amount:,} {unit if amount != 1 else unit[:-1]}"
 
 
@@ -75,7 +75,7 @@ def _say_reset(standing: Standing, zone: ZoneInfo) -> str:
 
 
 def say_alert(standing: Standing, unit: Unit, level: int, zone: ZoneInfo) -> str:
-    """An alert's one sentence. ``level`` 0 is a forecast, 100 means that something was refused."""
+    """An alert's one sentence. ``level`` 0 is a forecast, 100 means that something did not fit."""
     rule = standing.rule
     spent, limit = getattr(standing.spent, unit), rule.limit(unit) or 0
     whose = (
@@ -85,5 +85,5 @@ def say_alert(standing: Standing, unit: Unit, level: int, zone: ZoneInfo) -> str
     if level == 0:
         return f"{whose} is likely to be overrun: {figures} so far. {_say_reset(standing, zone)}"
     if level >= 100 and rule.hard:
-        return f"{whose} is used up: {figures}. {_say_reset(standing, zone)}"
+        return f"{whose} has no room for all that is asked for: {figures}. {_say_reset(standing, zone)}"
     return f"{whose} has reached {level} %: {figures}. {_say_reset(standing, zone)}"

@@ -43,6 +43,11 @@ _TELL = "INSERT INTO budget_alert VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NO
 _ACT = (
     "INSERT INTO budget_act (at_ms, act, budget, value, until_ms, extra, reason, who) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
+HISTORY = """
+SELECT at_ms, act, budget, value, until_ms, extra, reason, who FROM budget_act
+UNION ALL SELECT at_ms, 'alert', budget, value, NULL, NULL, text, '' FROM budget_alert
+ORDER BY at_ms DESC LIMIT ?
+"""
 _LAST_ID = "SELECT last_insert_rowid()"
 _LAST_SEEN = "SELECT coalesce(max(received_ms), 0) FROM (SELECT received_ms FROM request ORDER BY seq DESC LIMIT 100)"
 YEAR_MS = 366 * 86_400_000
@@ -60,10 +65,14 @@ def count_in(store: Store, keeper: Keeper, rule: Rule, now_ms: int) -> None:
 
 def read_spent(store: Store, rule: Rule, since_ms: int) -> Iterator[tuple[str, int, Amounts]]:
     """What ended attempts of requests since then have spent: by value and quarter of an hour."""
-    sql = _SPENT.format(value=_VALUES[rule.scope], quarter=QUARTER_MS, tokens=_TOKENS)
-    for value, quarter, usd, tokens, requests in store.read(sql, (since_ms, int(rule.counts_free))):
+    for value, quarter, usd, tokens, requests in store.read(spent_sql(rule), (since_ms, int(rule.counts_free))):
         amounts = Amounts(int(usd or 0), int(tokens or 0), int(requests or 0))
         yield str(value), int(quarter or 0), amounts
+
+
+def spent_sql(rule: Rule) -> str:
+    """The statement that ``read_spent`` asks: takes the instant since when, and whether free attempts count."""
+    return _SPENT.format(value=_VALUES[rule.scope], quarter=QUARTER_MS, tokens=_TOKENS)
 
 
 def is_ended(store: Store, request_seq: int, ordinal: int) -> bool:
@@ -112,6 +121,11 @@ def write_override(tx: Tx, relief: Relief, now_ms: int) -> int:
     values = (relief.budget, relief.value, relief.until_ms, relief.extra, relief.reason, relief.who)
     tx.execute(_ACT, (now_ms, "override", *values))
     return int(tx.execute(_LAST_ID)[0][0] or 0)
+
+
+def write_set(tx: Tx, budget: str, what: str, now_ms: int, who: str) -> None:
+    """A budget was set in the configuration."""
+    tx.execute(_ACT, (now_ms, "set", budget, "", None, None, what, who))
 
 
 def write_revoke(tx: Tx, relief: Relief, now_ms: int, who: str) -> None:

@@ -15,12 +15,14 @@ import msgspec
 
 from lodestard.budget.judge import Relief, Standing
 from lodestard.budget.rules import Amounts, Rate, Rule
+from lodestard.budget.words import say_when
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.near import did_you_mean
 from lodestard.domain.news import BudgetAlert
-from lodestard.domain.ports import Store
+from lodestard.domain.ports import Row, Store, Tx
 from lodestard.domain.room import Room
 from lodestard.ledger.budget_rows import (
+    HISTORY,
     count_in,
     is_ended,
     read_reliefs,
@@ -28,6 +30,7 @@ from lodestard.ledger.budget_rows import (
     write_alert,
     write_override,
     write_revoke,
+    write_set,
 )
 from lodestard.ledger.keeper import Applicant, Charge, Keeper
 
@@ -53,7 +56,7 @@ class Budgets:
 
     def __init__(self, store: Store, zone: ZoneInfo, now_ms: Callable[[], int]) -> None:
         self._store = store
-        self._now_ms = now_ms
+        self.now_ms = self._now_ms = now_ms
         self._keeper = Keeper(zone, self._tell)
         self._forget_ms = 0
         self.on_alert: Callable[[BudgetAlert], object] = lambda _alert: None
@@ -111,6 +114,33 @@ class Budgets:
             self._keeper.forget(now_ms - FORGET_AFTER_MS)
         return self._keeper.standings(now_ms)
 
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        return self._keeper.rules
+
+    @property
+    def rates(self) -> tuple[Rate, ...]:
+        return self._keeper.rates
+
+    def banner(self) -> list[str]:
+        """The alerts of the windows that it is now, the worst first, as sentences."""
+        return self._keeper.banner(self._now_ms())
+
+    async def history(self, last: int) -> list[Row]:
+        """What was done about budgets and told of them, the newest first. Raises ``HouseFault``."""
+        await self._store.commit(_nothing)
+        return await self._store.query(HISTORY, (last,))
+
+    def note_set(self, budget: str, what: str, who: str) -> None:
+        """A person has set a budget: for the record."""
+        self._store.post(partial(write_set, budget=budget, what=what, now_ms=self._now_ms(), who=who))
+
+    async def lift(self, budget: str, *, value: str, for_ms: int, extra: int | None, reason: str, who: str) -> Relief:
+        """``override`` from now on for ``for_ms``."""
+        until_ms = self._now_ms() + for_ms
+        relief = Relief(id=0, budget=budget, value=value, until_ms=until_ms, extra=extra, reason=reason, who=who)
+        return await self.override(relief)
+
     async def override(self, relief: Relief) -> Relief:
         """Lift a budget for a time; in force once it is on the disk. Raises ``CallerFault``, ``HouseFault``."""
         self._require(relief.budget)
@@ -118,7 +148,11 @@ class Budgets:
         given = msgspec.structs.replace(relief, id=number)
         self._keeper.reliefs.append(given)
         _log.warning(
-            "budget %s is lifted by %s until %d (%s)", relief.budget, relief.who, relief.until_ms, relief.reason
+            "budget %s is lifted until %s by %s: %s",
+            relief.budget,
+            say_when(relief.until_ms, self.zone),
+            relief.who,
+            relief.reason,
         )
         return given
 
@@ -149,3 +183,7 @@ class Budgets:
         _log.warning("%s", alert.text)
         self._store.post(partial(write_alert, alert=alert, now_ms=self._now_ms()))
         self.on_alert(alert)
+
+
+def _nothing(tx: Tx) -> None:
+    """Once it is done, so is all that was posted before it."""

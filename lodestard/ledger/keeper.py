@@ -194,6 +194,21 @@ class Keeper:
             found += [self._standing(counter, now_ms) for counter in counters]
         return found
 
+    def banner(self, now_ms: int) -> list[str]:
+        """What has been alerted of the windows that it is now: one sentence a limit, the worst first."""
+        found = []
+        for standing in self.standings(now_ms):
+            counter = self._counter(standing.rule, standing.value, now_ms)
+            start_ms = counter.alert_window(now_ms)[0]
+            for unit, limit in standing.rule.limits:
+                told = [
+                    key[4] for key in self._told if key[:4] == (standing.rule.name, standing.value, unit, start_ms)
+                ]
+                told += levels_reached(getattr(standing.spent, unit), limit, standing.rule.alert_at)
+                if told:
+                    found.append((max(told), say_alert(standing, unit, max(told), self.zone)))
+        return [text for _, text in sorted(found, key=lambda pair: -pair[0])]
+
     def forget(self, oldest_ms: int) -> None:
         """Drop the counters of windows that ended before ``oldest_ms`` and hold nothing, and alerts as old."""
         self._counters = {

@@ -29,6 +29,7 @@ from lodestard.domain.usage import Usage
 from lodestard.ledger.budget_rows import read_last_seen_ms
 from lodestard.ledger.budgets import Budgets, UnderWay
 from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible, spent_by
+from lodestard.ledger.forecast import run_forecasts
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.keeper import Applicant
 from lodestard.ledger.recovery import log_recovered, recover
@@ -267,6 +268,10 @@ class Ledger:
             [(attempt, _applicant_of(attempt)) for attempt in self._held],
             [(key, _applicant_of(attempt), spent_by(attempt)) for key, attempt in every.items()],
         )
+
+    async def run_forecasts(self) -> None:
+        """Look ahead for budgets every hour, until cancelled."""
+        await run_forecasts(self._store, self.budgets)
 
     def close(self) -> None:
         """Give every attempt and entry that is still under way its end. For ``open_ledger`` alone."""
