@@ -65,7 +65,8 @@ class Ledger:
         self._clock = clock
         self._ids = ids
         self._strict = options.strict
-        self._tally = Tally(ZoneInfo(options.timezone), clock.now_ms())
+        self._seen_ms = read_last_seen_ms(store)
+        self._tally = Tally(ZoneInfo(options.timezone), self.now_ms())
         self._tally.seed(store)
         self._next_seq = 1 + int(store.read("SELECT coalesce(max(seq), 0) FROM request")[0][0] or 0)
         self._open: dict[int, Entry] = {}
@@ -73,7 +74,6 @@ class Ledger:
         self._ending: list[Attempt] | None = None
         self.baseline = options.baseline
         self.reports = Reports(store)
-        self._seen_ms = read_last_seen_ms(store)
         self.budgets = Budgets(store, ZoneInfo(options.timezone), self.now_ms)
         self.budgets.open(options.rules, options.rates)
 
@@ -148,7 +148,7 @@ class Ledger:
             free,
             FREE if free or price is None else price,
             worst.usd,
-            self._clock.now_ms(),
+            self.now_ms(),
             now_ns,
             charge,
         )
@@ -198,7 +198,7 @@ class Ledger:
         attempt.cost_nano_usd = cost
         attempt.usage = usage
         attempt.reason = why
-        attempt.ended_ms = self._clock.now_ms()
+        attempt.ended_ms = self.now_ms()
         attempt.total_us = (self._clock.monotonic_ns() - attempt.started_ns) // NS_PER_US
         self._held.discard(attempt)
         self._tally.held -= attempt.hold_nano_usd
@@ -224,7 +224,7 @@ class Ledger:
         closed.closed = row
         del self._open[closed.seq]
         self._tally.open -= 1
-        self._tally.count_closed(row, self._clock.now_ms())
+        self._tally.count_closed(row, self.now_ms())
         unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
         work = partial(write_closing, request=row, attempts=unwritten, trace=_trace_text(closed, closing))
         self._store.post(work)
@@ -247,7 +247,7 @@ class Ledger:
 
     def totals(self) -> Totals:
         """Today's figures and what is held now. In memory; the same that the reports give."""
-        return self._tally.totals(self._clock.now_ms())
+        return self._tally.totals(self.now_ms())
 
     async def take_in_budgets(self, rules: Sequence[Rule], rates: Sequence[Rate]) -> None:
         """Budgets of a new configuration: counters of those that are as they were go on.
@@ -352,7 +352,8 @@ async def open_ledger(
     Raises ``HouseFault(STORE_UNAVAILABLE)``; ``ValueError`` for an unknown time zone. Leaving it gives what is still
     under way its end; the store writes that when it is closed.
     """
-    log_recovered(await store.commit(partial(recover, now_ms=clock.now_ms())))
+    now_ms = max(clock.now_ms(), read_last_seen_ms(store))
+    log_recovered(await store.commit(partial(recover, now_ms=now_ms)))
     ledger = Ledger(store, clock, options, RequestIds(entropy))
     try:
         yield ledger

@@ -6,7 +6,7 @@ overlap; their lengths are sane; a clock that is stepped back opens no window ag
 
 import random
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from lodestard.budget.windows import Window, bounds_ms, parse_window
@@ -49,6 +49,10 @@ def _offset(at_ms: int, zone: ZoneInfo) -> timedelta | None:
     return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone).utcoffset()
 
 
+def _date(at_ms: int, zone: ZoneInfo) -> date:
+    return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone).date()
+
+
 def awkward_ms(zone: ZoneInfo, years: Iterable[int], luck: random.Random) -> Iterator[int]:
     """Instants about every change of the clocks, about New Year and leap days, and anywhere."""
     for year in years:
@@ -70,6 +74,7 @@ def check_instant(window: Window, at_ms: int, zone: ZoneInfo) -> None:
         assert bounds_ms(window, inside_ms, zone) == (start_ms, end_ms), f"{where}: two windows overlap"
     assert bounds_ms(window, end_ms, zone)[0] == end_ms, f"{where}: a gap or an overlap after it"
     assert bounds_ms(window, start_ms - 1, zone)[1] == start_ms, f"{where}: a gap or an overlap before it"
+    assert _date(start_ms, zone) > _date(start_ms - 1, zone), f"{where}: it does not begin at midnight"
     shortest_ms, longest_ms = LENGTHS[window.kind]
     assert shortest_ms <= end_ms - start_ms <= longest_ms, f"{where}: {(end_ms - start_ms) / HOUR_MS} hours long"
 
