@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 
+from lodestard.budget.judge import Relief
 from lodestard.budget.rules import Amounts
 from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.ports import EntryPort
 from lodestard.domain.upstream import Candidate
+from lodestard.ledger.budgets import Budgets
 from lodestard.ledger.entry import Attempt
 from lodestard.ledger.ledger import Ledger, _entry
-from tests.faults.disks import Disks, fill_up
+from tests.faults.disks import FLOWS, Disks, fail_at, fill_up
+from tests.faults.planted.finding import found
 
 
 async def test_a_hold_that_goes_on_though_it_was_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,3 +47,20 @@ async def test_a_ledger_that_stops_free_models_too(tmp_path: Path, monkeypatch: 
     with pytest.raises(BaseException) as caught:
         await fill_up(tmp_path, Disks())
     assert caught.group_contains(AssertionError, match="ledger_unavailable")
+
+
+async def test_an_override_that_is_in_force_before_it_is_written(
+    ram_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    override = Budgets.override
+
+    async def override_at_once(self: Budgets, relief: Relief) -> Relief:
+        self._keeper.reliefs.append(relief)
+        return await override(self, relief)
+
+    monkeypatch.setattr(Budgets, "override", override_at_once)
+    with found("in force, but not written"):
+        for at in range(1, 12):
+            folder = ram_path / str(at)
+            folder.mkdir()
+            await fail_at(folder, at, Disks(), FLOWS["override"])
