@@ -47,6 +47,8 @@ def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
     Raises ``CallerFault``: PRICE_UNKNOWN for what is billed otherwise than by the token, INVALID_REQUEST for sums
     beyond reason.
     """
+    if candidate.free and not room.counted:
+        return Bid(request=request, nano_usd=0, tokens=0, output_tokens=0)
     price = FREE if candidate.free or candidate.price is None else candidate.price
     if price is not FREE:
         require_priceable(candidate, request)

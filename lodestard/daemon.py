@@ -128,6 +128,7 @@ def ledger_options(settings: Settings) -> LedgerOptions:
         timezone=zone_name(settings),
         rules=read_rules(settings.budgets),
         rates=read_rates(settings.rate_limits),
+        retention_days=settings.ledger.retention_days,
     )
 
 
@@ -276,6 +277,7 @@ async def take_in(cache: Cache, ledger: Ledger, settings: Settings) -> None:
     await ledger.take_in_budgets(read_rules(settings.budgets), read_rates(settings.rate_limits))
     set_level(settings.log.level)
     ledger.baseline = baseline_price(settings)
+    ledger.upkeep.retention_days = settings.ledger.retention_days
     cache.configure(settings.cache)
 
 

@@ -4,10 +4,14 @@ import msgspec
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):
-    """What all hard budgets together leave; None where nothing limits it."""
+    """What all hard budgets together leave; None where nothing limits it.
+
+    ``counted``: a budget or a rate counts the attempt's tokens, so that they have to be known.
+    """
 
     nano_usd: int | None = None
     tokens: int | None = None
+    counted: bool = True
 
     @property
     def limited(self) -> bool:
@@ -15,3 +19,4 @@ class Room(msgspec.Struct, frozen=True, kw_only=True):
 
 
 ROOMY = Room()
+UNCOUNTED = Room(counted=False)

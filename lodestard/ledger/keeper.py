@@ -18,7 +18,7 @@ from lodestard.budget.words import say_alert, say_refusal
 from lodestard.domain.errors import BudgetFault, CallerFault, Code
 from lodestard.domain.news import BudgetAlert
 from lodestard.domain.request import Caller
-from lodestard.domain.room import ROOMY, Room
+from lodestard.domain.room import ROOMY, UNCOUNTED, Room
 from lodestard.domain.upstream import Target
 from lodestard.ledger.counters import Counter
 from lodestard.ledger.rates import Pace, Taken
@@ -134,6 +134,8 @@ class Keeper:
 
     def find_room(self, applicant: Applicant, now_ms: int) -> Room:
         """What the hard budgets leave for an attempt."""
+        if applicant.free and not self._free_rules and not self.rates:
+            return UNCOUNTED
         hard = [counter for counter in self._about(applicant) if counter.rule.hard]
         return find_room([self._standing(counter, now_ms) for counter in hard]) if hard else ROOMY
 

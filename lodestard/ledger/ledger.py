@@ -13,6 +13,7 @@ from os import urandom
 from zoneinfo import ZoneInfo
 
 import msgspec
+import trio
 
 from lodestard.budget import cost_nano_usd
 from lodestard.budget.rules import Amounts, Rate, Rule
@@ -28,7 +29,7 @@ from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage
 from lodestard.ledger.budget_rows import read_last_seen_ms
 from lodestard.ledger.budgets import Budgets, UnderWay
-from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible, spent_by
+from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible, spent_by, uncached
 from lodestard.ledger.forecast import run_forecasts
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.keeper import Applicant
@@ -36,6 +37,7 @@ from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import RequestRow, State, write_closing, write_end, write_hold
 from lodestard.ledger.totals import Tally, Totals
+from lodestard.ledger.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
 
@@ -43,17 +45,19 @@ _log = logging.getLogger(__name__)
 class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``baseline`` is the price that savings are counted against, None for none. ``timezone`` says when a day begins.
 
-    ``rules`` and ``rates`` are the budgets and limits to begin with. ``strict``: a second end of an attempt raises
-    (for tests) instead of being logged and ignored.
+    ``rules`` and ``rates`` are the budgets and limits to begin with. ``retention_days``: how long single requests are
+    kept. ``strict``: a second end of an attempt raises (for tests) instead of being logged and ignored.
     """
 
     baseline: Price | None = None
     timezone: str = "UTC"
     rules: tuple[Rule, ...] = ()
     rates: tuple[Rate, ...] = ()
+    retention_days: int = 90
     strict: bool = False
 
 
+_LAST_SEQ = "SELECT max(coalesce(max(request.seq), 0), (SELECT seq FROM rollup_mark)) FROM request"
 DEFAULT_OPTIONS = LedgerOptions()
 
 
@@ -68,7 +72,7 @@ class Ledger:
         self._seen_ms = read_last_seen_ms(store)
         self._tally = Tally(ZoneInfo(options.timezone), self.now_ms())
         self._tally.seed(store)
-        self._next_seq = 1 + int(store.read("SELECT coalesce(max(seq), 0) FROM request")[0][0] or 0)
+        self._next_seq = 1 + int(store.read(_LAST_SEQ)[0][0] or 0)
         self._open: dict[int, Entry] = {}
         self._held: set[Attempt] = set()
         self._ending: list[Attempt] | None = None
@@ -76,6 +80,7 @@ class Ledger:
         self.reports = Reports(store)
         self.budgets = Budgets(store, ZoneInfo(options.timezone), self.now_ms)
         self.budgets.open(options.rules, options.rates)
+        self.upkeep = Upkeep(store, clock, self._settled, options.retention_days)
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> Entry:
         """A request has come. In memory until its first hold, or its end."""
@@ -225,19 +230,28 @@ class Ledger:
         del self._open[closed.seq]
         self._tally.open -= 1
         self._tally.count_closed(row, self.now_ms())
+        self.upkeep.count_closed()
         unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
         work = partial(write_closing, request=row, attempts=unwritten, trace=_trace_text(closed, closing))
         self._store.post(work)
         return figures_of(row, free=all(attempt.free for attempt in closed.attempts))
 
     def _baseline_of(self, entry: Entry, closing: Closing) -> int | None:
-        """What the answer would have cost on the baseline model; None where there is no answer or no baseline."""
+        """What the answer would have cost on the baseline model, with no cache at all.
+
+        None where there is no answer or no baseline.
+        """
         if self.baseline is None or closing.usage is None or not is_plausible(closing.usage):
             return None
         if closing.outcome != "ok" and not any(attempt.state == "captured" for attempt in entry.attempts):
             return None
-        usage = msgspec.structs.replace(closing.usage, billed_nano_usd=None)
+        usage = msgspec.structs.replace(uncached(closing.usage), service_tier="")
         return min(cost_nano_usd(usage, self.baseline), MAX_NANO_USD)
+
+    def _settled(self) -> int:
+        """Up to which request all have ended, with all attempts that they have made."""
+        held = min((attempt.entry.seq for attempt in self._held), default=self._next_seq)
+        return min(next(iter(self._open), self._next_seq), held) - 1
 
     def _refuse(self, what: str) -> bool:
         if self._strict:
@@ -356,6 +370,9 @@ async def open_ledger(
     log_recovered(await store.commit(partial(recover, now_ms=now_ms)))
     ledger = Ledger(store, clock, options, RequestIds(entropy))
     try:
-        yield ledger
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ledger.upkeep.run_upkeep)
+            yield ledger
+            nursery.cancel_scope.cancel()
     finally:
         ledger.close()
