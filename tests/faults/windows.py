@@ -6,7 +6,7 @@ overlap; their lengths are sane; a clock that is stepped back opens no window ag
 
 import random
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from lodestard.budget.windows import Window, bounds_ms, parse_window
@@ -16,8 +16,8 @@ HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 YEARS = range(1971, 2101)
 CALENDAR = tuple(parse_window(text) for text in ("day", "week", "month"))
-LENGTHS = {"day": (20 * HOUR_MS, 28 * HOUR_MS), "week": (6 * DAY_MS, 8 * DAY_MS), "month": (27 * DAY_MS, 32 * DAY_MS)}
-"""Clocks are moved by at most a few hours, and two zones have left out a day."""
+DAYS = {"day": (1, 2), "week": (7, 7), "month": (28, 31)}
+"""Where a zone has left out a day, the one before it goes on to the next."""
 NEAR_MS = (-DAY_MS, -HOUR_MS, -1, 0, 1, HOUR_MS, DAY_MS)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -53,6 +53,13 @@ def _date(at_ms: int, zone: ZoneInfo) -> date:
     return (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone).date()
 
 
+def begins_a_day(at_ms: int, zone: ZoneInfo) -> bool:
+    """Whether it is midnight, or where the clocks leave midnight out, the first instant after it."""
+    local = (_EPOCH + timedelta(milliseconds=at_ms)).astimezone(zone)
+    new = _date(at_ms, zone) > _date(at_ms - 1, zone)
+    return new and (local.time() == time(0) or _offset(at_ms, zone) != _offset(at_ms - 1, zone))
+
+
 def awkward_ms(zone: ZoneInfo, years: Iterable[int], luck: random.Random) -> Iterator[int]:
     """Instants about every change of the clocks, about New Year and leap days, and anywhere."""
     for year in years:
@@ -74,9 +81,10 @@ def check_instant(window: Window, at_ms: int, zone: ZoneInfo) -> None:
         assert bounds_ms(window, inside_ms, zone) == (start_ms, end_ms), f"{where}: two windows overlap"
     assert bounds_ms(window, end_ms, zone)[0] == end_ms, f"{where}: a gap or an overlap after it"
     assert bounds_ms(window, start_ms - 1, zone)[1] == start_ms, f"{where}: a gap or an overlap before it"
-    assert _date(start_ms, zone) > _date(start_ms - 1, zone), f"{where}: it does not begin at midnight"
-    shortest_ms, longest_ms = LENGTHS[window.kind]
-    assert shortest_ms <= end_ms - start_ms <= longest_ms, f"{where}: {(end_ms - start_ms) / HOUR_MS} hours long"
+    assert begins_a_day(start_ms, zone), f"{where}: it does not begin at midnight"
+    fewest, most = DAYS[window.kind]
+    days = (_date(end_ms, zone) - _date(start_ms, zone)).days
+    assert fewest <= days <= most, f"{where}: {days} days long"
 
 
 def check_nesting(at_ms: int, zone: ZoneInfo) -> None:
