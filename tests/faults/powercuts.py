@@ -8,18 +8,22 @@ reports can be read.
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
 
 import trio
 
+from lodestard.budget.judge import Relief
+from lodestard.budget.rules import read_rules
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import HouseFault
 from lodestard.domain.price import Price
 from lodestard.domain.request import Caller
+from lodestard.domain.settings import Budget
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage
-from lodestard.ledger import SCHEMA, Attempt, Entry, Ledger, open_ledger, verify
+from lodestard.ledger import SCHEMA, Attempt, Entry, Ledger, LedgerOptions, open_ledger, verify
 from lodestard.store import StoreOptions, open_snapshot, open_store, run_inline
 from tests.faults.images import crash_images, lay_out
 from tests.faults.recorder import Record, recorded
@@ -34,16 +38,35 @@ PRICE = Price(input_pico_usd=3_000_000, output_pico_usd=15_000_000)
 PAID = Candidate(target=Target("openai", "gpt"), dialect="openai", price=PRICE, free=False, up=True)
 LOCAL = Candidate(target=Target("t600", "llama"), dialect="ollama", price=None, free=True, up=True)
 DURABLE = StoreOptions(durable=True)
+DAY_MS = 86_400_000
+RULES = read_rules({"all": Budget(usd=Decimal(1), hard=False)})
+OPTIONS = LedgerOptions(rules=RULES, retention_days=1)
+"""A budget that is overrun, so that alerts are written; requests that are deleted after a day."""
+_BOOKED = """
+SELECT coalesce(sum(amount), 0) FROM (
+    SELECT to_book AS book, amount_nano_usd AS amount FROM posting
+    UNION ALL SELECT from_book, -amount_nano_usd FROM posting
+    UNION ALL SELECT book, amount_nano_usd FROM carried
+) WHERE book IN ('spent', 'unknown')
+"""
 
 
 class LoopClock:
     """Wall time by the loop's own clock, so that the time which tests skip passes here too."""
 
+    ms_per_s = 1_000
+
     def now_ms(self) -> int:
-        return 1_790_000_000_000 + round(trio.current_time() * 1_000)
+        return 1_790_000_000_000 + round(trio.current_time() * self.ms_per_s)
 
     def monotonic_ns(self) -> int:
         return round(trio.current_time() * 1_000_000_000)
+
+
+class FastClock(LoopClock):
+    """A day passes in a second, so that requests grow old enough to be deleted."""
+
+    ms_per_s = DAY_MS
 
 
 @dataclass
@@ -90,13 +113,13 @@ class Found:
 
 async def live(life: Life, folder: Path, *, sync_lies: bool = False) -> None:
     """Random traffic over the ledger in ``folder``, every operation of its disk recorded."""
-    clock = LoopClock()
+    clock = FastClock()
     with recorded(folder) as life.record:
         life.record.sync_lies = sync_lies
         async with open_store(folder / FILE, (SCHEMA,), options=life.options, clock=clock, run=life.run) as store:
             watched = WatchedStore(store, life.works, life.acknowledge)
-            async with open_ledger(watched, clock) as ledger, trio.open_nursery() as nursery:
-                nursery.start_soon(come_and_flush, watched)
+            async with open_ledger(watched, clock, options=OPTIONS) as ledger, trio.open_nursery() as nursery:
+                nursery.start_soon(keep_house, ledger, random.Random(life.luck.random()))
                 async with trio.open_nursery() as guests:
                     for _ in range(CLIENTS):
                         guests.start_soon(Guest(life, ledger, random.Random(life.luck.random())).visit)
@@ -149,11 +172,17 @@ class Guest:
                     self.ledger.capture(attempt, usage)
 
 
-async def come_and_flush(store: WatchedStore) -> None:
-    """Commits of nothing, each of which acknowledges all that was given before it."""
+async def keep_house(ledger: Ledger, luck: random.Random) -> None:
+    """What goes on beside the requests: sums and deletions, and people who lift a budget and take that back."""
     while True:
-        await trio.sleep(LONGEST_S * 2)
-        await store.commit(lambda _tx: None)
+        await trio.sleep(LONGEST_S * (1 + luck.random()))
+        await ledger.upkeep.tidy()
+        until_ms = ledger.now_ms() + 10 * DAY_MS
+        await ledger.budgets.override(
+            Relief(id=0, budget="all", value="", until_ms=until_ms, extra=None, reason="why", who="ann")
+        )
+        await trio.sleep(LONGEST_S * luck.random())
+        await ledger.budgets.revoke("all", "ann")
 
 
 # -- what is found after it ----------------------------------------------------------------------------------------
@@ -193,21 +222,21 @@ async def check_images(life: Life, folder: Path, images: int, found: Found) -> t
 async def check_image(folder: Path, looks: Sequence[int], durable: int, found: Found) -> int:
     """Open what was found, by the real code, and check it. Gives the number of works that are in it."""
     found.images += 1
-    clock = LoopClock()
+    clock = FastClock()
     async with open_store(folder / FILE, (SCHEMA,), options=DURABLE, clock=clock, run=run_inline) as store:
         look = look_of(store.read)
         works = max((number for number, known in enumerate(looks) if known == look), default=-1)
         assert works >= 0, f"{folder}: it looks like nothing that was ever written"
         assert works >= durable, f"{folder}: {durable} works were acknowledged, {works} are there"
         held = store.read("SELECT request_seq, ordinal, held_nano_usd FROM attempt WHERE state = 'held'")
-        async with open_ledger(store, clock) as ledger:
+        async with open_ledger(store, clock, options=OPTIONS) as ledger:
             found.recovered += len(held)
             for seq, ordinal, nano_usd in held:
                 where = "SELECT state, cost_nano_usd FROM attempt WHERE request_seq = ? AND ordinal = ?"
                 assert store.read(where, (seq, ordinal)) == [("unknown", nano_usd)], f"{folder}: a hold was let go"
-            rows = await ledger.reports.costs("all")
-            ((cost,),) = store.read("SELECT coalesce(sum(cost_nano_usd), 0) FROM attempt")
-            assert sum(row.cost_nano_usd for row in rows) == cost
+            reported = sum(row.cost_nano_usd for row in await ledger.reports.costs("all"))
+            ((booked,),) = store.read(_BOOKED)
+            assert reported == booked, f"{folder}: the report says {reported}, the books {booked}"
             assert ledger.totals().held_nano_usd == 0
     with open_snapshot(folder / FILE) as snapshot:
         report = verify(snapshot, idle=True)
