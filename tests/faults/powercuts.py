@@ -236,7 +236,7 @@ async def check_image(folder: Path, looks: Sequence[int], durable: int, found: F
                 assert store.read(where, (seq, ordinal)) == [("unknown", nano_usd)], f"{folder}: a hold was let go"
             reported = sum(row.cost_nano_usd for row in await ledger.reports.costs("all"))
             ((booked,),) = store.read(_BOOKED)
-            assert reported == booked, f"{folder}: the report says {reported}, the books {booked}"
+            assert reported == booked, f"{folder}: the report says {reported}, the books {booked!s}"
             assert ledger.totals().held_nano_usd == 0
     with open_snapshot(folder / FILE) as snapshot:
         report = verify(snapshot, idle=True)
