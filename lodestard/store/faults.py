@@ -65,5 +65,6 @@ def vanished(path: Path) -> UnusableFault:
     return UnusableFault(
         Code.STORE_UNAVAILABLE,
         f"{path} was here and is gone or empty. Put it back; or move what is left to a safe place and put the latest"
-        f" backup there; to go on with what is there on purpose, delete {lock} beside it.",
+        f" backup there. To go on with what is there on purpose (sqlite3, used on it since, puts a -wal file into its"
+        f" database and deletes it: then nothing is lost), delete {lock} beside it.",
     )
