@@ -5,11 +5,13 @@ from contextlib import contextmanager
 
 import apsw
 
+PAGE = 4096
+
 
 class FaultyDisk:
     """Counts writes and syncs, with ``thorough`` opens, truncations and deletions too.
 
-    Fails the ``fail_at``-th (once), or all while ``full``.
+    Fails the ``fail_at``-th (once), or all while ``full``. While ``rotten`` pages of ``rots`` read wrong.
     """
 
     def __init__(self, *, thorough: bool = False) -> None:
@@ -17,6 +19,8 @@ class FaultyDisk:
         self.fail_at = 0
         self.full = False
         self.thorough = thorough
+        self.rotten = False
+        self.rots = ""
 
     def touch(self, what: str) -> None:
         self.operations += 1
@@ -38,6 +42,14 @@ def faulty_disk(*, thorough: bool = False) -> Iterator[FaultyDisk]:
     class File(apsw.VFSFile):
         def __init__(self, name: str | apsw.URIFilename | None, flags: list[int]) -> None:
             super().__init__("unix", name, flags)
+            path = name.filename() if isinstance(name, apsw.URIFilename) else name or ""
+            self.rots = bool(disk.rots) and disk.rots in path.rpartition("/")[2]
+
+        def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
+            data = super().xRead(amount, offset)
+            if self.rots and disk.rotten and amount >= PAGE:
+                return bytes(255 - byte for byte in data)
+            return data
 
         def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
             disk.touch("write")

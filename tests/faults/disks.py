@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import apsw
 import trio
 
 from lodestard.budget.judge import Relief
@@ -30,8 +31,9 @@ class Disks:
     fail_first_at: int = 0
 
     @contextmanager
-    def __call__(self) -> Iterator[None]:
+    def __call__(self, rots: str = "") -> Iterator[None]:
         with faulty_disk(thorough=True) as self.disk:
+            self.disk.rots = rots
             self.disk.fail_at = self.fail_first_at
             yield
 
@@ -91,6 +93,29 @@ async def ask_while_full(world: World, disks: Disks) -> None:
         await ask_paid(world, disks, stream=stream)
         await ask_others(world)
     assert (world.openai.asked, disks.refused) == (asked, refused + 3)
+
+
+async def rot(folder: Path, disks: Disks) -> None:
+    """Every page of the ledger that is read for a while is damaged: nothing may be built on it, nor written over it."""
+    apsw.connection_hooks.append(keep_few_pages)
+    try:
+        async with open_world(folder, around=disks(rots="ledger.db")) as world:
+            assert (await world.ask("gpt-4o-mini", "keep this", temperature=0)).status == 200
+            await world.settle()
+            disks.disk.rotten = True
+            refused = [not await ask_paid(world, disks, stream=stream) for stream in (False, True) * 4]
+            await ask_others(world)
+            disks.disk.rotten = False
+            assert any(refused), "paid models answered on a damaged ledger"
+            assert refused == sorted(refused), "paid models answered again, on a ledger that was damaged before"
+            await wait_healed(world, disks)
+    finally:
+        apsw.connection_hooks.remove(keep_few_pages)
+
+
+def keep_few_pages(connection: apsw.Connection) -> None:
+    """So few that a page must be read again."""
+    connection.pragma("cache_size", 1)
 
 
 # -- flows ---------------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.world import open_world
-from tests.faults.disks import FLOWS, Disks, fail_at, fail_opening, fill_up
+from tests.faults.disks import FLOWS, Disks, fail_at, fail_opening, fill_up, rot
 from tests.faults.doses import Figure, Tell, some_of
 
 SHORT = 4
@@ -55,6 +55,12 @@ async def test_the_disk_is_full_for_a_while(ram_path: Path, tell: Tell) -> None:
     disks = Disks()
     await fill_up(ram_path, disks)
     tell(Figure("F3 disk full", "1", f"{disks.refused} refused"))
+
+
+async def test_its_pages_go_bad_while_it_is_open(ram_path: Path, tell: Tell) -> None:
+    disks = Disks()
+    await rot(ram_path, disks)
+    tell(Figure("F4 pages go bad under way", "1", f"{disks.refused} refused"))
 
 
 def _folder(parent: Path, number: int) -> Path:
