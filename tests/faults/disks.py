@@ -96,7 +96,7 @@ async def ask_while_full(world: World, disks: Disks) -> None:
 
 
 async def rot(folder: Path, disks: Disks) -> None:
-    """Every page of the ledger that is read for a while is damaged: nothing may be built on it, nor written over it."""
+    """Every page of the ledger that is read for a while is damaged: nothing may be built on it or written over it."""
     apsw.connection_hooks.append(keep_few_pages)
     try:
         async with open_world(folder, around=disks(rots="ledger.db")) as world:
