@@ -154,7 +154,7 @@ class Trial:
 
     async def _serve(self, house: "House", nursery: trio.Nursery, kill: bool) -> None:
         async with trio.open_nursery() as guests:
-            for _ in range(self.luck.choice((4, 8, 16, 64) if kill else (4, 8))):
+            for _ in range(self.luck.choices((3, 6, 12, 64), weights=(4, 4, 3, 1) if kill else (1, 1, 0, 0))[0]):
                 guests.start_soon(self._visit, house)
             if self.luck.random() < 0.5:
                 guests.start_soon(self._step_the_clock)
