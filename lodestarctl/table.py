@@ -92,6 +92,13 @@ COMMANDS = (
             Option(("-o", "--output"), "write to FILE, replacing it; - for standard output", "file", metavar="FILE"),
         ),
     ),
+    Command(
+        "alerts list",
+        "what was told, and whether it arrived",
+        "alerts_list",
+        (Option(("-n", "--lines"), "how many", "integer", default=50, metavar="N"),),
+    ),
+    Command("alerts test", "send a test alert by every way that is set up", "alerts_test"),
     Command("budget list", "how the budgets stand", "budget_list"),
     Command(
         "budget set",
@@ -216,6 +223,18 @@ COMMANDS = (
         "log_level",
         (Option(("level",), "the level", choices=LEVELS),),
     ),
+    Command(
+        "reconcile run",
+        "compare providers' bills with the ledger, now",
+        "reconcile_run",
+        (Option(("--day",), "one UTC day, also a final one: 2026-11-25", metavar="DAY"),),
+    ),
+    Command(
+        "reconcile show",
+        "how far bills and ledger were apart",
+        "reconcile_show",
+        (Option(("-n", "--lines"), "how many", "integer", default=30, metavar="N"),),
+    ),
     Command("drain", "stop taking requests, end those under way, and exit", "drain"),
     Command("doctor", "say what is wrong and how to mend it", "doctor"),
     Command("version", "the versions of lodestarctl and lodestard", "version"),
@@ -227,7 +246,14 @@ COMMANDS = (
     ),
 )
 
-DEFAULT_OF_GROUP = {"budget": "list", "models": "list", "cache": "stats", "config": "show"}
+DEFAULT_OF_GROUP = {
+    "alerts": "list",
+    "budget": "list",
+    "models": "list",
+    "cache": "stats",
+    "config": "show",
+    "reconcile": "run",
+}
 
 
 def find_command(words: list[str]) -> tuple[Command, list[str]] | None:

@@ -81,7 +81,16 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
     ):
         ended: Signal[RequestEnded] = Signal("request_ended, of all generations")
         ended.always(request_log.note)
-        foundation = Foundation(clock, ledger, cache, ended, started_s=clock.now_ms() // MS_PER_S)
+        foundation = Foundation(
+            clock,
+            ledger,
+            cache,
+            ended,
+            started_s=clock.now_ms() // MS_PER_S,
+            state_dir=boot.places.state_dir,
+            timezone=zone_name(settings),
+        )
+        ledger.budgets.on_alert = foundation.budget_alert.tell
         house = House(
             foundation,
             nursery,

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import trio
 
 from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
-from lodestard.domain.ports import EntryPort, Ticket
+from lodestard.domain.ports import AttemptPort, EntryPort, Ticket
 from lodestard.domain.reply import Draft, Piece, Reply
 from lodestard.domain.request import Request
 from lodestard.domain.upstream import Candidate, Plan, Target
@@ -40,6 +40,7 @@ class AttemptRecord:
 
     candidate: Candidate
     started_ns: int
+    held: AttemptPort | None = None
     dialled_ns: int = 0
     first_piece_ns: int = 0
     ended_ns: int = 0
@@ -269,6 +270,7 @@ class Flights:
         self._by_idempotency: dict[str, Flight] = {}
         self._drained: deque[tuple[float, Flight]] = deque()
         self._buffered_bytes = 0
+        self._waiting = trio.lowlevel.ParkingLot()
         self.under_way = 0
 
     def find(self, key: str) -> Flight | None:
@@ -306,6 +308,11 @@ class Flights:
         flight.sink = sink
         await self._fly(flight)
 
+    async def wait_idle(self) -> None:
+        """Wait until none is under way."""
+        while self.under_way:
+            await self._waiting.park()
+
     def leave(self, flight: Flight) -> None:
         """One subscriber of ``flight`` is gone, perhaps before it had read all of an answer that has landed."""
         flight.leave(self._policy)
@@ -320,6 +327,8 @@ class Flights:
 
     def _ended(self, flight: Flight) -> None:
         self.under_way -= 1
+        if self._waiting and not self.under_way:
+            self._waiting.unpark_all()
         self._buffered_bytes -= flight.size_bytes
         if not (flight.left and self._keep_paid(flight)):
             self._forget(flight)

@@ -188,6 +188,7 @@ class Settlement:
     ledger: LedgerPort
 
     def __enter__(self) -> None:
+        self.record.held = self.attempt
         self.record.hold_nano_usd = self.attempt.hold_nano_usd
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
@@ -226,4 +227,6 @@ def attempt_news(record: AttemptRecord, flight: Flight) -> AttemptEnded:
         hold_nano_usd=record.hold_nano_usd,
         price="" if record.candidate.free or record.candidate.price is None else record.candidate.price.version,
         request_id=flight.entry.id,
+        ordinal=record.held.ordinal if record.held is not None else 0,
+        state=record.held.state if record.held is not None else "",
     )

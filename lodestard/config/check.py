@@ -17,6 +17,7 @@ from lodestard.config.check_budgets import check_budgets
 from lodestard.config.convert import Finding
 from lodestard.config.fault import KeyPath, or_nearest
 from lodestard.config.listen import parse_listen
+from lodestard.config.secrets import find_sources
 from lodestard.config.zone import is_zone
 from lodestard.domain.money import parse_price
 from lodestard.domain.settings import KeySource, ModelPrice, Settings, Upstream
@@ -46,7 +47,7 @@ class Declared(msgspec.Struct, frozen=True):
 
 def check(settings: Settings, declared: Declared) -> Iterator[Finding]:
     """All findings, fatal ones and warnings."""
-    for part in (_check_server, _check_upstreams, _check_prices, _check_cache, check_budgets):
+    for part in (_check_server, _check_upstreams, _check_prices, _check_cache, _check_modules, check_budgets):
         yield from part(settings)
     for part_by_name in (_check_models, _check_ledger):
         yield from part_by_name(settings, declared)
@@ -145,6 +146,13 @@ def _check_headers(path: KeyPath, headers: Mapping[str, str]) -> Iterator[Findin
 
 
 def _check_key(path: KeyPath, key: KeySource, upstream: Upstream) -> Iterator[Finding]:
+    yield from check_source(path, key)
+    if upstream.url.startswith("http://") and not _is_near(upstream.url):
+        yield Finding((*path[:-1], "url"), "http:// sends the key unencrypted; use https://", fatal=False)
+
+
+def check_source(path: KeyPath, key: KeySource) -> Iterator[Finding]:
+    """What is wrong with the place of a secret, whoever it is for."""
     given = [name for name in ("credential", "env", "file") if getattr(key, name)]
     if len(given) != 1:
         yield Finding(path, "expected exactly one of credential, env and file")
@@ -154,8 +162,11 @@ def _check_key(path: KeyPath, key: KeySource, upstream: Upstream) -> Iterator[Fi
         yield Finding((*path, "env"), "expected the name of an environment variable, not the key itself")
     if key.file and not key.file.startswith(("/", "~/")):
         yield Finding((*path, "file"), "expected an absolute path, or one that starts with ~/")
-    if upstream.url.startswith("http://") and not _is_near(upstream.url):
-        yield Finding((*path[:-1], "url"), "http:// sends the key unencrypted; use https://", fatal=False)
+
+
+def _check_modules(settings: Settings) -> Iterator[Finding]:
+    for path, source in find_sources(settings.modules):
+        yield from check_source(path, source)
 
 
 def _is_near(url: str) -> bool:

@@ -1,5 +1,7 @@
 """What the house tells its modules: figures of what has ended, never a word of prompt or answer."""
 
+from typing import Literal
+
 import msgspec
 
 from lodestard.domain.closing import Closed, Closing
@@ -11,7 +13,9 @@ from lodestard.domain.usage import Durations, Usage
 class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt has ended. ``outcome`` is ``ok`` or a fault's code; ``first_piece_ns`` is counted from dialling.
 
-    ``hold_nano_usd`` is what was held for it; ``price`` the version of its price, empty where it was free.
+    ``hold_nano_usd`` is what was held for it; ``price`` the version of its price, empty where it was free. ``state``
+    is how its money ended (captured, released, unknown), empty where nothing came to be held; ``ordinal`` its number
+    in the ledger's request.
     """
 
     target: Target
@@ -24,6 +28,8 @@ class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
     hold_nano_usd: int = 0
     price: str = ""
     request_id: str = ""
+    ordinal: int = 0
+    state: str = ""
 
 
 class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,3 +67,21 @@ class BudgetAlert(msgspec.Struct, frozen=True, kw_only=True):
     window_end_ms: int | None
     hard: bool
     text: str
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person should hear of, from whoever has noticed it.
+
+    ``key`` tells it from every other: what has been told once is not told again. A later alert of the same ``topic``
+    takes the place of this one; after ``until_ms`` it says nothing of the present any more. ``figures`` are for
+    programs, never a prompt, an answer or a key.
+    """
+
+    key: str
+    topic: str
+    source: str
+    severity: Literal["error", "warning", "info"]
+    title: str
+    text: str
+    until_ms: int | None = None
+    figures: dict[str, str | int] = {}

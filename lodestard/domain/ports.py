@@ -4,10 +4,11 @@ Law: a room that needs another one takes a port as an argument and never imports
 is typed by these alone.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
+from lodestard.domain.bills import Bill, DayFigures, Look
 from lodestard.domain.closing import Closed, Closing
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Request
@@ -129,6 +130,16 @@ class AttemptPort(Protocol):
     @property
     def hold_nano_usd(self) -> int: ...
 
+    @property
+    def ordinal(self) -> int:
+        """Its number in its request."""
+        ...
+
+    @property
+    def state(self) -> str:
+        """``held`` until its end; then captured, released or unknown."""
+        ...
+
 
 class CostFigures(Protocol):
     """One line of a report: what was used and charged under ``key``."""
@@ -153,11 +164,38 @@ class TotalsPort(Protocol):
     def open_requests(self) -> int: ...
 
 
+class ReconciliationPort(Protocol):
+    """What providers say they have billed, beside the ledger. Each raises ``HouseFault`` where the file fails."""
+
+    async def ours(self, upstream: str, day_start_ms: int) -> DayFigures:
+        """What the ledger has charged for attempts that began on this UTC day."""
+        ...
+
+    async def post(self, bill: Bill) -> Look:
+        """Write down a look and post what it changes; one that finds nothing new writes nothing."""
+        ...
+
+    async def looks(self, limit: int) -> Sequence[Look]:
+        """The newest first."""
+        ...
+
+    async def known(self, upstream: str, since_day: str) -> Mapping[str, Look]:
+        """The last look at each day from then on."""
+        ...
+
+    async def balance_nano_usd(self) -> int:
+        """What is in the book ``unreconciled``."""
+        ...
+
+
 class LedgerPort(Protocol):
     """Hold before dialling, settle after."""
 
     @property
     def reports(self) -> ReportsPort: ...
+
+    @property
+    def reconciliation(self) -> ReconciliationPort: ...
 
     def totals(self) -> TotalsPort: ...
 

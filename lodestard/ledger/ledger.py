@@ -33,6 +33,7 @@ from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible, spen
 from lodestard.ledger.forecast import run_forecasts
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.keeper import Applicant
+from lodestard.ledger.reconciliation import Reconciliation
 from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import RequestRow, State, write_closing, write_end, write_hold
@@ -78,6 +79,7 @@ class Ledger:
         self._ending: list[Attempt] | None = None
         self.baseline = options.baseline
         self.reports = Reports(store)
+        self.reconciliation = Reconciliation(store)
         self.budgets = Budgets(store, ZoneInfo(options.timezone), self.now_ms)
         self.budgets.open(options.rules, options.rates)
         self.upkeep = Upkeep(store, clock, self._settled, options.retention_days)

@@ -193,6 +193,10 @@ def make_runtime(
         admission=absent,
         flights=absent,
         transport=absent,
+        open_origin=absent,
+        secret=absent,
+        state_dir=absent,
+        timezone="UTC",
         keys_missing=keys_missing or {},
         started_s=NOW_MS // 1000 - 3_600,
     )

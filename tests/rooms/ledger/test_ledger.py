@@ -441,7 +441,8 @@ async def test_stopping_gives_everything_an_end(path: Path, autojump_clock: obje
 async def test_foreign_things_are_refused(path: Path, autojump_clock: object) -> None:
     class Stranger:
         id = "req_x"
-        hold_nano_usd = 1
+        hold_nano_usd = ordinal = 1
+        state = "held"
 
     async with opened(path) as house:
         with pytest.raises(TypeError):

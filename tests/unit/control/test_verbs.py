@@ -9,9 +9,10 @@ import trio
 
 from lodestard.control.arguments import read_arguments
 from lodestard.control.messages import CacheWarmed, RequestRow
+from lodestard.control.messages.alerts import AlertRow, AlertsPart
 from lodestard.control.verbs import core_verbs
 from lodestard.control.verbs.desk import Asked, HouseState
-from lodestard.control.verbs.house import read_status
+from lodestard.control.verbs.house import find_alerts, read_status
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import CallerFault, Code, UpstreamFault
 from lodestard.domain.news import RequestEnded
@@ -478,3 +479,15 @@ async def test_the_configuration_is_checked_shown_and_reloaded(desk: FakeDesk) -
 async def test_a_value_is_set_and_taken_back(desk: FakeDesk) -> None:
     assert (await call(desk, "config.set", key="cache.ttl_s", value="30")).changed == ("cache.ttl_s=30",)
     assert (await call(desk, "config.unset", key="cache.ttl_s")).changed == ("cache.ttl_s=None",)
+
+
+def test_alerts_of_budgets_come_from_the_ledger_and_the_others_from_their_module() -> None:
+    told = AlertRow(at_ms=1, title="openai billed more", text="See reconcile show.", source="reconcile")
+    budget = AlertRow(at_ms=1, title="a budget", source="budget")
+    part = msgspec.to_builtins(AlertsPart(current=(told, budget), undelivered=2))
+    assert [(problem.what, problem.advice) for problem in find_alerts(["The budget 'b' …"], part)] == [
+        ("The budget 'b' …", ""),
+        ("openai billed more", "See reconcile show."),
+        ("Alerts that could not be delivered yet: 2.", "lodestarctl alerts says why."),
+    ]
+    assert list(find_alerts([], {"current": "of a version that we don't know"})) == []

@@ -44,6 +44,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
     ("words", "verb", "arguments", "data", "shows"),
     [
         ("status", "status", {}, samples.STATUS, "● degraded"),
+        ("alerts", "alerts", {"last": 50}, samples.ALERTS, "not yet by email"),
+        ("alerts list -n 2", "alerts", {"last": 2}, samples.ALERTS, "never by webhook"),
+        ("reconcile show -n 2", "reconcile.show", {"last": 2}, samples.RECONCILED, "not final"),
         ("version", "version", {}, {"version": "0.1.0"}, "lodestard    0.1.0"),
         (
             "costs",
@@ -364,3 +367,25 @@ def test_near_names_include_the_daemons_verbs(run: Run) -> None:
     assert "Did you mean 'gpu limit'?" in run.err
     assert run("statsu") == exit_codes.USAGE
     assert "'status'" in run.err
+
+
+def test_alerts_are_tested_by_every_way(run: Run) -> None:
+    log = {"channel": "log", "outcome": "ok"}
+    good = {"channel": "webhook", "outcome": "ok", "total_ms": 41}
+    bad = {"channel": "email", "outcome": "failed", "detail": "it answers 550"}
+    assert run("alerts", "test", answers={"alerts.test": [log, good]}) == exit_codes.OK
+    assert run.out == "log: ok\nwebhook: ok (41 ms)\n"
+    assert run("alerts", "test", answers={"alerts.test": [log, bad]}) == exit_codes.FAILURE
+    assert "email: failed: it answers 550" in run.out
+    assert run("alerts", "test", answers={"alerts.test": [log]}) == exit_codes.OK
+    assert "Only the log" in run.out + run.err
+    assert run("alerts", "-n", "-1") == exit_codes.USAGE
+
+
+def test_bills_that_can_t_be_seen_are_a_failure(run: Run) -> None:
+    words = ("reconcile", "--day", "2025-11-18")
+    assert run(*words, answers={"reconcile.run": samples.RECONCILED}) == exit_codes.UNAVAILABLE
+    assert run.called == ("reconcile.run", {"day": "2025-11-18"})
+    assert "it refuses the key" in run.out
+    assert run("reconcile", answers={"reconcile.run": {"looks": []}}) == exit_codes.OK
+    assert run("reconcile", "show", "-n", "-1") == exit_codes.USAGE

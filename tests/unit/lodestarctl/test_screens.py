@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lodestarctl.render import banner, costs, figures, findings, models, requests, status
+from lodestarctl.render import alerts, banner, costs, figures, findings, models, reconcile, requests, status
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Note, Table
 from lodestarctl.render.generic import render_anything
 from lodestarctl.render.plain import paint_plain
@@ -31,7 +31,9 @@ from lodestard.control.messages import (
     TestPlans,
     VersionReport,
 )
+from lodestard.control.messages.alerts import AlertList
 from lodestard.control.messages.figures import CostSection
+from lodestard.control.messages.reconcile import ReconcileReport
 from tests.fakes import control_samples as samples
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -53,6 +55,10 @@ LONG_NAMES = Table(
 
 SCREENS: dict[str, Sequence[Block]] = {
     "status": status.render_status(samples.STATUS),
+    "alerts": alerts.render_alerts(samples.ALERTS),
+    "alerts-none": alerts.render_alerts(AlertList()),
+    "reconcile": reconcile.render_reconcile(samples.RECONCILED),
+    "reconcile-none": reconcile.render_reconcile(ReconcileReport()),
     "status-new": status.render_status(Status(version="0.1.0", pid=1, state="starting", uptime_s=0, simulated=True)),
     "version": status.render_version(VersionReport(version="0.1.0", runs_on={"python": "3.11.2"}), "0.1.0"),
     "costs": costs.render_costs(samples.COSTS),
@@ -61,7 +67,7 @@ SCREENS: dict[str, Sequence[Block]] = {
     "costs-top": costs.render_costs(samples.TOP),
     "costs-wide-letters": costs.render_costs(samples.WIDE),
     "status-money": status.render_status(samples.MONEY_STATUS),
-    "banner": banner.render_banner(samples.ALERTS),
+    "banner": banner.render_banner(samples.BANNER),
     "costs-none": costs.render_costs(CostsReport(by="day", rows=(), total=CostRow(name="all"))),
     "costs-no-baseline": costs.render_costs(
         CostsReport(
