@@ -8,7 +8,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import TypeVar
@@ -26,13 +26,12 @@ from lodestard.domain.request import Caller, Conversation, Message, Request, Sam
 from lodestard.domain.settings import Budget, Scope, Settings, Upstream
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.flights import Flight, Flights, LeavePolicy
-from lodestard.hooks import Hooks
 from lodestard.ledger import SCHEMA, Ledger, LedgerOptions, open_ledger, verify
 from lodestard.pipeline import fly
 from lodestard.residency.plain import HostAdmission
 from lodestard.runtime import Runtime
 from lodestard.store import StoreOptions, open_snapshot, open_store
-from tests.fakes.rooms import FakeCache, FakeTicket, NoRoutes
+from tests.fakes.rooms import FakeTicket, NoRoutes, ScriptedSender, make_runtime
 from tests.faults.audit import Audit, Owner
 from tests.faults.powercuts import FILE, LoopClock
 from tests.faults.provider import Provider
@@ -136,19 +135,14 @@ class Trial:
             await fly(flight, runtime)
 
         policy = LeavePolicy(frozenset({"a"}), 0.2, 8)
-        runtime = Runtime(
-            settings=Settings(upstreams=UPSTREAMS),
+        runtime = replace(
+            make_runtime(house, ScriptedSender({}), settings=Settings(upstreams=UPSTREAMS)),
             clock=self.clock,
-            hooks=Hooks(),
             routes=FreeRoutes(),
             ledger=ledger,
-            cache=FakeCache(),  # type: ignore[arg-type]
             sender=self.provider,
             admission=HostAdmission(UPSTREAMS),
             flights=Flights(house, fly_here, policy),
-            transport=lambda _name: None,
-            keys_missing={},
-            started_s=0,
         )
         return runtime
 
