@@ -188,6 +188,61 @@ COMMANDS = (
             Option(("-m", "--model"), "the alias to ask", default="auto"),
         ),
     ),
+    Command(
+        "session start",
+        "begin a session for requests that name none",
+        "session_start",
+        (
+            Option(("name",), "its name; otherwise one is made", optional=True),
+            Option(("--project",), "only requests of this project, and of none", metavar="P"),
+            Option(("--user",), "only requests of this user, and of none", metavar="U"),
+            Option(("--client",), "only requests of this client program (aider …)", metavar="C"),
+        ),
+    ),
+    Command(
+        "session end",
+        "end a session: the next request begins a new one",
+        "session_end",
+        (Option(("id",), "which; otherwise the one that was started, or the only one", optional=True),),
+    ),
+    Command(
+        "session show",
+        "what a session cost, who answered, and when models switched",
+        "session_show",
+        (Option(("id",), "which; otherwise the latest", optional=True),),
+    ),
+    Command(
+        "session list",
+        "the latest sessions",
+        "session_list",
+        (Option(("-n", "--lines"), "how many", "integer", default=20, metavar="N"),),
+    ),
+    Command(
+        "aider",
+        "print or write Aider's configuration, with our prices and headers",
+        "aider",
+        (
+            Option(("--write",), "write the files instead of printing them", "flag"),
+            Option(("--folder",), "where (default: the repository around you)", "file", metavar="DIR"),
+            Option(("--project",), "the project's name (default: the folder's)", metavar="NAME"),
+            Option(("--model",), "the main model (default: auto)", metavar="ALIAS"),
+            Option(("--weak",), "the model for commit messages and summaries", metavar="ALIAS"),
+            Option(("--force",), "change what is there already; a copy is kept", "flag"),
+        ),
+    ),
+    Command(
+        "statusline",
+        "one line of figures for a prompt or tmux, at once; asks nobody",
+        "statusline",
+        (
+            Option(
+                ("--format",),
+                "fields in braces: {cost_today} {saved_today} {cost_month} {budget} {requests}",
+                metavar="TEXT",
+            ),
+            Option(("--tmux",), "with tmux's colours", "flag"),
+        ),
+    ),
     Command("config check", "check the configuration; all faults at once", "config_check"),
     Command(
         "config show",
@@ -253,6 +308,7 @@ DEFAULT_OF_GROUP = {
     "cache": "stats",
     "config": "show",
     "reconcile": "run",
+    "session": "list",
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lodestard import __version__
 from lodestard.module import Module
-from lodestard.modules import alerts, health, ledger_log, metrics, reconcile
+from lodestard.modules import alerts, health, ledger_log, metrics, reconcile, statusline
 
 MODULES: tuple[Module, ...] = (
     alerts.MODULE,
@@ -15,6 +15,7 @@ MODULES: tuple[Module, ...] = (
     ledger_log.MODULE,
     metrics.MODULE,
     reconcile.MODULE,
+    statusline.MODULE,
 )
 
 EXIT_OK = 0

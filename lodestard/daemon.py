@@ -20,6 +20,7 @@ from lodestard.budget.rules import read_rates, read_rules
 from lodestard.cache import MIGRATIONS as CACHE_MIGRATIONS
 from lodestard.cache import Cache, open_cache
 from lodestard.config import ConfigError
+from lodestard.config.paths import run_dir
 from lodestard.config.write import Change
 from lodestard.config.zone import machine_zone
 from lodestard.control.access import open_access
@@ -37,7 +38,7 @@ from lodestard.hooks import Signal
 from lodestard.house import House, Plan
 from lodestard.http import HttpServer, adopt_listeners, open_tcp_listeners, open_unix_listener
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
-from lodestard.ledger import Ledger, LedgerOptions, open_ledger
+from lodestard.ledger import Ledger, LedgerOptions, SessionRules, open_ledger
 from lodestard.log import set_level
 from lodestard.panel import Panel, Places
 from lodestard.protocols import error_bodies
@@ -88,6 +89,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
             ended,
             started_s=clock.now_ms() // MS_PER_S,
             state_dir=boot.places.state_dir,
+            run_dir=run_dir(boot.places.control_socket),
             timezone=zone_name(settings),
         )
         ledger.budgets.on_alert = foundation.budget_alert.tell
@@ -138,7 +140,14 @@ def ledger_options(settings: Settings) -> LedgerOptions:
         rules=read_rules(settings.budgets),
         rates=read_rates(settings.rate_limits),
         retention_days=settings.ledger.retention_days,
+        sessions=session_rules(settings),
     )
+
+
+def session_rules(settings: Settings) -> SessionRules:
+    """``[sessions]``, as the ledger counts. Pure."""
+    sessions = settings.sessions
+    return SessionRules(idle_gap_ms=int(sessions.idle_gap_s * MS_PER_S), max_ms=int(sessions.max_s * MS_PER_S))
 
 
 @asynccontextmanager
@@ -286,6 +295,7 @@ async def take_in(cache: Cache, ledger: Ledger, settings: Settings) -> None:
     await ledger.take_in_budgets(read_rules(settings.budgets), read_rates(settings.rate_limits))
     set_level(settings.log.level)
     ledger.baseline = baseline_price(settings)
+    ledger.sessions.rules = session_rules(settings)
     ledger.upkeep.retention_days = settings.ledger.retention_days
     cache.configure(settings.cache)
 

@@ -50,6 +50,7 @@ class Foundation:
     state_dir: Path
     timezone: str
     budget_alert: Signal[BudgetAlert] = field(default_factory=lambda: Signal("budget_alert, of all generations"))
+    run_dir: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             timezone=foundation.timezone,
             keys_missing=blueprint.keys_missing,
             started_s=foundation.started_s,
+            run_dir=foundation.run_dir,
         )
         hooks.request_ended.always(foundation.ended.tell)
         yield runtime

@@ -33,11 +33,12 @@ from lodestard.control.messages import (
 from lodestard.control.verbs.desk import Asked, HouseState, TextSink, WantedExport
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.news import RequestEnded
+from lodestard.domain.request import Caller
 from lodestard.endpoints import Endpoints
 from lodestard.house import House
 from lodestard.http import HttpServer
-from lodestard.inside import ask_inside
-from lodestard.ledger import Ledger, Reports, verify
+from lodestard.inside import InnerExchange, ask_inside
+from lodestard.ledger import Ledger, Reports, SessionReports, SessionRow, verify
 from lodestard.ledger.budgets import Budgets
 from lodestard.ledger.exporting import ExportOptions, stream_export
 from lodestard.log import Level, set_level
@@ -184,8 +185,19 @@ class Panel:
         if self.places.simulated:
             raise CallerFault(Code.NOT_SUPPORTED, "The demo's configuration stays as it is; start one of your own.")
 
-    async def ask(self, body: bytes, sink: TextSink) -> Asked:
-        return await ask_inside(Endpoints(self.house), body, sink, self.runtime.clock)
+    async def ask(self, body: bytes, sink: TextSink, folder: str = "") -> Asked:
+        exchange = InnerExchange(body, sink, self.runtime.clock.monotonic_ns(), folder)
+        return await ask_inside(Endpoints(self.house), exchange)
+
+    @property
+    def session_reports(self) -> SessionReports:
+        return self.ledger.session_reports
+
+    def start_session(self, name: str, labels: Caller) -> SessionRow:
+        return self.ledger.sessions.start(name, labels, self.ledger.now_ms())
+
+    def end_session(self, session_id: str) -> SessionRow:
+        return self.ledger.sessions.end(session_id, self.ledger.now_ms())
 
 
 def state_word(why_not_ready: str, *, draining: bool) -> Literal["ready", "degraded", "draining"]:

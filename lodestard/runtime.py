@@ -28,7 +28,8 @@ class Runtime:
     ``https://``, or ``http://`` to this machine; it raises ``ValueError`` for anything else, and reads at most 8 MB
     of an answer. ``secret(source)`` gives what a module's settings name, or raises ``LookupError`` with the reason
     why there is none. ``timezone`` is the ledger's. ``keys_missing`` maps an upstream to the reason why it has no
-    key. ``started_s`` is when the daemon started, in unix seconds.
+    key. ``started_s`` is when the daemon started, in unix seconds. ``run_dir`` is a folder for small files that live
+    as long as the daemon, None where it has none; it may not be there yet.
     """
 
     settings: Settings
@@ -47,3 +48,4 @@ class Runtime:
     timezone: str
     keys_missing: Mapping[str, str]
     started_s: int
+    run_dir: Path | None = None

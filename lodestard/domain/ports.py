@@ -123,6 +123,11 @@ class EntryPort(Protocol):
         """The request's public id (``req_…``)."""
         ...
 
+    @property
+    def caller(self) -> Caller:
+        """Who asks, in the session that the ledger has found for it."""
+        ...
+
 
 class AttemptPort(Protocol):
     """One attempt that is held. It has exactly one end."""
@@ -147,15 +152,34 @@ class CostFigures(Protocol):
     @property
     def key(self) -> str: ...
 
+    @property
+    def cost_nano_usd(self) -> int: ...
+
 
 class ReportsPort(Protocol):
     """The one aggregation that every view of money reads."""
 
-    async def costs(self, by: str) -> Sequence[CostFigures]: ...
+    async def costs(self, by: str, *, since_ms: int = ..., timezone: str = ...) -> Sequence[CostFigures]: ...
 
 
 class TotalsPort(Protocol):
-    """What is under way."""
+    """Today's figures, and what is under way.
+
+    ``day`` is today's date in the ledger's zone. ``budget_percent`` is how much of the hard budget that is used most
+    is used, None where there is none.
+    """
+
+    @property
+    def day(self) -> str: ...
+
+    @property
+    def spent_today_nano_usd(self) -> int: ...
+
+    @property
+    def saved_today_nano_usd(self) -> int: ...
+
+    @property
+    def budget_percent(self) -> int | None: ...
 
     @property
     def held_nano_usd(self) -> int: ...

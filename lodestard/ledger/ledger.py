@@ -16,6 +16,7 @@ import msgspec
 import trio
 
 from lodestard.budget import cost_nano_usd
+from lodestard.budget.fullest import fullest_percent
 from lodestard.budget.rules import Amounts, Rate, Rule
 from lodestard.domain.clock import Clock
 from lodestard.domain.closing import Closed, Closing
@@ -37,6 +38,9 @@ from lodestard.ledger.reconciliation import Reconciliation
 from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import RequestRow, State, write_closing, write_end, write_hold
+from lodestard.ledger.session_reports import SessionReports
+from lodestard.ledger.session_rules import SessionRules
+from lodestard.ledger.sessions import Sessions
 from lodestard.ledger.totals import Tally, Totals
 from lodestard.ledger.upkeep import Upkeep
 
@@ -47,11 +51,13 @@ class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``baseline`` is the price that savings are counted against, None for none. ``timezone`` says when a day begins.
 
     ``rules`` and ``rates`` are the budgets and limits to begin with. ``retention_days``: how long single requests are
-    kept. ``strict``: a second end of an attempt raises (for tests) instead of being logged and ignored.
+    kept. ``sessions`` says when one ends. ``strict``: a second end of an attempt raises (for tests) instead of being
+    logged and ignored.
     """
 
     baseline: Price | None = None
     timezone: str = "UTC"
+    sessions: SessionRules = SessionRules()
     rules: tuple[Rule, ...] = ()
     rates: tuple[Rate, ...] = ()
     retention_days: int = 90
@@ -83,13 +89,16 @@ class Ledger:
         self.budgets = Budgets(store, ZoneInfo(options.timezone), self.now_ms)
         self.budgets.open(options.rules, options.rates)
         self.upkeep = Upkeep(store, clock, self._settled, options.retention_days)
+        self.sessions = Sessions(store, options.sessions, self.now_ms())
+        self.session_reports = SessionReports(store, self.sessions, clock)
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> Entry:
         """A request has come. In memory until its first hold, or its end."""
         now_ms = self.now_ms()
         seq = self._next_seq
         self._next_seq += 1
-        entry = Entry(seq, self._ids.next_id(now_ms), now_ms, caller, alias, dialect, stream)
+        caller, session = self.sessions.place(caller, now_ms)
+        entry = Entry(seq, self._ids.next_id(now_ms), now_ms, caller, alias, dialect, stream, session)
         self._open[seq] = entry
         self._tally.open += 1
         return entry
@@ -108,11 +117,13 @@ class Ledger:
     ) -> Attempt:
         """An attempt begins. Paid: returns once its worst case is durable. Free: at once, without a checkpoint.
 
-        Raises ``BudgetFault``, ``CallerFault(RATE_LIMITED)``, or ``HouseFault``: ``PRICE_UNKNOWN``, or
-        ``LEDGER_UNAVAILABLE`` where the hold can't be written. However it fails, and where the caller is cancelled
-        while it waits, nothing stays held.
+        Raises ``BudgetFault`` (where its session lasts too long too), ``CallerFault(RATE_LIMITED)``, or
+        ``HouseFault``: ``PRICE_UNKNOWN``, or ``LEDGER_UNAVAILABLE`` where the hold can't be written. However it
+        fails, and where the caller is cancelled while it waits, nothing stays held.
         """
-        attempt = self._begin(_entry(entry), candidate, Amounts(worst_nano_usd, worst_tokens, 1))
+        opened = _entry(entry)
+        self.sessions.refuse_overlong(opened.session, opened.received_ms)
+        attempt = self._begin(opened, candidate, Amounts(worst_nano_usd, worst_tokens, 1))
         if attempt.free:
             return attempt
         try:
@@ -227,6 +238,7 @@ class Ledger:
         if closed.closed is not None:
             self._refuse(f"{closed.id} is closed already")
             return figures_of(closed.closed, free=False)
+        closed.switched_from = self.sessions.note_end(closed.session, closing, self.now_ms())
         row = closed.closed_row(closing, self._baseline_of(closed, closing))
         closed.closed = row
         del self._open[closed.seq]
@@ -263,7 +275,8 @@ class Ledger:
 
     def totals(self) -> Totals:
         """Today's figures and what is held now. In memory; the same that the reports give."""
-        return self._tally.totals(self.now_ms())
+        totals = self._tally.totals(self.now_ms())
+        return msgspec.structs.replace(totals, budget_percent=fullest_percent(self.budgets.standings()))
 
     async def take_in_budgets(self, rules: Sequence[Rule], rates: Sequence[Rate]) -> None:
         """Budgets of a new configuration: counters of those that are as they were go on.
@@ -295,6 +308,7 @@ class Ledger:
             self.unknown(attempt, "lodestard was stopped")
         for entry in tuple(self._open.values()):
             self.close_entry(entry, Closing(outcome=Code.SHUTTING_DOWN, status=503, cache=""))
+        self.sessions.save_all(self.now_ms())
 
 
 def figures_of(row: RequestRow, *, free: bool) -> Closed:

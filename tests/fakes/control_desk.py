@@ -21,11 +21,14 @@ from lodestard.control.messages import (
 from lodestard.control.verbs.desk import Asked, HouseState, TextSink, WantedExport
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.domain.news import RequestEnded
+from lodestard.domain.request import Caller
 from lodestard.domain.settings import Budget, Ledger, Model, ModelPrice, RateLimit, Settings, Upstream
 from lodestard.domain.upstream import Candidate, Plan, Rejection, Target
 from lodestard.hooks import Hooks, Signal
 from lodestard.ledger import SCHEMA
 from lodestard.ledger.budgets import Budgets
+from lodestard.ledger.session_reports import KnownSession, SessionFigures, SessionReport, Switch
+from lodestard.ledger.session_rules import SessionRow
 from lodestard.runtime import Runtime
 from tests.fakes import control_samples as samples
 from tests.fakes.memory_store import MemoryStore
@@ -65,6 +68,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     session: str = ""
     client: str = ""
+    task: str = ""
+    switched_from: str = ""
     upstream: str = "t600"
     model: str = "llama3.1:8b"
     cache: str = "miss"
@@ -121,6 +126,40 @@ class FakeReports:
 
     async def explain(self, request_id: str) -> Found | None:
         return self.found.get(request_id)
+
+
+SESSION = SessionRow(
+    id="aider-20251121-1200-000",
+    origin="gap",
+    principal="local",
+    project="lodestar",
+    user="",
+    client="aider",
+    started_ms=NOW_MS - 60_000,
+    last_ms=NOW_MS,
+    last_target="t600/llama3.1:8b",
+)
+SESSION_FIGURES = SessionFigures(requests=2, switches=1, cost_nano_usd=7, saved_nano_usd=3)
+KNOWN_SESSION = KnownSession(row=SESSION, figures=SESSION_FIGURES, live=True)
+
+
+@dataclass
+class FakeSessionReports:
+    """One session, and what was started."""
+
+    known: KnownSession = KNOWN_SESSION
+    started: list[tuple[str, Caller]] = field(default_factory=list)
+
+    async def list(self, last: int) -> Sequence[KnownSession]:
+        return [self.known] * min(last, 2)
+
+    async def show(self, session_id: str) -> SessionReport:
+        return SessionReport(
+            session=self.known,
+            tasks=[msgspec.structs.replace(SESSION_FIGURES, key="edit")],
+            models=[msgspec.structs.replace(SESSION_FIGURES, key="t600/llama3.1:8b")],
+            switches=[Switch("req_1", NOW_MS, "openai/gpt-4o", "t600/llama3.1:8b")],
+        )
 
 
 class FakeClock:
@@ -230,6 +269,8 @@ class FakeDesk:
     exported: Sequence[bytes] = ()
     wanted: list[WantedExport] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    sessions: FakeSessionReports = field(default_factory=FakeSessionReports)
     texts: Sequence[str] = ("Hel", "lo")
     outcome: Asked | Fault = ANSWERED
     budgets: Budgets = field(default_factory=open_budgets)
@@ -293,8 +334,22 @@ class FakeDesk:
     async def reload_config(self) -> ReloadReport:
         return ReloadReport(ok=True)
 
-    async def ask(self, body: bytes, sink: TextSink) -> Asked:
+    @property
+    def session_reports(self) -> FakeSessionReports:
+        return self.sessions
+
+    def start_session(self, name: str, labels: Caller) -> SessionRow:
+        self.sessions.started.append((name, labels))
+        return msgspec.structs.replace(SESSION, id=name or SESSION.id, project=labels.project)
+
+    def end_session(self, session_id: str) -> SessionRow:
+        if session_id == "nobody":
+            raise CallerFault(Code.NOT_FOUND, "There is no session 'nobody'.")
+        return msgspec.structs.replace(SESSION, ended_ms=NOW_MS)
+
+    async def ask(self, body: bytes, sink: TextSink, folder: str = "") -> Asked:
         self.bodies.append(msgspec.json.decode(body))
+        self.folders.append(folder)
         for text in self.texts:
             await sink(text, "")
         if isinstance(self.outcome, Fault):

@@ -360,6 +360,9 @@ REQUEST = RequestRow(
     saved_nano_usd=9_435_000,
     client="aider",
     project="lodestar",
+    task="edit",
+    session="aider-20251121-1130-k3f",
+    switched_from="t600/llama3.1:8b",
 )
 FAILED = RequestRow(
     request_id="req_06e3ioq1m8hthg9b0opg9z8x",

@@ -67,9 +67,13 @@ class FakeAttempt:
     ordinal: int = 1
 
 
+NOBODY = Caller()
+
+
 @dataclass(frozen=True, slots=True)
 class FakeEntry:
     id: str = "req_test"
+    caller: Caller = NOBODY
 
 
 @dataclass(slots=True, eq=False)

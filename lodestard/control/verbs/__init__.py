@@ -6,6 +6,7 @@ Law: a verb decides nothing and keeps nothing. It reads its arguments, asks the 
 
 from collections.abc import Mapping
 
+from lodestard.control.verbs.aider import aider_verbs
 from lodestard.control.verbs.ask import ask_verbs
 from lodestard.control.verbs.budgets import budget_verbs
 from lodestard.control.verbs.cache import cache_verbs
@@ -17,6 +18,7 @@ from lodestard.control.verbs.house import house_verbs
 from lodestard.control.verbs.models import model_verbs
 from lodestard.control.verbs.reports import report_verbs
 from lodestard.control.verbs.requests import request_verbs
+from lodestard.control.verbs.sessions import session_verbs
 from lodestard.domain.verbs import Verb
 
 __all__ = ["Desk", "core_verbs"]
@@ -27,9 +29,11 @@ FAMILIES = (
     report_verbs,
     budget_verbs,
     request_verbs,
+    session_verbs,
     cache_verbs,
     model_verbs,
     ask_verbs,
+    aider_verbs,
     configuration_verbs,
     doctor_verbs,
 )

@@ -17,6 +17,7 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
+from lodestard.control.verbs.session_desk import SessionDesk
 from lodestard.domain.news import RequestEnded
 from lodestard.runtime import Runtime
 
@@ -85,6 +86,10 @@ class RequestRecord(Protocol):
     def session(self) -> str: ...
     @property
     def client(self) -> str: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def switched_from(self) -> str: ...
     @property
     def upstream(self) -> str: ...
     @property
@@ -302,7 +307,7 @@ TextSink = Callable[[str, str], Awaitable[None]]
 """Awaited with (text, reasoning) as they come."""
 
 
-class Desk(Protocol):
+class Desk(SessionDesk, Protocol):
     """Everything that the core's verbs need."""
 
     @property
@@ -377,8 +382,10 @@ class Desk(Protocol):
         """Set several keys at once; None takes one back. As ``change_config``."""
         ...
 
-    async def ask(self, body: bytes, sink: TextSink) -> Asked:
+    async def ask(self, body: bytes, sink: TextSink, folder: str = "") -> Asked:
         """Send a chat completion (a JSON body, streamed) through the proxy's own endpoint, as any client would.
+
+        ``folder`` is where whoever asks works: its last name is the project.
 
         Raises ``Fault`` as the endpoint gives it; cancelled, it is as if the client had left.
         """

@@ -103,7 +103,7 @@ async def test_ask_whose_reader_breaks_is_a_client_that_left(tmp_path: Path) -> 
             raise ConnectionError("gone")
 
         with pytest.raises(ConnectionError):
-            await ask({"question": "why?", "model": "local-llama"}, emit)
+            await ask({"question": "why?", "model": "local-llama", "folder": ""}, emit)
         assert (await world.row()).outcome == Code.CLIENT_LEFT.value
 
 

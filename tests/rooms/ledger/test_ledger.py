@@ -443,6 +443,7 @@ async def test_foreign_things_are_refused(path: Path, autojump_clock: object) ->
         id = "req_x"
         hold_nano_usd = ordinal = 1
         state = "held"
+        caller = Caller()
 
     async with opened(path) as house:
         with pytest.raises(TypeError):

@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from lodestarctl import exit_codes
+from lodestarctl.folder import work_folder
 from lodestard.control.messages import Argument, AskItem, CacheWarmed, Draining, LogLevel, ReloadReport, VerbInfo
 from tests.fakes import control_samples as samples
+from tests.fakes import session_samples
 from tests.fakes.command_line import Run
 from tests.fakes.control_client import refusal
 
@@ -104,6 +106,18 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
         ("log-level debug", "log-level", {"level": "debug"}, LogLevel(level="debug", was="info"), "it was info"),
         ("drain", "drain", {}, Draining(exchanges=2, drain_s=120), "2 requests under way, at most 2 min"),
         ("doctor", "doctor", {}, samples.HEALTHY, "All is well"),
+        ("session", "session.list", {"last": 20}, session_samples.LIST, "aider-20251121-1130-k3f"),
+        ("session list -n 3", "session.list", {"last": 3}, session_samples.LIST, "nightly"),
+        ("session show", "session.show", {"id": None}, session_samples.REPORT, "Model switches"),
+        ("session show x", "session.show", {"id": "x"}, session_samples.REPORT, "$0.042345678"),
+        ("session end", "session.end", {"id": None}, session_samples.STOPPED, "ended after 1 h 1 min"),
+        (
+            "session start refactor --project lodestar --client aider",
+            "session.start",
+            {"name": "refactor", "project": "lodestar", "user": None, "client": "aider"},
+            session_samples.STARTED,
+            "Session refactor has begun",
+        ),
     ],
 )
 def test_a_command_asks_its_verb_and_shows_the_answer(
@@ -162,7 +176,7 @@ def test_an_answer_of_another_version_is_said_so(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["statsu"], "Did you mean 'status'?"),
+        (["statsu"], "Did you mean 'status'"),
         (["cache", "clera"], "Did you mean 'cache clear'"),
         (["xyzzy"], "lodestarctl --help"),
         (["xyzzy", "--flag"], "'xyzzy'"),
@@ -224,7 +238,7 @@ def test_ask_writes_the_answer_to_stdout_and_the_rest_to_stderr(run: Run) -> Non
         AskItem(request_id="req_1", target="t/m", cost_nano_usd=1_000, cache="hit"),
     ]
     assert run("ask", "what", "is", "it?", "-m", "local-llama", answers={"ask": items}) == exit_codes.OK
-    assert run.called == ("ask", {"question": "what is it?", "model": "local-llama"})
+    assert run.called == ("ask", {"question": "what is it?", "model": "local-llama", "folder": work_folder()})
     assert run.out == "Hello\n"
     assert run.err == "t/m from the cache, $0.000001, req_1\n"
 
@@ -276,7 +290,7 @@ def test_warming_reads_the_file_and_tells_each_line(run: Run, tmp_path: Path) ->
     file.write_text("{}\n\n{}\n")
     items = [CacheWarmed(line=1, outcome="kept"), CacheWarmed(line=3, outcome="hit")]
     assert run("cache", "warm", str(file), answers={"cache.warm": items}) == exit_codes.OK
-    assert run.called == ("cache.warm", {"lines": ["{}", "", "{}"]})
+    assert run.called == ("cache.warm", {"lines": ["{}", "", "{}"], "folder": work_folder()})
     assert run.out == "line 1: kept\nline 3: hit\n"
     bad = [CacheWarmed(line=1, outcome="invalid_json")]
     assert run("cache", "warm", "-", answers={"cache.warm": bad}, stdin="x") == exit_codes.FAILURE

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lodestarctl.render import alerts, banner, costs, figures, findings, models, reconcile, requests, status
+from lodestarctl.render import alerts, banner, costs, figures, findings, models, reconcile, requests, sessions, status
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Note, Table
 from lodestarctl.render.generic import render_anything
 from lodestarctl.render.plain import paint_plain
@@ -34,7 +34,9 @@ from lodestard.control.messages import (
 from lodestard.control.messages.alerts import AlertList
 from lodestard.control.messages.figures import CostSection
 from lodestard.control.messages.reconcile import ReconcileReport
+from lodestard.control.messages.sessions import SessionList, SessionReport
 from tests.fakes import control_samples as samples
+from tests.fakes import session_samples
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTH = 80
@@ -100,6 +102,13 @@ SCREENS: dict[str, Sequence[Block]] = {
     "reload-refused": findings.render_reload(ReloadReport(ok=False, faults=samples.CONFIG_BAD.faults)),
     "doctor": findings.render_doctor(samples.DOCTOR),
     "doctor-well": findings.render_doctor(samples.HEALTHY),
+    "sessions": sessions.render_sessions(session_samples.LIST),
+    "sessions-none": sessions.render_sessions(SessionList(sessions=())),
+    "session": sessions.render_session(session_samples.REPORT),
+    "session-overlong": sessions.render_session(SessionReport(session=session_samples.OVERLONG)),
+    "session-switches": sessions.render_session(session_samples.MANY_SWITCHES),
+    "session-started": sessions.render_started(session_samples.STARTED),
+    "session-ended": sessions.render_ended(session_samples.STOPPED),
     "anything": render_anything(ANYTHING),
     "anything-list": render_anything([{"a": 1}, {"b": "two"}]),
     "anything-word": render_anything("done and dusted"),
