@@ -55,7 +55,8 @@ class Ledger:
         self._clock = clock
         self._ids = ids
         self._strict = options.strict
-        self._tally = Tally(ZoneInfo(options.timezone), clock.now_ms())
+        self._seen_ms = read_last_seen_ms(store)
+        self._tally = Tally(ZoneInfo(options.timezone), self.now_ms())
         self._tally.seed(store)
         self._next_seq = 1 + int(store.read(_LAST_SEQ)[0][0] or 0)
         self._open: dict[int, Entry] = {}
@@ -65,7 +66,6 @@ class Ledger:
         self.baseline = options.baseline
         self.reports = Reports(store)
         self.reconciliation = Reconciliation(store)
-        self._seen_ms = read_last_seen_ms(store)
         self.budgets = Budgets(store, ZoneInfo(options.timezone), self.now_ms)
         self.budgets.open(options.rules, options.rates)
         self.upkeep = Upkeep(store, clock, self._settled, options.retention_days)
@@ -145,7 +145,7 @@ class Ledger:
             free,
             FREE if free or price is None else price,
             worst.usd,
-            self._clock.now_ms(),
+            self.now_ms(),
             now_ns,
             charge,
         )
@@ -201,7 +201,7 @@ class Ledger:
         attempt.cost_nano_usd = cost
         attempt.usage = usage
         attempt.reason = why
-        attempt.ended_ms = self._clock.now_ms()
+        attempt.ended_ms = self.now_ms()
         attempt.total_us = (self._clock.monotonic_ns() - attempt.started_ns) // NS_PER_US
         self._held.discard(attempt)
         self._tally.held -= attempt.hold_nano_usd
@@ -228,7 +228,7 @@ class Ledger:
         closed.closed = row
         del self._open[closed.seq]
         self._tally.open -= 1
-        self._tally.count_closed(row, self._clock.now_ms())
+        self._tally.count_closed(row, self.now_ms())
         self.upkeep.count_closed()
         unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
         work = partial(write_closing, request=row, attempts=unwritten, trace=trace_text(closed.id, closing))
@@ -261,7 +261,7 @@ class Ledger:
 
     def totals(self) -> Totals:
         """Today's figures and what is held now. In memory; the same that the reports give."""
-        totals = self._tally.totals(self._clock.now_ms())
+        totals = self._tally.totals(self.now_ms())
         return msgspec.structs.replace(totals, budget_percent=fullest_percent(self.budgets.standings()))
 
     async def take_in_budgets(self, rules: Sequence[Rule], rates: Sequence[Rate]) -> None:

@@ -9,6 +9,7 @@ import trio
 
 from lodestard.domain.clock import Clock
 from lodestard.domain.ports import Store
+from lodestard.ledger.budget_rows import read_last_seen_ms
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.ledger import Ledger
 from lodestard.ledger.options import DEFAULT_OPTIONS, LedgerOptions
@@ -28,7 +29,8 @@ async def open_ledger(
     Raises ``HouseFault(STORE_UNAVAILABLE)``; ``ValueError`` for an unknown time zone. Leaving it gives what is still
     under way its end; the store writes that when it is closed.
     """
-    log_recovered(await store.commit(partial(recover, now_ms=clock.now_ms())))
+    now_ms = max(clock.now_ms(), read_last_seen_ms(store))
+    log_recovered(await store.commit(partial(recover, now_ms=now_ms)))
     ledger = Ledger(store, clock, options, RequestIds(entropy))
     try:
         async with trio.open_nursery() as nursery:

@@ -10,7 +10,7 @@ from pathlib import Path
 import apsw
 
 from lodestard.domain.errors import Code, HouseFault
-from lodestard.store.faults import damaged
+from lodestard.store.faults import damaged, vanished
 
 APPLICATION_ID = 0x4C4F4445  # "LODE"
 OLDEST_SQLITE = (3, 51, 3)  # before it, resetting the WAL could damage a database (sqlite.org/releaselog/3_51_3.html)
@@ -52,13 +52,18 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def open_writer(path: Path, *, durable: bool) -> apsw.Connection:
-    """The connection that writes. Raises ``apsw.Error``, or a fault where the file is not ours."""
+def open_writer(path: Path, *, durable: bool, kept: bool) -> apsw.Connection:
+    """The connection that writes. Raises ``apsw.Error``, or a fault where the file is not ours.
+
+    ``kept``: it has been there before, so an empty one is not taken. Until ``trust`` is called, closing it leaves
+    the WAL as it is: what is in there must not get into a damaged file, or one of another program.
+    """
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=200)
     try:
+        connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.set_busy_timeout(WRITER_BUSY_MS)
         _harden(connection)
-        _claim(connection, path)
+        _claim(connection, path, kept=kept)
         _require_wal(connection, path)
         connection.pragma("synchronous", "full" if durable else "normal")
         connection.pragma("journal_size_limit", 16 * 1024 * 1024)
@@ -66,6 +71,11 @@ def open_writer(path: Path, *, durable: bool) -> apsw.Connection:
         connection.close()
         raise
     return connection
+
+
+def trust(connection: apsw.Connection) -> None:
+    """The file is ours and sound: closing may put what is in the WAL into it."""
+    connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
 
 
 def _require_wal(connection: apsw.Connection, path: Path) -> None:
@@ -90,13 +100,15 @@ def _harden(connection: apsw.Connection) -> None:
     connection.pragma("temp_store", "memory")
 
 
-def _claim(connection: apsw.Connection, path: Path) -> None:
+def _claim(connection: apsw.Connection, path: Path, *, kept: bool) -> None:
     owner = connection.pragma("application_id")
-    if owner == APPLICATION_ID:
-        return
-    if owner or connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall():
+    empty = not connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall()
+    if owner != APPLICATION_ID and (owner or not empty):
         raise damaged(path, "it is a database of another program")
-    connection.pragma("application_id", APPLICATION_ID)
+    if kept and empty:
+        raise vanished(path)
+    if owner != APPLICATION_ID:
+        connection.pragma("application_id", APPLICATION_ID)
 
 
 def check_soundness(connection: apsw.Connection, path: Path) -> None:

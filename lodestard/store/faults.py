@@ -54,6 +54,17 @@ def damaged(path: Path, what: str) -> UnusableFault:
     """The fault for a file that can't be trusted, with what to do about it."""
     return UnusableFault(
         Code.STORE_UNAVAILABLE,
-        f"{path} is damaged ({what}). Nothing was changed. Stop lodestard, move {path.name} and its -wal file to a"
-        " safe place, and put the latest backup there instead.",
+        f"{path} is damaged ({what}). Nothing was changed. Stop lodestard, move {path.name} with its -wal and .lock"
+        " files to a safe place, and put the latest backup there instead.",
+    )
+
+
+def vanished(path: Path) -> UnusableFault:
+    """The fault for a file that was there before, with what to do about it. ``path``: the database, or its WAL."""
+    lock = f"{path.name.removesuffix('-wal')}.lock"
+    return UnusableFault(
+        Code.STORE_UNAVAILABLE,
+        f"{path} was here and is gone or empty. Put it back; or move what is left to a safe place and put the latest"
+        f" backup there. To go on with what is there on purpose (sqlite3, used on it since, puts a -wal file into its"
+        f" database and deletes it: then nothing is lost), delete {lock} beside it.",
     )

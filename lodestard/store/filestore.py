@@ -16,13 +16,13 @@ import msgspec
 import trio
 
 from lodestard.domain.clock import Clock
-from lodestard.domain.errors import Code, HouseFault
+from lodestard.domain.errors import HouseFault
 from lodestard.domain.ports import Migrations, Row, Tx, Value
 from lodestard.store import database
 from lodestard.store.batch import Work, commit_batch
 from lodestard.store.copying import copy_database
 from lodestard.store.executor import Run, run_in_thread, run_until_left
-from lodestard.store.faults import UnusableFault, fault_of
+from lodestard.store.faults import UnusableFault, fault_of, vanished
 from lodestard.store.lock import Lock, hold_lock
 from lodestard.store.schema import migrate
 from lodestard.store.writer import Health, Pace, Writer
@@ -144,7 +144,7 @@ async def open_store(
                 store.close_readers()
         finally:
             with trio.CancelScope(shield=True):
-                await run(connection.close)
+                await run(partial(_close, path, connection, lock))
 
 
 def _join(
@@ -177,16 +177,21 @@ def _open(path: Path, migrations: Sequence[Migrations], options: StoreOptions, l
         _log.warning("store %s: set aside and made anew: %s", path.name, fault.message)
         _set_aside(path)
         connection = _open_sound(path, migrations, options, lock)
-    lock.mark_kept()
+    try:
+        lock.mark_open()
+    except OSError as error:
+        connection.close()
+        raise fault_of(lock.path, error) from error
     return connection
 
 
 def _open_sound(path: Path, migrations: Sequence[Migrations], options: StoreOptions, lock: Lock) -> apsw.Connection:
     try:
-        if lock.kept and not options.disposable:
+        kept = lock.kept and not options.disposable
+        if kept:
             _require_presence(path, lock)
         new = database.prepare_file(path)
-        connection = database.open_writer(path, durable=options.durable)
+        connection = database.open_writer(path, durable=options.durable, kept=kept)
     except (apsw.Error, OSError) as error:
         raise fault_of(path, error) from error
     try:
@@ -194,6 +199,7 @@ def _open_sound(path: Path, migrations: Sequence[Migrations], options: StoreOpti
         _migrate(connection, path, migrations)
         if new:
             database.sync_folder(path.parent)
+        database.trust(connection)
     except (apsw.Error, OSError) as error:
         connection.close()
         raise fault_of(path, error) from error
@@ -203,13 +209,19 @@ def _open_sound(path: Path, migrations: Sequence[Migrations], options: StoreOpti
     return connection
 
 
+def _close(path: Path, connection: apsw.Connection, lock: Lock) -> None:
+    try:
+        lock.mark_closed()
+    except OSError as error:  # the next one to open it misses its WAL, and says so
+        _log.error("store %s: its lock file can't be written: %s", path.name, error)
+    connection.close()
+
+
 def _require_presence(path: Path, lock: Lock) -> None:
-    if not path.exists() or path.stat().st_size == 0:
-        raise UnusableFault(
-            Code.STORE_UNAVAILABLE,
-            f"{path} was here and is gone or empty. Put the latest backup there; to begin with an empty one on"
-            f" purpose, delete {lock.path.name} beside it.",
-        )
+    """The file, and until it was closed its WAL: SQLite itself would go on without that, and with less."""
+    for needed in (path, path.with_name(path.name + "-wal")) if lock.left_open else (path,):
+        if not needed.exists() or needed.stat().st_size == 0:
+            raise vanished(needed)
 
 
 def _migrate(connection: apsw.Connection, path: Path, migrations: Sequence[Migrations]) -> None:

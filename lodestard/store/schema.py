@@ -16,13 +16,14 @@ PROBE = "UPDATE schema_version SET version = version"
 
 
 def migrate(tx: Tx, owners: Iterable[Migrations]) -> None:
-    """Bring each owner's tables up to date.
+    """Bring each owner's tables up to date. Writes something in any case, so that there is a WAL to be expected.
 
     Raises ``HouseFault(STORE_UNAVAILABLE)`` where the file was written by a newer version than this one.
     """
     tx.execute(_TABLE)
     for migrations in owners:
         _migrate_owner(tx, migrations)
+    tx.execute(PROBE)
 
 
 def _migrate_owner(tx: Tx, migrations: Migrations) -> None:

@@ -12,7 +12,7 @@ import apsw
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.ports import Row, Value
 from lodestard.store.database import APPLICATION_ID, require_sqlite
-from lodestard.store.faults import damaged, fault_of
+from lodestard.store.faults import damaged, fault_of, vanished
 
 
 class Snapshot:
@@ -42,6 +42,8 @@ def open_snapshot(path: Path) -> Iterator[Snapshot]:
     require_sqlite()
     if not path.is_file():
         raise HouseFault(Code.STORE_UNAVAILABLE, f"{path} is not there")
+    if path.stat().st_size == 0:  # SQLite would delete the WAL beside it, even to read
+        raise vanished(path)
     connection = _connect(path)
     try:
         yield Snapshot(connection, path)

@@ -1,5 +1,9 @@
 """The table that the fault tests end with: fault, dose, whether it held, and a figure. Seeds too."""
 
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +30,17 @@ def tell(record_property: Any) -> Tell:
         record_property(_PROPERTY, figure)
 
     return put
+
+
+@pytest.fixture
+def ram_path(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, where there is one: for files that are synced often and need not outlive the machine."""
+    memory = "/dev/shm"
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory) as folder:
+        yield Path(folder)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -16,7 +16,7 @@ from lodestard.store import open_snapshot
 from tests.fakes.process import Daemon, World, get, wait_for
 
 CLIENTS = 4
-LONGEST_S = 0.5
+LONGEST_S, SHORTEST_S = 0.5, 0.1
 _ATTEMPTS = "SELECT state, prompt_tokens, cost_nano_usd, held_nano_usd FROM attempt WHERE free = 0"
 _IDS = "SELECT id FROM request"
 
@@ -28,6 +28,7 @@ class Load:
     daemon: Daemon
     seed: int
     answered: list[str] = field(default_factory=list)
+    refused: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
     _clients: list[threading.Thread] = field(default_factory=list)
 
@@ -54,6 +55,7 @@ class Load:
             answer = self.daemon.stream("paid", text, max_tokens=20).rest()
         else:
             answer = self.daemon.ask("paid", text, max_tokens=20)
+        self.refused += answer.status == 400
         if answer.status == 200 and (answer.whole or answer.done):
             self.answered.append(answer.request_id)
 
@@ -65,6 +67,14 @@ def kill_under_load(daemon: Daemon, seed: int) -> list[str]:
         time.sleep(random.Random(seed).random() * LONGEST_S)
         daemon.kill()
     return load.answered
+
+
+def kill_at_any_time(daemon: Daemon, seed: int) -> Load:
+    """The same, whether anything was answered by then or not."""
+    with Load(daemon, seed) as load:
+        time.sleep(random.Random(seed).random() * LONGEST_S + SHORTEST_S)
+        daemon.kill()
+    return load
 
 
 def bills(world: World) -> Counter[tuple[int, int]]:

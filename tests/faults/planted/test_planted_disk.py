@@ -1,16 +1,21 @@
 """Defects that a failing disk would bring to light, planted one by one; the check must see each."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from lodestard.budget.judge import Relief
 from lodestard.budget.rules import Amounts
 from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.ports import EntryPort
 from lodestard.domain.upstream import Candidate
+from lodestard.ledger.budgets import Budgets
 from lodestard.ledger.entry import Attempt
 from lodestard.ledger.ledger import Ledger, _entry
-from tests.faults.disks import Disks, fill_up
+from tests.faults.disks import FLOWS, Disks, fail_at, fill_up, rot
+from tests.faults.planted.finding import found
+from tests.faults.planted.late_hold import hold_later
 
 
 async def test_a_hold_that_goes_on_though_it_was_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,3 +49,34 @@ async def test_a_ledger_that_stops_free_models_too(tmp_path: Path, monkeypatch: 
     with pytest.raises(BaseException) as caught:
         await fill_up(tmp_path, Disks())
     assert caught.group_contains(AssertionError, match="ledger_unavailable")
+
+
+async def test_an_override_that_is_in_force_before_it_is_written(
+    ram_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    override = Budgets.override
+
+    async def override_at_once(self: Budgets, relief: Relief) -> Relief:
+        self._keeper.reliefs.append(relief)
+        return await override(self, relief)
+
+    monkeypatch.setattr(Budgets, "override", override_at_once)
+    with found("in force, but not written"):
+        for at in range(1, 12):
+            folder = ram_path / str(at)
+            folder.mkdir()
+            await fail_at(folder, at, Disks(), FLOWS["override"])
+
+
+async def test_a_hold_that_goes_on_over_damaged_pages(ram_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold = Ledger.hold
+
+    async def hold_anyway(self: Ledger, *what: Any) -> Any:
+        try:
+            return await hold(self, *what)
+        except Fault:
+            return await hold_later(self, *what)
+
+    monkeypatch.setattr(Ledger, "hold", hold_anyway)
+    with found("answered on a damaged ledger"):
+        await rot(ram_path, Disks())
