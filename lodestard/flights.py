@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 import trio
 
 from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
-from lodestard.domain.ports import EntryPort, Ticket
+from lodestard.domain.ports import AttemptPort, EntryPort, Ticket
 from lodestard.domain.reply import Draft, Piece, Reply
 from lodestard.domain.request import Request
 from lodestard.domain.upstream import Candidate, Plan, Target
@@ -45,6 +45,7 @@ class AttemptRecord:
     outcome: str = ""
     detail: str = ""
     sent: bool = False
+    held: AttemptPort | None = None
 
     def mark_sent(self) -> None:
         """From here on bytes of the request may have reached the upstream."""

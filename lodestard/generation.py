@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from lodestard.domain.clock import Clock
-from lodestard.domain.news import RequestEnded
+from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.ports import CachePort, LedgerPort
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import Settings, Upstream
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 class Foundation:
     """What outlives every generation: there is one ledger and one cache, whatever the configuration.
 
-    ``ended`` tells of the requests of all generations, for who listens across a reload.
+    ``ended`` and ``attempts`` tell of the requests and attempts of all generations, for who listens across a reload.
     """
 
     clock: Clock
@@ -44,6 +44,7 @@ class Foundation:
     cache: CachePort
     ended: Signal[RequestEnded]
     started_s: int
+    attempts: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended, of all generations"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             started_s=foundation.started_s,
         )
         hooks.request_ended.always(foundation.ended.tell)
+        hooks.attempt_ended.always(foundation.attempts.tell)
         yield runtime
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lodestard.budget import find_unpriced, worst_case
 from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.money import MAX_NANO_USD
-from lodestard.domain.news import AttemptEnded
+from lodestard.domain.news import AttemptEnded, attempt_figures
 from lodestard.domain.ports import AttemptPort, LedgerPort
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import Request
@@ -186,6 +186,7 @@ class Settlement:
     ledger: LedgerPort
 
     def __enter__(self) -> None:
+        self.record.held = self.attempt
         self.record.hold_nano_usd = self.attempt.hold_nano_usd
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
@@ -222,4 +223,5 @@ def attempt_news(record: AttemptRecord, flight: Flight) -> AttemptEnded:
         hold_nano_usd=record.hold_nano_usd,
         price="" if record.candidate.free or record.candidate.price is None else record.candidate.price.version,
         request_id=flight.entry.id,
+        settled=None if record.held is None else attempt_figures(record.held),
     )

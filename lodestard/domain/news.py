@@ -3,15 +3,42 @@
 import msgspec
 
 from lodestard.domain.closing import Closed, Closing
+from lodestard.domain.ports import AttemptPort
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Durations, Usage
+
+
+class AttemptFigures(msgspec.Struct, frozen=True, gc=False):
+    """What an attempt came to in the ledger. ``state`` is held (still under way), captured, released or unknown.
+
+    Tokens are those that the ledger believed.
+    """
+
+    target: Target
+    state: str
+    cost_nano_usd: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+def attempt_figures(attempt: AttemptPort) -> AttemptFigures:
+    """An attempt as it stands now. Pure."""
+    usage = attempt.usage
+    return AttemptFigures(
+        attempt.target,
+        attempt.state,
+        attempt.cost_nano_usd,
+        usage.prompt_tokens if usage is not None else 0,
+        usage.completion_tokens if usage is not None else 0,
+    )
 
 
 class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt has ended. ``outcome`` is ``ok`` or a fault's code; ``first_piece_ns`` is counted from dialling.
 
     ``hold_nano_usd`` is what was held for it; ``price`` the version of its price, empty where it was free.
+    ``settled`` is what the ledger made of it, None where it was refused before it was held.
     """
 
     target: Target
@@ -24,13 +51,14 @@ class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
     hold_nano_usd: int = 0
     price: str = ""
     request_id: str = ""
+    settled: AttemptFigures | None = None
 
 
 class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
     """One request has ended; ``closing`` says how, ``caller`` who asked, by what it said of itself.
 
-    ``figures`` are those of its row in the ledger. An attempt that ends later still (a drained answer) is told of by
-    ``AttemptEnded`` alone.
+    ``figures`` are those of its row in the ledger, ``settled`` those of its attempts. An attempt that ends later still
+    (it is held in ``settled``) is told of by ``AttemptEnded`` alone.
     """
 
     request_id: str
@@ -40,6 +68,7 @@ class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
     cost_nano_usd: int
     closing: Closing
     figures: Closed = Closed()
+    settled: tuple[AttemptFigures, ...] = ()
 
 
 class BudgetAlert(msgspec.Struct, frozen=True, kw_only=True):

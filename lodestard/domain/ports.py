@@ -121,12 +121,31 @@ class EntryPort(Protocol):
         """The request's public id (``req_…``)."""
         ...
 
+    @property
+    def attempts(self) -> "Sequence[AttemptPort]":
+        """In the order in which they were held."""
+        ...
+
 
 class AttemptPort(Protocol):
-    """One attempt that is held. It has exactly one end."""
+    """One attempt that is held. It has exactly one end; ``usage`` is what was believed of it then."""
+
+    @property
+    def target(self) -> Target: ...
 
     @property
     def hold_nano_usd(self) -> int: ...
+
+    @property
+    def state(self) -> str:
+        """held, captured, released or unknown."""
+        ...
+
+    @property
+    def cost_nano_usd(self) -> int: ...
+
+    @property
+    def usage(self) -> Usage | None: ...
 
 
 class CostFigures(Protocol):

@@ -59,11 +59,15 @@ def make_plan(*candidates: Candidate) -> Plan:
 class FakeAttempt:
     target: Target
     hold_nano_usd: int
+    state: str = "held"
+    cost_nano_usd: int = 0
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FakeEntry:
     id: str = "req_test"
+    attempts: Sequence[FakeAttempt] = ()
 
 
 @dataclass(slots=True, eq=False)
