@@ -17,6 +17,7 @@ class AttemptFigures(msgspec.Struct, frozen=True, gc=False):
 
     target: Target
     state: str
+    free: bool = False
     cost_nano_usd: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -28,6 +29,7 @@ def attempt_figures(attempt: AttemptPort) -> AttemptFigures:
     return AttemptFigures(
         attempt.target,
         attempt.state,
+        attempt.free,
         attempt.cost_nano_usd,
         usage.prompt_tokens if usage is not None else 0,
         usage.completion_tokens if usage is not None else 0,
@@ -57,7 +59,7 @@ class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
 class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
     """One request has ended; ``closing`` says how, ``caller`` who asked, by what it said of itself.
 
-    ``figures`` are those of its row in the ledger, ``settled`` those of its attempts. An attempt that ends later still
+    ``figures`` are those of its row in the ledger, ``settled`` those of its attempts. One that ends later still
     (it is held in ``settled``) is told of by ``AttemptEnded`` alone.
     """
 

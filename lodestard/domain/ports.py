@@ -142,6 +142,9 @@ class AttemptPort(Protocol):
         ...
 
     @property
+    def free(self) -> bool: ...
+
+    @property
     def cost_nano_usd(self) -> int: ...
 
     @property

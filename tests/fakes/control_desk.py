@@ -18,7 +18,7 @@ from lodestard.control.messages import (
 )
 from lodestard.control.verbs.desk import Asked, HouseState, TextSink
 from lodestard.domain.errors import CallerFault, Code, Fault
-from lodestard.domain.news import RequestEnded
+from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.settings import Ledger, Model, ModelPrice, Settings, Upstream
 from lodestard.domain.upstream import Plan, Rejection, Target
 from lodestard.hooks import Hooks, Signal
@@ -203,6 +203,11 @@ class FakeDesk:
     outcome: Asked | Fault = ANSWERED
 
     ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
+
+    attempts: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended"))
+
+    def hear_attempts(self, hear: Callable[[AttemptEnded], object]) -> AbstractContextManager[None]:
+        return self.attempts.listen(hear)
 
     def hear_ended(self, hear: Callable[[RequestEnded], object]) -> AbstractContextManager[None]:
         return self.ended.listen(hear)

@@ -60,6 +60,7 @@ class FakeAttempt:
     target: Target
     hold_nano_usd: int
     state: str = "held"
+    free: bool = False
     cost_nano_usd: int = 0
     usage: Usage | None = None
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from lodestard.control.verbs.ask import ask_verbs
 from lodestard.control.verbs.cache import cache_verbs
 from lodestard.control.verbs.configuration import configuration_verbs
+from lodestard.control.verbs.dashboard import dashboard_verbs
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.doctor import doctor_verbs
 from lodestard.control.verbs.figures import figure_verbs
@@ -23,6 +24,7 @@ FAMILIES = (
     house_verbs,
     figure_verbs,
     request_verbs,
+    dashboard_verbs,
     cache_verbs,
     model_verbs,
     ask_verbs,

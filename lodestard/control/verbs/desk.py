@@ -15,9 +15,11 @@ from lodestard.control.messages import (
     ConfigValues,
     LedgerVerification,
     Listener,
+    Problem,
     ReloadReport,
 )
-from lodestard.domain.news import RequestEnded
+from lodestard.control.messages.dashboard import BudgetGauge
+from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.runtime import Runtime
 
 
@@ -150,7 +152,10 @@ class Reports(Protocol):
 
 
 class HouseState(msgspec.Struct, frozen=True, kw_only=True):
-    """The house at this moment. ``why`` says why it is not ready; ``pools`` maps an upstream to (open, busy)."""
+    """The house at this moment. ``why`` says why it is not ready; ``pools`` maps an upstream to (open, busy).
+
+    ``alerts`` are those of budgets that still hold. ``ended_today`` is the ledger's count of the day's requests.
+    """
 
     state: Literal["starting", "ready", "degraded", "draining"]
     why: str = ""
@@ -161,6 +166,10 @@ class HouseState(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 0
     exchanges: int = 0
     held_nano_usd: int = 0
+    alerts: tuple[Problem, ...] = ()
+    open_requests: int = 0
+    ended_today: int = 0
+    budgets: tuple[BudgetGauge, ...] = ()
     pools: Mapping[str, tuple[int, int]] = {}
 
 
@@ -185,6 +194,10 @@ class Desk(Protocol):
 
     def hear_ended(self, hear: Callable[[RequestEnded], object]) -> AbstractContextManager[None]:
         """Call ``hear`` for every request that ends, across reloads, until the context is left."""
+        ...
+
+    def hear_attempts(self, hear: Callable[[AttemptEnded], object]) -> AbstractContextManager[None]:
+        """The same for every attempt."""
         ...
 
     @property

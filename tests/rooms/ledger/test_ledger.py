@@ -444,6 +444,7 @@ async def test_foreign_things_are_refused(path: Path, autojump_clock: object) ->
         target = PAID.target
         hold_nano_usd = 1
         state = "held"
+        free = False
         cost_nano_usd = 0
         usage = None
 
