@@ -40,6 +40,7 @@ GLOBAL_OPTIONS = (
 )
 
 GROUPS = ("model", "project", "user", "day", "client", "alias")
+SCREENS = ("overview", "models", "projects", "sessions", "providers", "requests")
 LEVELS = ("debug", "info", "warning", "error")
 SINCE = "from when: 7d, 24h, today, month, or a date like 2025-11-30"
 
@@ -53,6 +54,22 @@ COMMANDS = (
             Option(("--by",), "group by", choices=GROUPS, default="model"),
             Option(("--since",), SINCE, default="month", metavar="WHEN"),
             Option(("--until",), "to when, as --since (a date is included)", metavar="WHEN"),
+            Option(
+                ("--dashboard",),
+                "look at it live: lodestarctl dashboard, at the screen of what is grouped by",
+                "flag",
+            ),
+        ),
+    ),
+    Command(
+        "dashboard",
+        "live figures on the whole terminal, as they change",
+        "dashboard",
+        (
+            Option(("--screen",), "the screen to begin with", choices=SCREENS, default="overview"),
+            Option(("--span",), "the span to begin with", choices=("today", "month"), default="today"),
+            Option(("--once",), "print the screen once and exit", "flag"),
+            Option(("--ascii",), "draw with ASCII characters alone", "flag"),
         ),
     ),
     Command("cache stats", "what the response cache holds and what it does", "cache_stats"),
