@@ -110,6 +110,8 @@ def _add(parser: ArgumentParser, option: Option) -> None:
         settings["type"] = int
     if option.choices:
         settings["choices"] = option.choices
+    if option.dest:
+        settings["dest"] = option.dest
     if option.metavar:
         settings["metavar"] = option.metavar
     if option.positional:

@@ -7,7 +7,10 @@ from typing import Literal, NamedTuple
 
 
 class Option(NamedTuple):
-    """One option (``--by``, ``-n``) or positional (no dash). ``many`` takes any number of words."""
+    """One option (``--by``, ``-n``) or positional (no dash). ``many`` takes any number of words.
+
+    ``dest`` is the name of its value where the option's own is a word of Python.
+    """
 
     flags: tuple[str, ...]
     help: str
@@ -17,6 +20,7 @@ class Option(NamedTuple):
     metavar: str = ""
     optional: bool = False
     many: bool = False
+    dest: str = ""
 
     @property
     def positional(self) -> bool:
@@ -39,6 +43,7 @@ GLOBAL_OPTIONS = (
     Option(("--no-color",), "no colours (as NO_COLOR does)", "flag"),
 )
 
+SCOPES = ("global", "project", "user", "session", "model", "provider")
 GROUPS = ("model", "project", "user", "day", "client", "alias")
 SCREENS = ("overview", "models", "projects", "sessions", "providers", "requests")
 LEVELS = ("debug", "info", "warning", "error")
@@ -71,6 +76,44 @@ COMMANDS = (
             Option(("--once",), "print the screen once and exit", "flag"),
             Option(("--ascii",), "draw with ASCII characters alone", "flag"),
         ),
+    ),
+    Command("budget list", "how the budgets stand", "budget_list"),
+    Command(
+        "budget set",
+        "set a budget, in a file of its own, and take it in",
+        "budget_set",
+        (
+            Option(("budget",), "its name"),
+            Option(("--usd",), "US dollars", metavar="AMOUNT"),
+            Option(("--tokens",), "tokens, in and out, of free models too", "integer", metavar="N"),
+            Option(("--requests",), "requests that are sent to a model", "integer", metavar="N"),
+            Option(("--window",), "day, week, month, total, or hours that roll on: 24h"),
+            Option(("--scope",), "of whom", choices=SCOPES),
+            Option(("--of",), "of which one; without it each has a budget of its own"),
+            Option(("--hard",), "it is never overrun", "flag"),
+            Option(("--soft",), "it alerts and refuses nothing", "flag"),
+            Option(("--at-limit",), "go on with free models, or refuse", choices=("free", "refuse")),
+        ),
+    ),
+    Command("budget unset", "take back what budget set has set", "budget_set", (Option(("budget",), "its name"),)),
+    Command(
+        "budget override",
+        "lift a budget for a time",
+        "budget_override",
+        (
+            Option(("budget",), "its name"),
+            Option(("--for",), "for how long: 2h, 30m, 1d", metavar="AGE", dest="time"),
+            Option(("--reason",), "why; it is kept", metavar="TEXT"),
+            Option(("--of",), "of which project, user …; without it of all"),
+            Option(("--extra",), "by how much; without it altogether", metavar="AMOUNT"),
+        ),
+    ),
+    Command("budget revoke", "take back a budget's overrides", "budget_override", (Option(("budget",), "its name"),)),
+    Command(
+        "budget history",
+        "what was done and told about budgets",
+        "budget_history",
+        (Option(("-n", "--lines"), "how many", "integer", default=50, metavar="N"),),
     ),
     Command("cache stats", "what the response cache holds and what it does", "cache_stats"),
     Command(
@@ -169,7 +212,7 @@ COMMANDS = (
     ),
 )
 
-DEFAULT_OF_GROUP = {"models": "list", "cache": "stats", "config": "show"}
+DEFAULT_OF_GROUP = {"budget": "list", "models": "list", "cache": "stats", "config": "show"}
 
 
 def find_command(words: list[str]) -> tuple[Command, list[str]] | None:

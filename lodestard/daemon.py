@@ -16,6 +16,7 @@ from pathlib import Path
 
 import trio
 
+from lodestard.budget.rules import read_rates, read_rules
 from lodestard.cache import MIGRATIONS as CACHE_MIGRATIONS
 from lodestard.cache import Cache, open_cache
 from lodestard.config import ConfigError
@@ -96,6 +97,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
             Panel(house, ledger, cache, proxy, boot.places, zone_name(settings)), boot, nursery
         )
         nursery.start_soon(feed_watchdog, boot)
+        nursery.start_soon(ledger.run_forecasts)
         spare_the_collector()
         tell_ready(boot, settings, proxy)
         await house.stop_asked.wait()
@@ -114,11 +116,20 @@ async def open_ledger_room(state_dir: Path, settings: Settings, clock: Clock) ->
         open_store(
             state_dir / "ledger.db", [LEDGER_SCHEMA], options=StoreOptions(durable=True), clock=clock
         ) as store,
-        open_ledger(
-            store, clock, options=LedgerOptions(baseline=baseline_price(settings), timezone=zone_name(settings))
-        ) as ledger,
+        open_ledger(store, clock, options=ledger_options(settings)) as ledger,
     ):
         yield ledger
+
+
+def ledger_options(settings: Settings) -> LedgerOptions:
+    """What the configuration says of the ledger."""
+    return LedgerOptions(
+        baseline=baseline_price(settings),
+        timezone=zone_name(settings),
+        rules=read_rules(settings.budgets),
+        rates=read_rates(settings.rate_limits),
+        retention_days=settings.ledger.retention_days,
+    )
 
 
 @asynccontextmanager
@@ -261,10 +272,12 @@ async def close_control(control: "ControlDoor") -> None:
         await control.closed.wait()
 
 
-def take_in(cache: Cache, ledger: Ledger, settings: Settings) -> None:
-    """What a reload changes outside the generation."""
+async def take_in(cache: Cache, ledger: Ledger, settings: Settings) -> None:
+    """What a reload changes outside the generation. Raises ``HouseFault``; then nothing has changed."""
+    await ledger.take_in_budgets(read_rules(settings.budgets), read_rates(settings.rate_limits))
     set_level(settings.log.level)
     ledger.baseline = baseline_price(settings)
+    ledger.upkeep.retention_days = settings.ledger.retention_days
     cache.configure(settings.cache)
 
 

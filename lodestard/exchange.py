@@ -264,9 +264,14 @@ class Exchange:
         ]
         if target is not None:
             headers.append(("x-lodestar-model", str(target)))
-        if self.plan.reason:
-            headers.append(("x-lodestar-reason", self.plan.reason.encode("ascii", "replace").decode()))
+        if reason := self._reason():
+            headers.append(("x-lodestar-reason", reason.encode("ascii", "replace").decode()))
         return headers
+
+    def _reason(self) -> str:
+        """Why this model, and what a budget changed about it."""
+        note = self.flight.note if self.flight is not None else ""
+        return "; ".join(part for part in (self.plan.reason, note) if part)
 
     def _attempts(self) -> list[AttemptRecord]:
         return [] if self.flight is None or self.joined else self.flight.attempts
@@ -300,6 +305,7 @@ class Exchange:
         reply = result.reply or (self.flight.landing.reply if self.flight and self.flight.landing else None)
         first_ns = result.first_piece_ns
         trace = write_trace(self.plan, self.ticket.reason, self._attempts(), received_ns)
+        trace["reason"] = self._reason()
         if self.runtime.settings.ledger.store_text:
             trace["text"] = quote(self.request, reply)
         return Closing(

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
+from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.ports import AttemptPort, EntryPort, Ticket
 from lodestard.domain.reply import Draft, Piece, Reply
 from lodestard.domain.request import Request
@@ -33,7 +33,10 @@ DRAINED_MOST = 64
 
 @dataclass(slots=True)
 class AttemptRecord:
-    """What became of one attempt, for the trace and the answer's headers. Times are monotonic nanoseconds."""
+    """What became of one attempt, for the trace and the answer's headers. Times are monotonic nanoseconds.
+
+    ``limit_tokens`` is the output limit that was written into the request because of a budget.
+    """
 
     candidate: Candidate
     started_ns: int
@@ -45,6 +48,7 @@ class AttemptRecord:
     outcome: str = ""
     detail: str = ""
     sent: bool = False
+    limit_tokens: int | None = None
     held: AttemptPort | None = None
 
     def mark_sent(self) -> None:
@@ -86,6 +90,7 @@ class Flight:
     draft: Draft = field(default_factory=Draft)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     landing: Landing | None = None
+    refusal: BudgetFault | None = None
     released: bool = False
     left: bool = False
     subscribers: int = 0
@@ -116,6 +121,20 @@ class Flight:
         if not self.body or current is None:
             return self.draft.reply()
         return self.draft.reply(body=self.body, dialect=current.candidate.dialect)
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether an answer that is whole ended where a budget's limit, not the model, ended it."""
+        limited = self.current is not None and self.current.limit_tokens is not None
+        return limited and self.draft.cut_short
+
+    @property
+    def note(self) -> str:
+        """What a budget changed, in a few words; empty where it changed nothing."""
+        notes = [f"budget {self.refusal.budget} has no room"] if self.refusal is not None else []
+        if self.current is not None and self.current.limit_tokens is not None:
+            notes.append(f"output limited to {self.current.limit_tokens} tokens by a budget")
+        return "; ".join(notes)
 
     @property
     def has_readers(self) -> bool:

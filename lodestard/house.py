@@ -4,7 +4,7 @@ Law: one owner of both. Everything here is sync but ``reload``, so that no reque
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
@@ -13,7 +13,7 @@ import trio
 from lodestard.config.diff import Changes, diff
 from lodestard.config.load import Loaded
 from lodestard.config.write import Change
-from lodestard.domain.errors import Code, HouseFault
+from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.settings import Settings
 from lodestard.generation import Blueprint, Foundation, Generation, run_generation
 from lodestard.protocols.codecs import CODECS
@@ -35,7 +35,7 @@ class House:
     """Owner of the current generation and of the state of the house.
 
     ``read_plan`` reads the configuration anew, ``write_change`` lays a change over it; both block on the disk and
-    raise ``ConfigError``.
+    raise ``ConfigError``. ``on_change`` takes a configuration in outside the generation, before it serves.
     """
 
     foundation: Foundation
@@ -43,7 +43,7 @@ class House:
     read_plan: Callable[[], Plan]
     write_change: Callable[[Change], object]
     plan: Plan
-    on_change: Callable[[Settings], None] = lambda _settings: None
+    on_change: Callable[[Settings], Awaitable[None]]
     draining: bool = False
     stop_asked: trio.Event = field(default_factory=trio.Event)
     _current: Generation | None = None
@@ -90,13 +90,13 @@ class House:
         generation = await self.nursery.start(run_generation, self.foundation, plan.blueprint)
         try:
             self._refuse_closing()
-        except HouseFault:
+            await self.on_change(plan.loaded.settings)
+        except Fault:
             generation.retire()
             raise
         self.generation.retire()
         self._older = tuple(old for old in (*self._older, self.generation) if not old.closed)
         self._current, self.plan = generation, plan
-        self.on_change(plan.loaded.settings)
         logger.info("configuration reloaded: %d changed, %d at the next restart", *map(len, _sizes(changes)))
         return changes
 

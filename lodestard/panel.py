@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 import msgspec
 import trio
@@ -38,6 +38,7 @@ from lodestard.house import House
 from lodestard.http import HttpServer
 from lodestard.inside import ask_inside
 from lodestard.ledger import Ledger, Reports, verify
+from lodestard.ledger.budgets import Budgets
 from lodestard.log import Level, set_level
 from lodestard.runtime import Runtime
 from lodestard.store import open_snapshot
@@ -90,6 +91,10 @@ class Panel:
     @property
     def reports(self) -> Reports:
         return self.ledger.reports
+
+    @property
+    def budgets(self) -> Budgets:
+        return self.ledger.budgets
 
     def state(self) -> HouseState:
         why, totals = self.house.why_not_ready, self.ledger.totals()
@@ -166,9 +171,16 @@ class Panel:
         return ReloadReport(ok=True, changed=changes.changed, restart=changes.need_restart)
 
     async def change_config(self, key: str, value: str | None) -> ReloadReport:
+        self._refuse_in_demo()
+        return await self._report(lambda: self.house.change(read_change(key, value)))
+
+    async def change_configs(self, change: Mapping[tuple[str, ...], Any]) -> ReloadReport:
+        self._refuse_in_demo()
+        return await self._report(lambda: self.house.change(change))
+
+    def _refuse_in_demo(self) -> None:
         if self.places.simulated:
             raise CallerFault(Code.NOT_SUPPORTED, "The demo's configuration stays as it is; start one of your own.")
-        return await self._report(lambda: self.house.change(read_change(key, value)))
 
     async def ask(self, body: bytes, sink: TextSink) -> Asked:
         return await ask_inside(Endpoints(self.house), body, sink, self.runtime.clock)

@@ -7,20 +7,18 @@ here; what happens, happens in this order. ``docs/way-of-a-request.md`` tells th
 Law: an attempt that was held has exactly one end (captured, released or unknown), whatever breaks in between.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lodestard.budget import find_unpriced, worst_case
-from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
-from lodestard.domain.money import MAX_NANO_USD
+from lodestard.bid import Bid, OutputCap, make_bid
+from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.news import AttemptEnded, attempt_figures
 from lodestard.domain.ports import AttemptPort, LedgerPort
 from lodestard.domain.reply import Piece
-from lodestard.domain.request import Request
 from lodestard.domain.upstream import Candidate
 from lodestard.exchange import Exchange
 from lodestard.flights import AttemptRecord, Flight
 from lodestard.http.firewall import defect, log_defect
-from lodestard.protocols.json_repeats import repeats_a_key
 from lodestard.runtime import Runtime
 
 # What a hold is read off, below the top level (where no key comes twice).
@@ -29,7 +27,7 @@ PRICED_MEMBERS = ("messages", "tools")
 # Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
 NEXT_MAY_DO_BETTER = frozenset(
     {
-        Code.BUDGET_REFUSED,
+        Code.RATE_LIMITED,
         Code.CONTEXT_LENGTH_EXCEEDED,
         Code.LEDGER_UNAVAILABLE,
         Code.NOT_SUPPORTED,
@@ -97,22 +95,41 @@ async def fly(flight: Flight, runtime: Runtime) -> None:
         flight.land(HouseFault(Code.SHUTTING_DOWN, "Lodestar was stopped before the answer was whole."))
         raise
     landing = flight.land(fault)
-    if fault is None and flight.target is not None:
+    if fault is None and flight.target is not None and not flight.cut_short:
         runtime.cache.keep_nowait(flight.ticket, landing.reply, flight.target, flight.cost_nano_usd)
 
 
 async def ask_candidates(flight: Flight, runtime: Runtime) -> Fault | None:
     """None once a candidate has answered; otherwise the last fault."""
     fault: Fault | None = None
-    for candidate in flight.plan.candidates:
+    for candidate in candidates_of(flight, runtime):
         fault = await attempt_once(candidate, flight, runtime)
         if fault is None or flight.released or flight.left or not worth_another(fault):
             break
+        if isinstance(fault, BudgetFault):
+            flight.refusal = fault
+    return fault if fault is None or flight.refusal is None else tell_both(fault, flight.refusal)
+
+
+def candidates_of(flight: Flight, runtime: Runtime) -> Iterator[Candidate]:
+    """The plan's, and where a budget has no room for them, the free models: they cost nothing."""
+    yield from flight.plan.candidates
+    if flight.refusal is not None:
+        asked = {candidate.target for candidate in flight.plan.candidates}
+        yield from (free for free in runtime.routes.free_candidates() if free.target not in asked)
+
+
+def tell_both(fault: Fault, refusal: BudgetFault) -> Fault:
+    """A free model failed that was asked only because a budget has no room: its fault, with the reason beside."""
+    if fault is not refusal:
+        fault.message = f"{fault.message} It was asked because of a budget: {refusal.message}"
     return fault
 
 
 def worth_another(fault: Fault) -> bool:
     """Whether the next candidate might do better: a broken or unwilling upstream, or what this one can't do."""
+    if isinstance(fault, BudgetFault):
+        return not fault.final
     return isinstance(fault, UpstreamFault) or fault.code in NEXT_MAY_DO_BETTER
 
 
@@ -121,9 +138,11 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
     record = flight.open_attempt(candidate, runtime.clock.monotonic_ns())
     try:
         async with runtime.admission.admit(candidate.target):
-            attempt = await runtime.ledger.hold(flight.entry, candidate, most_it_can_cost(candidate, flight.request))
+            bid = make_bid(candidate, flight.request, runtime.ledger.find_room(flight.entry, candidate))
+            attempt = await runtime.ledger.hold(flight.entry, candidate, bid.nano_usd, bid.tokens)
+            record.limit_tokens = bid.limit_tokens
             with Settlement(attempt, flight, record, runtime.ledger):
-                await ask(candidate, flight, record, runtime)
+                await ask(candidate, bid, flight, record, runtime)
     except Fault as fault:
         record.fail(fault.code, fault.own_words)
         return fault
@@ -137,33 +156,16 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
     return None
 
 
-def most_it_can_cost(candidate: Candidate, request: Request) -> int:
-    """The hold, in nano-USD. Where the price is not known there is none, and the ledger refuses.
-
-    Raises ``CallerFault``: PRICE_UNKNOWN for what is billed otherwise than by the token, INVALID_REQUEST for sums
-    beyond reason.
-    """
-    if candidate.free or candidate.price is None:
-        return 0
-    for name in PRICED_MEMBERS:
-        if repeats_a_key(bytes(request.members.get(name, b"null"))):
-            raise CallerFault(Code.INVALID_REQUEST, f"An object in '{name}' has the same key twice.", param=name)
-    if unpriced := find_unpriced(request):
-        text = f"'{unpriced}' is billed by {candidate.target.upstream} in a way that [prices] can't say: leave it out"
-        raise CallerFault(Code.PRICE_UNKNOWN, text, param=unpriced)
-    worst_nano_usd = worst_case(request, candidate.price).nano_usd
-    if worst_nano_usd > MAX_NANO_USD:
-        raise CallerFault(Code.INVALID_REQUEST, "It could cost more than can be accounted for: ask for less output.")
-    return worst_nano_usd
-
-
-async def ask(candidate: Candidate, flight: Flight, record: AttemptRecord, runtime: Runtime) -> None:
+async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRecord, runtime: Runtime) -> None:
     """Dial and stream. Nothing is released before there is something to see: until then one can fall back."""
     record.dialled_ns = runtime.clock.monotonic_ns()
-    async with runtime.sender.send(candidate.target, flight.request, record.mark_sent) as stream:
+    cap = OutputCap(bid) if bid.capped else None
+    async with runtime.sender.send(candidate.target, bid.request, record.mark_sent) as stream:
         waiting: list[Piece] = []
         while (pieces := await stream.receive()) is not None:
             flight.gather(pieces)
+            if cap is not None:
+                cap.count(pieces)
             if not record.first_piece_ns and any(piece.has_content for piece in pieces):
                 record.first_piece_ns = runtime.clock.monotonic_ns()
             if flight.has_readers:
@@ -205,6 +207,8 @@ def may_be_billed(error: BaseException, record: AttemptRecord) -> bool:
     """Whether a failed attempt may still be on somebody's bill: once bytes were sent, unless it was refused."""
     if isinstance(error, UpstreamFault):
         return error.billed
+    if isinstance(error, BudgetFault):
+        return record.sent  # cut by us, with an answer under way
     if isinstance(error, CallerFault) and not record.first_piece_ns:
         return False  # the upstream refused the request, or it could not be said in its dialect
     return record.sent

@@ -71,6 +71,7 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
         "target": str(record.candidate.target),
         "outcome": record.outcome,
         "detail": record.detail,
+        "limit_tokens": record.limit_tokens,
         "hold_nano_usd": record.hold_nano_usd,
         "cost_nano_usd": record.cost_nano_usd,
         "started_us": since(record.started_ns),

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from lodestard.config.check_budgets import check_budgets
 from lodestard.config.convert import Finding
 from lodestard.config.fault import KeyPath, or_nearest
 from lodestard.config.listen import parse_listen
@@ -45,7 +46,7 @@ class Declared(msgspec.Struct, frozen=True):
 
 def check(settings: Settings, declared: Declared) -> Iterator[Finding]:
     """All findings, fatal ones and warnings."""
-    for part in (_check_server, _check_upstreams, _check_prices, _check_cache):
+    for part in (_check_server, _check_upstreams, _check_prices, _check_cache, check_budgets):
         yield from part(settings)
     for part_by_name in (_check_models, _check_ledger):
         yield from part_by_name(settings, declared)

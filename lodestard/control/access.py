@@ -6,6 +6,7 @@ Law: root and the daemon's own user may do everything; groups are named in ``[co
 import grp
 import logging
 import os
+import pwd
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -29,6 +30,16 @@ class Peer(Protocol):
     def gid(self) -> int | None: ...
     @property
     def groups(self) -> tuple[int, ...]: ...
+
+
+def name_peer(peer: Peer) -> str:
+    """Who is at the other end, by name where the system knows one: for records of what was done."""
+    if peer.uid is None:
+        return ""
+    try:
+        return pwd.getpwuid(peer.uid).pw_name
+    except KeyError:
+        return f"uid {peer.uid}"
 
 
 class Access(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,21 +26,23 @@ _CHECKS: dict[Kind, tuple[Callable[[object], bool], str]] = {
     "integer": (_is_integer, "a whole number"),
     "flag": (lambda value: isinstance(value, bool), "true or false"),
     "list": (_is_texts, "a list of texts"),
+    "caller": (lambda value: False, "left out"),  # noqa: ARG005
     "object": (lambda value: True, "anything"),  # noqa: ARG005
 }
 
 
-def read_arguments(verb: Verb, body: bytes) -> dict[str, Any]:
-    """The body of a call → every argument of ``verb``, with defaults filled in.
+def read_arguments(verb: Verb, body: bytes, caller: str = "") -> dict[str, Any]:
+    """The body of a call → every argument of ``verb``, with defaults filled in. ``caller`` is who asks.
 
     Raises ``CallerFault``: INVALID_JSON, or INVALID_REQUEST with the argument's name as ``param``.
     """
     given = _decode(body)
-    declared = {argument.name: argument for argument in verb.arguments}
+    declared = {argument.name: argument for argument in verb.arguments if argument.kind != "caller"}
     for name in given:
         if name not in declared:
             raise _unknown(verb, name)
-    return {name: _value(argument, given) for name, argument in declared.items()}
+    callers = {argument.name: caller for argument in verb.arguments if argument.kind == "caller"}
+    return {name: _value(argument, given) for name, argument in declared.items()} | callers
 
 
 def _decode(body: bytes) -> dict[str, Any]:

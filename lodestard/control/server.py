@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import trio
 
-from lodestard.control.access import Access, Peer, require
+from lodestard.control.access import Access, Peer, name_peer, require
 from lodestard.control.arguments import read_arguments
 from lodestard.control.messages import (
     MEDIA_JSON,
@@ -115,7 +115,7 @@ def _info(verb: Verb) -> VerbInfo:
         needs=verb.needs,
         mutates=verb.needs == "admin",
         streams=verb.stream is not None,
-        arguments=verb.arguments,
+        arguments=tuple(argument for argument in verb.arguments if argument.kind != "caller"),
     )
 
 
@@ -127,7 +127,7 @@ async def _route(exchange: Exchange, verbs: Mapping[str, Verb], access: Access) 
     verb = _find(exchange.path, verbs)
     _expect(exchange, "POST")
     require(exchange.peer, access, verb.needs)
-    arguments = read_arguments(verb, await exchange.read_body())
+    arguments = read_arguments(verb, await exchange.read_body(), name_peer(exchange.peer))
     if verb.needs == "admin":
         logger.info("control: %s by uid %s", verb.name, exchange.peer.uid)
     await _run(exchange, verb, arguments)

@@ -83,6 +83,15 @@ class CallerFault(Fault):
     """The request can't be served as it is; sending it again unchanged gives the same answer."""
 
 
+class BudgetFault(CallerFault):
+    """The hard budget ``budget`` has no room. ``final``: nothing else may answer; otherwise a free model may."""
+
+    def __init__(self, message: str, *, budget: str = "", final: bool = True) -> None:
+        super().__init__(Code.BUDGET_REFUSED, message)
+        self.budget = budget
+        self.final = final
+
+
 class UpstreamFault(Fault):
     """The model's server failed. Another candidate may do better.
 

@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from lodestard.domain.closing import Closed, Closing
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Request
+from lodestard.domain.room import Room
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.domain.usage import Usage
 
@@ -184,10 +185,17 @@ class LedgerPort(Protocol):
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> EntryPort: ...
 
-    async def hold(self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int) -> AttemptPort:
+    def find_room(self, entry: EntryPort, candidate: Candidate) -> Room:
+        """What the hard budgets leave for an attempt."""
+        ...
+
+    async def hold(
+        self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int, worst_tokens: int = 0
+    ) -> AttemptPort:
         """Returns once the hold is durable (at once where the target is free).
 
-        Raises ``HouseFault(LEDGER_UNAVAILABLE)``. Cancelled while it waits, nothing stays held.
+        Raises ``BudgetFault`` where a hard budget has no room, ``CallerFault(RATE_LIMITED)``,
+        ``HouseFault(LEDGER_UNAVAILABLE)``. Cancelled while it waits, nothing stays held.
         """
         ...
 
@@ -260,6 +268,10 @@ class RoutesPort(Protocol):
 
     def choose(self, alias: str) -> Plan:
         """Who is asked for ``alias``. Raises ``CallerFault`` where nobody can be."""
+        ...
+
+    def free_candidates(self) -> Sequence[Candidate]:
+        """The free models, in the order in which they are asked where nothing may be spent."""
         ...
 
     @property

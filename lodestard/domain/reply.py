@@ -117,6 +117,11 @@ class Draft:
                 draft = self._choices[piece.choice] = _ChoiceDraft()
             draft.add(piece)
 
+    @property
+    def cut_short(self) -> bool:
+        """Whether an output limit ended an answer."""
+        return any(draft.finish == "length" for draft in self._choices.values())
+
     def reply(self, *, body: bytes = b"", dialect: str = "") -> Reply:
         """The whole, as far as it has come; with the upstream's own ``body``, which is in ``dialect``."""
         return Reply(

@@ -113,7 +113,8 @@ class Upstream(Record, frozen=True):
     """A server with models. ``free`` says that nothing it does is ever billed.
 
     ``url`` is its base: what the dialect's own paths (``/api/chat``, ``/chat/completions``) are appended to.
-    ``price_provider`` is its name in the price book, where its URL does not tell.
+    ``limit_member`` carries an output limit that Lodestar writes itself. ``price_provider`` is its name in the price
+    book, where its URL does not tell.
     """
 
     dialect: Dialect
@@ -133,6 +134,7 @@ class Upstream(Record, frozen=True):
     ca_file: str = ""
     keep_alive: str | int = ""
     price_provider: str = ""
+    limit_member: Literal["max_tokens", "max_completion_tokens", ""] = ""
     options: Mapping[str, int | float | bool | str] = msgspec.field(default_factory=dict)
 
 

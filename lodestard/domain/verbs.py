@@ -10,13 +10,15 @@ from typing import Any, Literal
 import msgspec
 
 Need = Literal["read", "admin"]
-Kind = Literal["text", "integer", "flag", "list", "object"]
+Kind = Literal["text", "integer", "flag", "list", "object", "caller"]
 Arguments = Mapping[str, Any]
 Emit = Callable[[object], Awaitable[None]]
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One argument of a verb. ``kind`` list is of texts; object is any JSON. ``choices`` empty means any value."""
+    """One argument of a verb. ``kind`` list is of texts; object is any JSON; caller is who asks, filled in by the
+    socket and never taken from what was sent. ``choices`` empty means any value.
+    """
 
     name: str
     kind: Kind = "text"

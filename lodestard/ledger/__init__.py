@@ -5,8 +5,10 @@ that anybody shows comes from here. Owner of the tables ``request``, ``trace``, 
 """
 
 from lodestard.ledger.entry import Attempt, Entry
+from lodestard.ledger.figures import CostRow
 from lodestard.ledger.ledger import Ledger, LedgerOptions, open_ledger
-from lodestard.ledger.reports import CostRow, Explanation, Reports, RequestFilter
+from lodestard.ledger.listing import Explanation, RequestFilter
+from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import AttemptRow, RequestRow
 from lodestard.ledger.schema import SCHEMA
 from lodestard.ledger.totals import Totals

@@ -9,12 +9,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from lodestard.budget import cost_nano_usd
+from lodestard.budget.rules import NOTHING, Amounts
 from lodestard.domain.closing import Closing
 from lodestard.domain.money import MAX_NANO_USD
 from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Usage
+from lodestard.ledger.keeper import NO_CHARGE, Charge
 from lodestard.ledger.rows import AttemptRow, RequestRow, State
 
 NS_PER_US = 1_000
@@ -84,6 +87,7 @@ class Entry:
             load_us=_microseconds(durations.load_ns) if durations else None,
             prefill_us=_microseconds(durations.prefill_ns) if durations else None,
             decode_us=_microseconds(durations.decode_ns) if durations else None,
+            prompt_cache_nano_usd=sum([attempt.prompt_cache_nano_usd for attempt in attempts]),
         )
 
     def _usage(self, closing: Closing) -> Usage:
@@ -105,6 +109,7 @@ class Attempt:
     hold_nano_usd: int
     started_ms: int
     started_ns: int
+    charge: Charge = NO_CHARGE
     state: State = "held"
     ended_ms: int | None = None
     total_us: int = 0
@@ -116,6 +121,16 @@ class Attempt:
     def price_version(self) -> str:
         """The name of the price that it was held under; empty where it was free."""
         return "" if self.price is FREE else self.price.version
+
+    @property
+    def prompt_cache_nano_usd(self) -> int:
+        """What the provider's prompt cache took off its own price; below zero where writing it cost more."""
+        usage = self.usage
+        if self.free or usage is None or not (usage.cached_tokens or usage.cache_write_tokens):
+            return 0
+        with_cache = msgspec.structs.replace(usage, billed_nano_usd=None)
+        saved = cost_nano_usd(uncached(usage), self.price) - cost_nano_usd(with_cache, self.price)
+        return max(-MAX_NANO_USD, min(saved, MAX_NANO_USD))
 
     def row(self) -> AttemptRow:
         """As it stands now."""
@@ -141,6 +156,7 @@ class Attempt:
             usage.billed_nano_usd if usage else None,
             bounded(self.reason),
             rare_usage(usage) if usage else "",
+            self.charge.wanted.tokens,
         )
 
 
@@ -160,6 +176,30 @@ def rare_usage(usage: Usage) -> str:
     """What a usage has beside the columns, as JSON; empty where there is nothing."""
     rare = {name: value for name in RARE if (value := getattr(usage, name))}
     return msgspec.json.encode(rare).decode() if rare else ""
+
+
+def spent_by(attempt: Attempt) -> Amounts:
+    """What an attempt that has ended counts for in budgets. Tokens that nobody counted count as they were held."""
+    if attempt.state == "released":
+        return NOTHING
+    usage = attempt.usage
+    if usage is not None:
+        return Amounts(attempt.cost_nano_usd, usage.prompt_tokens + usage.completion_tokens, 1)
+    tokens = attempt.charge.wanted.tokens if attempt.state == "unknown" else 0
+    return Amounts(attempt.cost_nano_usd, tokens, 1)
+
+
+def uncached(usage: Usage) -> Usage:
+    """The same tokens, had the provider kept no prompt; what it says that it billed is of no use then."""
+    return msgspec.structs.replace(
+        usage,
+        cached_tokens=0,
+        cache_write_tokens=0,
+        cache_write_1h_tokens=0,
+        audio_cached_tokens=0,
+        image_cached_tokens=0,
+        billed_nano_usd=None,
+    )
 
 
 def bounded(text: str) -> str:

@@ -6,30 +6,38 @@ is under way.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import lru_cache, partial
 from os import urandom
 from zoneinfo import ZoneInfo
 
 import msgspec
+import trio
 
 from lodestard.budget import cost_nano_usd
+from lodestard.budget.rules import Amounts, Rate, Rule
 from lodestard.domain.clock import Clock
 from lodestard.domain.closing import Closed, Closing
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.money import MAX_NANO_USD, format_usd
-from lodestard.domain.ports import AttemptPort, EntryPort, Store
+from lodestard.domain.ports import AttemptPort, EntryPort, Store, Tx
 from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Caller
-from lodestard.domain.upstream import Candidate
+from lodestard.domain.room import Room
+from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage
-from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible
+from lodestard.ledger.budget_rows import read_last_seen_ms
+from lodestard.ledger.budgets import Budgets, UnderWay
+from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible, spent_by, uncached
+from lodestard.ledger.forecast import run_forecasts
 from lodestard.ledger.ids import RequestIds
+from lodestard.ledger.keeper import Applicant
 from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import RequestRow, State, write_closing, write_end, write_hold
 from lodestard.ledger.totals import Tally, Totals
+from lodestard.ledger.upkeep import Upkeep
 
 _log = logging.getLogger(__name__)
 
@@ -37,14 +45,19 @@ _log = logging.getLogger(__name__)
 class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``baseline`` is the price that savings are counted against, None for none. ``timezone`` says when a day begins.
 
-    ``strict``: a second end of an attempt raises (for tests) instead of being logged and ignored.
+    ``rules`` and ``rates`` are the budgets and limits to begin with. ``retention_days``: how long single requests are
+    kept. ``strict``: a second end of an attempt raises (for tests) instead of being logged and ignored.
     """
 
     baseline: Price | None = None
     timezone: str = "UTC"
+    rules: tuple[Rule, ...] = ()
+    rates: tuple[Rate, ...] = ()
+    retention_days: int = 90
     strict: bool = False
 
 
+_LAST_SEQ = "SELECT max(coalesce(max(request.seq), 0), (SELECT seq FROM rollup_mark)) FROM request"
 DEFAULT_OPTIONS = LedgerOptions()
 
 
@@ -58,15 +71,20 @@ class Ledger:
         self._strict = options.strict
         self._tally = Tally(ZoneInfo(options.timezone), clock.now_ms())
         self._tally.seed(store)
-        self._next_seq = 1 + int(store.read("SELECT coalesce(max(seq), 0) FROM request")[0][0] or 0)
+        self._next_seq = 1 + int(store.read(_LAST_SEQ)[0][0] or 0)
         self._open: dict[int, Entry] = {}
         self._held: set[Attempt] = set()
+        self._ending: list[Attempt] | None = None
         self.baseline = options.baseline
         self.reports = Reports(store)
+        self._seen_ms = read_last_seen_ms(store)
+        self.budgets = Budgets(store, ZoneInfo(options.timezone), self.now_ms)
+        self.budgets.open(options.rules, options.rates)
+        self.upkeep = Upkeep(store, clock, self._settled, options.retention_days)
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> Entry:
         """A request has come. In memory until its first hold, or its end."""
-        now_ms = self._clock.now_ms()
+        now_ms = self.now_ms()
         seq = self._next_seq
         self._next_seq += 1
         entry = Entry(seq, self._ids.next_id(now_ms), now_ms, caller, alias, dialect, stream)
@@ -74,13 +92,25 @@ class Ledger:
         self._tally.open += 1
         return entry
 
-    async def hold(self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int) -> Attempt:
+    def now_ms(self) -> int:
+        """The ledger's time. It never goes back, so that no window that is closed opens again."""
+        self._seen_ms = max(self._seen_ms, self._clock.now_ms())
+        return self._seen_ms
+
+    def find_room(self, entry: EntryPort, candidate: Candidate) -> Room:
+        """What the hard budgets leave for an attempt at ``candidate``."""
+        return self.budgets.find_room(_applicant(_entry(entry), candidate.target, free=_is_free(candidate)))
+
+    async def hold(
+        self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int, worst_tokens: int = 0
+    ) -> Attempt:
         """An attempt begins. Paid: returns once its worst case is durable. Free: at once, without a checkpoint.
 
-        Raises ``HouseFault``: ``PRICE_UNKNOWN``, or ``LEDGER_UNAVAILABLE`` where the hold can't be written. However
-        it fails, and where the caller is cancelled while it waits, nothing stays held.
+        Raises ``BudgetFault``, ``CallerFault(RATE_LIMITED)``, or ``HouseFault``: ``PRICE_UNKNOWN``, or
+        ``LEDGER_UNAVAILABLE`` where the hold can't be written. However it fails, and where the caller is cancelled
+        while it waits, nothing stays held.
         """
-        attempt = self._begin(_entry(entry), candidate, worst_nano_usd)
+        attempt = self._begin(_entry(entry), candidate, Amounts(worst_nano_usd, worst_tokens, 1))
         if attempt.free:
             return attempt
         try:
@@ -105,22 +135,27 @@ class Ledger:
             raise
         return attempt
 
-    def _begin(self, entry: Entry, candidate: Candidate, worst_nano_usd: int) -> Attempt:
+    def _begin(self, entry: Entry, candidate: Candidate, worst: Amounts) -> Attempt:
         price = candidate.price
         if price is None and not candidate.free:
             raise HouseFault(Code.PRICE_UNKNOWN, f"The price of {candidate.target} is not known; add it to [prices].")
-        if not 0 <= worst_nano_usd <= MAX_NANO_USD:
-            raise HouseFault(Code.INTERNAL, f"{worst_nano_usd} nano-USD can't be held")
-        free = candidate.free or price is None or price.free
+        if not 0 <= worst.usd <= MAX_NANO_USD:
+            raise HouseFault(Code.INTERNAL, f"{worst.usd} nano-USD can't be held")
+        free = _is_free(candidate)
+        now_ns = self._clock.monotonic_ns()
+        if free:
+            worst = worst._replace(usd=0)
+        charge = self.budgets.admit(_applicant(entry, candidate.target, free=free), worst, now_ns)
         attempt = Attempt(
             entry,
             len(entry.attempts) + 1,
             candidate.target,
             free,
             FREE if free or price is None else price,
-            0 if free else worst_nano_usd,
+            worst.usd,
             self._clock.now_ms(),
-            self._clock.monotonic_ns(),
+            now_ns,
+            charge,
         )
         entry.attempts.append(attempt)
         self._held.add(attempt)
@@ -172,6 +207,9 @@ class Ledger:
         attempt.total_us = (self._clock.monotonic_ns() - attempt.started_ns) // NS_PER_US
         self._held.discard(attempt)
         self._tally.held -= attempt.hold_nano_usd
+        self.budgets.settle(attempt.charge, spent_by(attempt))
+        if self._ending is not None:
+            self._ending.append(attempt)
         if entry.closed is not None:
             self._tally.count_late(entry.closed, cost, cost if state == "unknown" else 0, attempt.ended_ms)
         if not attempt.free or entry.closed is not None:
@@ -192,19 +230,28 @@ class Ledger:
         del self._open[closed.seq]
         self._tally.open -= 1
         self._tally.count_closed(row, self._clock.now_ms())
+        self.upkeep.count_closed()
         unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
         work = partial(write_closing, request=row, attempts=unwritten, trace=_trace_text(closed, closing))
         self._store.post(work)
         return figures_of(row, free=all(attempt.free for attempt in closed.attempts))
 
     def _baseline_of(self, entry: Entry, closing: Closing) -> int | None:
-        """What the answer would have cost on the baseline model; None where there is no answer or no baseline."""
+        """What the answer would have cost on the baseline model, with no cache at all.
+
+        None where there is no answer or no baseline.
+        """
         if self.baseline is None or closing.usage is None or not is_plausible(closing.usage):
             return None
         if closing.outcome != "ok" and not any(attempt.state == "captured" for attempt in entry.attempts):
             return None
-        usage = msgspec.structs.replace(closing.usage, billed_nano_usd=None)
+        usage = msgspec.structs.replace(uncached(closing.usage), service_tier="")
         return min(cost_nano_usd(usage, self.baseline), MAX_NANO_USD)
+
+    def _settled(self) -> int:
+        """Up to which request all have ended, with all attempts that they have made."""
+        held = min((attempt.entry.seq for attempt in self._held), default=self._next_seq)
+        return min(next(iter(self._open), self._next_seq), held) - 1
 
     def _refuse(self, what: str) -> bool:
         if self._strict:
@@ -215,6 +262,30 @@ class Ledger:
     def totals(self) -> Totals:
         """Today's figures and what is held now. In memory; the same that the reports give."""
         return self._tally.totals(self._clock.now_ms())
+
+    async def take_in_budgets(self, rules: Sequence[Rule], rates: Sequence[Rate]) -> None:
+        """Budgets of a new configuration: counters of those that are as they were go on.
+
+        Raises ``HouseFault`` where the tables can't be read; then the old ones stay.
+        """
+        self._ending = []
+        try:
+            await self._store.commit(_nothing)  # what had ended before, and was to be written, is in the tables now
+            self.budgets.replace(rules, rates, self._under_way(self._ending))
+        finally:
+            self._ending = None
+
+    def _under_way(self, ending: Sequence[Attempt]) -> UnderWay:
+        ended = [attempt for entry in self._open.values() for attempt in entry.attempts if attempt.state != "held"]
+        every = {(attempt.entry.seq, attempt.ordinal): attempt for attempt in (*ended, *ending)}
+        return UnderWay(
+            [(attempt, _applicant_of(attempt)) for attempt in self._held],
+            [(key, _applicant_of(attempt), spent_by(attempt)) for key, attempt in every.items()],
+        )
+
+    async def run_forecasts(self) -> None:
+        """Look ahead for budgets every hour, until cancelled."""
+        await run_forecasts(self._store, self.budgets)
 
     def close(self) -> None:
         """Give every attempt and entry that is still under way its end. For ``open_ledger`` alone."""
@@ -237,6 +308,22 @@ def figures_of(row: RequestRow, *, free: bool) -> Closed:
         prompt_cache_nano_usd=row.prompt_cache_nano_usd,
         switched_from=row.switched_from,
     )
+
+
+def _is_free(candidate: Candidate) -> bool:
+    return candidate.free or candidate.price is None or candidate.price.free
+
+
+def _applicant_of(attempt: Attempt) -> Applicant:
+    return _applicant(attempt.entry, attempt.target, free=attempt.free)
+
+
+def _nothing(tx: Tx) -> None:
+    """Once it is done, so is all that was posted before it."""
+
+
+def _applicant(entry: Entry, target: Target, *, free: bool) -> Applicant:
+    return Applicant(caller=entry.caller, target=target, free=free, at_ms=entry.received_ms)
 
 
 def _trace_text(entry: Entry, closing: Closing) -> str:
@@ -282,6 +369,9 @@ async def open_ledger(
     log_recovered(await store.commit(partial(recover, now_ms=clock.now_ms())))
     ledger = Ledger(store, clock, options, RequestIds(entropy))
     try:
-        yield ledger
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ledger.upkeep.run_upkeep)
+            yield ledger
+            nursery.cancel_scope.cancel()
     finally:
         ledger.close()

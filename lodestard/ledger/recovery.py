@@ -5,12 +5,14 @@ may have been sent.
 """
 
 import logging
+from contextlib import ExitStack
 
 import msgspec
 
 from lodestard.domain.money import format_usd
 from lodestard.domain.ports import Tx
 from lodestard.ledger.rows import SUM_UP
+from lodestard.ledger.sums import amended
 
 _log = logging.getLogger(__name__)
 _REASON = "lodestard stopped while this was under way"
@@ -24,6 +26,10 @@ _REQUESTS = "SELECT DISTINCT request_seq FROM attempt WHERE state = 'held'"
 _ATTEMPTS = """
 UPDATE attempt SET state = 'unknown', ended_ms = ?, cost_nano_usd = held_nano_usd, reason = ? WHERE state = 'held'
 """
+_COUNTED = """
+SELECT seq FROM request WHERE seq <= (SELECT seq FROM rollup_mark)
+AND (state = 'open' OR seq IN (SELECT request_seq FROM attempt WHERE state = 'held'))
+"""  # whose end was never written though it was known
 _CRASHED = "UPDATE request SET state = 'crashed', outcome = 'crashed' WHERE state = 'open'"
 
 
@@ -37,6 +43,13 @@ class Recovered(msgspec.Struct, frozen=True):
 
 def recover(tx: Tx, now_ms: int) -> Recovered:
     """Give every attempt that was found held its end, and every request that was found open."""
+    with ExitStack() as changes:
+        for (seq,) in tx.execute(_COUNTED):
+            changes.enter_context(amended(tx, int(seq or 0)))
+        return _recover(tx, now_ms)
+
+
+def _recover(tx: Tx, now_ms: int) -> Recovered:
     attempts, nano_usd = tx.execute(_FOUND)[0]
     touched = tx.execute(_REQUESTS)
     tx.execute(_POSTINGS, (now_ms,))

@@ -12,6 +12,7 @@ import msgspec
 
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.ports import Row, Tx
+from lodestard.ledger.sums import amended
 
 State = Literal["held", "captured", "released", "unknown"]
 
@@ -92,6 +93,7 @@ class AttemptRow(msgspec.Struct, frozen=True, gc=False):
     billed_nano_usd: int | None = None
     reason: str = ""
     details: str = ""
+    held_tokens: int = 0
 
 
 def _columns(row: type[msgspec.Struct]) -> str:
@@ -135,9 +137,10 @@ def write_hold(tx: Tx, request: RequestRow, attempt: AttemptRow, price: str) -> 
     """A paid attempt begins: its request is known, its worst case is held. ``price`` is its price, as JSON."""
     tx.execute(_INSERT_PRICE, (attempt.price, price))
     tx.execute(_INSERT_REQUEST, msgspec.structs.astuple(request))
-    tx.execute(_INSERT_ATTEMPT, msgspec.structs.astuple(attempt))
-    _move(tx, attempt, 0, (Move("hold", "funds", "held", attempt.held_nano_usd),))
-    tx.execute(_SUM_UP_ONE, (attempt.request_seq,))
+    with amended(tx, attempt.request_seq):
+        tx.execute(_INSERT_ATTEMPT, msgspec.structs.astuple(attempt))
+        _move(tx, attempt, 0, (Move("hold", "funds", "held", attempt.held_nano_usd),))
+        tx.execute(_SUM_UP_ONE, (attempt.request_seq,))
 
 
 def write_end(tx: Tx, request: RequestRow, attempt: AttemptRow) -> None:
@@ -146,6 +149,12 @@ def write_end(tx: Tx, request: RequestRow, attempt: AttemptRow) -> None:
     Raises ``HouseFault(INTERNAL)`` where it has ended before. One whose hold was never written (the file failed, or
     the caller left first) is written as it is, with nothing held.
     """
+    with amended(tx, attempt.request_seq):
+        _write_end(tx, request, attempt)
+        tx.execute(_SUM_UP_ONE, (attempt.request_seq,))
+
+
+def _write_end(tx: Tx, request: RequestRow, attempt: AttemptRow) -> None:
     tx.execute(_END_ATTEMPT, (*_end_values(attempt), attempt.request_seq, attempt.ordinal))
     if tx.changes() == 1:
         _write_end_postings(tx, attempt)
@@ -154,7 +163,6 @@ def write_end(tx: Tx, request: RequestRow, attempt: AttemptRow) -> None:
     else:
         tx.execute(_INSERT_REQUEST, msgspec.structs.astuple(request))
         write_unheld(tx, msgspec.structs.replace(attempt, held_nano_usd=0))
-    tx.execute(_SUM_UP_ONE, (attempt.request_seq,))
 
 
 def write_unheld(tx: Tx, attempt: AttemptRow) -> None:

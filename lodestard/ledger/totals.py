@@ -10,15 +10,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lodestard.domain.ports import Store
+from lodestard.ledger.aggregate import plan_costs, read_costs
+from lodestard.ledger.figures import CACHE_HITS, CostRow
 from lodestard.ledger.rows import RequestRow
-
-CACHE_HITS = ("hit", "shared")  # answers that nobody was asked for
-
-_SEED = """
-SELECT count(*), coalesce(sum(cost_nano_usd), 0), coalesce(sum(unknown_nano_usd), 0),
-    coalesce(sum(baseline_nano_usd - cost_nano_usd), 0), coalesce(sum(cache IN ('hit', 'shared')), 0)
-FROM request WHERE received_ms >= ? AND state <> 'open'
-"""
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +60,10 @@ class Tally:
         self.requests = self.hits = self.spent = self.unknown = self.saved = 0
 
     def seed(self, store: Store) -> None:
-        """Begin with what the tables have of today."""
-        row = [int(value or 0) for value in store.read(_SEED, (self._starts_ms,))[0]]
-        self.requests, self.spent, self.unknown, self.saved, self.hits = row
+        """Begin with what the reports have of today."""
+        (row,) = read_costs(store.read(*plan_costs("all", since_ms=self._starts_ms))) or [CostRow()]
+        self.requests, self.hits = row.requests, row.cache_hits
+        self.spent, self.unknown, self.saved = row.cost_nano_usd, row.unknown_nano_usd, row.saved_nano_usd
 
     def totals(self, now_ms: int) -> Totals:
         """The figures of the day that it is at ``now_ms``."""

@@ -5,6 +5,8 @@ usage that we must know is asked for.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -19,6 +21,8 @@ from lodestard.protocols.openai_stream import PlainReader, open_stream
 _PATH = "/chat/completions"
 _STREAM_HEADERS = (*JSON_HEADERS, ("accept", "text/event-stream"))
 _PLAIN_HEADERS = (*JSON_HEADERS, ("accept", "application/json"))
+LIMITS = ("max_tokens", "max_completion_tokens")
+_NEWER_NAME = ("api.openai.com", "api.x.ai", "googleapis.com", "openrouter.ai", "openai.azure.com")
 _options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
 
@@ -31,6 +35,7 @@ class OpenAICodec:
         members: dict[str, object]
         members = dict(request.members) if request.dialect == "openai" else build_members(request)
         members["model"] = model
+        _limit_output(members, request, settings)
         if request.stream:
             members["stream_options"] = _with_usage(request)
         return WireRequest(
@@ -46,6 +51,23 @@ class OpenAICodec:
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return read_error(status, headers, body)
+
+
+def _limit_output(members: dict[str, object], request: Request, settings: Upstream) -> None:
+    """An output limit that the body does not carry (one of ours, or of another dialect), under the name it takes."""
+    limit = request.conversation.sampling.max_output_tokens
+    if limit is None or any(name in request.members for name in LIMITS):
+        return
+    for name in LIMITS:
+        members.pop(name, None)
+    members[settings.limit_member or limit_member_of(settings.url)] = limit
+
+
+@lru_cache(maxsize=64)
+def limit_member_of(url: str) -> str:
+    """How the server at ``url`` is told an output limit. Reasoning models of OpenAI refuse the older name."""
+    host = urlsplit(url).hostname or ""
+    return LIMITS[1] if host.endswith(_NEWER_NAME) else LIMITS[0]
 
 
 def _with_usage(request: Request) -> dict[str, object]:

@@ -12,6 +12,8 @@ from lodestard.domain.near import did_you_mean
 from lodestard.domain.upstream import Candidate, Plan, Rejection, Target
 from lodestard.routing.catalog import Catalog, Offer
 
+AUTO = "auto"
+
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """What the house knows when it chooses. ``down`` are upstreams that health says are down."""
@@ -34,6 +36,17 @@ def choose_route(alias: str, view: View) -> Plan:
         raise _nobody(alias, offers, rejected)
     candidates.sort(key=lambda candidate: not candidate.up)
     return Plan(alias=alias, candidates=tuple(candidates), rejected=rejected, reason=_reason(alias, candidates))
+
+
+def choose_free(view: View) -> tuple[Candidate, ...]:
+    """The free models, for when nothing may be spent: those of ``auto`` first, then as they are configured.
+
+    Upstreams that are thought to be down come last.
+    """
+    aliases = [AUTO, *(alias for alias in view.catalog.aliases if alias != AUTO)]
+    offers = {offer.target: offer for alias in aliases for offer in view.catalog.aliases.get(alias, ())}
+    usable = [offer for offer in offers.values() if offer.free and _objection(offer, view.catalog) is None]
+    return tuple(sorted((_candidate(offer, view) for offer in usable), key=lambda candidate: not candidate.up))
 
 
 def _offers(alias: str, catalog: Catalog) -> tuple[Offer, ...]:

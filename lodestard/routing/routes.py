@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from lodestard.domain.upstream import Plan
+from lodestard.domain.upstream import Candidate, Plan
 from lodestard.routing.catalog import Catalog
-from lodestard.routing.choose import View, choose_route
+from lodestard.routing.choose import View, choose_free, choose_route
 
 
 class Routes:
@@ -31,6 +31,10 @@ class Routes:
             if alias in self.catalog.aliases:  # what else clients may name has no end
                 self._plans[alias] = plan
         return plan
+
+    def free_candidates(self) -> Sequence[Candidate]:
+        """See the port."""
+        return choose_free(self.view())
 
     def view(self) -> View:
         """What is known at this moment, frozen."""

@@ -148,7 +148,12 @@ def test_a_defect_leaves_the_terminal_as_it_was_and_says_what_it_was(house: Daem
     try:
         screen = open_screen(house, PYTHONPATH=path)
         screen.wait_text("Money")
-        screen.wait(lambda: screen.press("2") or screen.process.poll() is not None, "its end")
+
+        def press_until_it_ends() -> bool:
+            screen.press("2")
+            return screen.process.poll() is not None
+
+        screen.wait(press_until_it_ends, "its end")
     finally:
         plant.unlink()
     assert screen.ended() == 1

@@ -5,9 +5,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast
+from zoneinfo import ZoneInfo
 
 import msgspec
 
+from lodestard.budget.rules import read_rates, read_rules
 from lodestard.control.messages import (
     CacheReport,
     ConfigReport,
@@ -19,11 +21,14 @@ from lodestard.control.messages import (
 from lodestard.control.verbs.desk import Asked, HouseState, TextSink
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.domain.news import AttemptEnded, RequestEnded
-from lodestard.domain.settings import Ledger, Model, ModelPrice, Settings, Upstream
-from lodestard.domain.upstream import Plan, Rejection, Target
+from lodestard.domain.settings import Budget, Ledger, Model, ModelPrice, RateLimit, Settings, Upstream
+from lodestard.domain.upstream import Candidate, Plan, Rejection, Target
 from lodestard.hooks import Hooks, Signal
+from lodestard.ledger import SCHEMA
+from lodestard.ledger.budgets import Budgets
 from lodestard.runtime import Runtime
 from tests.fakes import control_samples as samples
+from tests.fakes.memory_store import MemoryStore
 
 NOW_MS = samples.NOON_MS
 
@@ -130,6 +135,9 @@ class FakeRoutes:
     def aliases(self) -> Sequence[str]:
         return tuple(self._settings.models)
 
+    def free_candidates(self) -> Sequence[Candidate]:
+        return ()
+
     def choose(self, alias: str) -> Plan:
         route = self._settings.models[alias].route
         rejected = tuple(
@@ -185,6 +193,15 @@ READY = HouseState(state="ready")
 ANSWERED = Asked(request_id="req_1", cache="miss")
 
 
+def open_budgets() -> Budgets:
+    """One budget of $5 a month, of which nothing is spent, over a ledger in memory."""
+    budgets = Budgets(MemoryStore([SCHEMA]), ZoneInfo("UTC"), lambda: NOW_MS)
+    budgets.open(
+        read_rules({"month": Budget(usd=Decimal(5))}), read_rates({"all": RateLimit(requests_per_minute=60)})
+    )
+    return budgets
+
+
 @dataclass
 class FakeDesk:
     """``answers`` are what ``ask`` gives for a body: pieces of text, then how it went (or a fault)."""
@@ -201,6 +218,8 @@ class FakeDesk:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     texts: Sequence[str] = ("Hel", "lo")
     outcome: Asked | Fault = ANSWERED
+    budgets: Budgets = field(default_factory=open_budgets)
+    changes: list[Mapping[tuple[str, ...], Any]] = field(default_factory=list)
 
     ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
 
@@ -251,6 +270,10 @@ class FakeDesk:
 
     async def change_config(self, key: str, value: str | None) -> ReloadReport:
         return ReloadReport(ok=True, changed=(f"{key}={value}",))
+
+    async def change_configs(self, change: Mapping[tuple[str, ...], Any]) -> ReloadReport:
+        self.changes.append(change)
+        return ReloadReport(ok=True, changed=tuple(".".join(path) for path in change))
 
     async def reload_config(self) -> ReloadReport:
         return ReloadReport(ok=True)

@@ -12,7 +12,6 @@ from typing import Any, cast
 import msgspec
 import trio
 
-from lodestard.control.messages import Problem
 from lodestard.control.messages.dashboard import LiveItem, LiveRow
 from lodestard.control.verbs.dashboard import follow
 from lodestard.control.verbs.desk import HouseState
@@ -62,7 +61,6 @@ class LedgerDesk(FakeDesk):
     """``FakeDesk`` whose figures are a ledger's."""
 
     ledger: Any = None
-    alerts: tuple[Problem, ...] = ()
 
     def state(self) -> HouseState:
         totals = self.ledger.totals()
@@ -71,7 +69,6 @@ class LedgerDesk(FakeDesk):
             held_nano_usd=totals.held_nano_usd,
             open_requests=totals.open_requests,
             ended_today=totals.requests_today,
-            alerts=self.alerts,
         )
 
 

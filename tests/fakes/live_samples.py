@@ -2,7 +2,7 @@
 
 import msgspec
 
-from lodestard.control.messages import RequestRow
+from lodestard.control.messages import Problem, RequestRow
 from lodestard.control.messages.dashboard import BudgetGauge, LiveHour, LiveItem, LiveRow, LiveSpan
 from tests.fakes import control_samples as samples
 
@@ -148,7 +148,7 @@ NASTY = msgspec.structs.replace(
         )
         for name in HOSTILE
     ),
-    alerts=(samples.Problem(severity="error", what=HOSTILE[0] + HOSTILE[3], advice=HOSTILE[6]),),
+    alerts=(Problem(severity="error", what=HOSTILE[0] + HOSTILE[3], advice=HOSTILE[6]),),
 )
 
 

@@ -13,6 +13,7 @@ from lodestard.domain.ports import ReplyStream
 from lodestard.domain.price import Price
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Conversation, Message, Request, TextPart
+from lodestard.domain.room import ROOMY, Room
 from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.domain.usage import Usage
@@ -78,11 +79,17 @@ class FakeLedger:
     book: list[tuple[str, str, int]] = field(default_factory=list)
     closings: list[Closing] = field(default_factory=list)
     refuse: Fault | None = None
+    room: Room = ROOMY
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> FakeEntry:
         return FakeEntry()
 
-    async def hold(self, entry: object, candidate: Candidate, worst_nano_usd: int) -> FakeAttempt:
+    def find_room(self, entry: object, candidate: Candidate) -> Room:
+        return self.room
+
+    async def hold(
+        self, entry: object, candidate: Candidate, worst_nano_usd: int, worst_tokens: int = 0
+    ) -> FakeAttempt:
         await trio.lowlevel.checkpoint()
         if self.refuse is not None:
             raise self.refuse
@@ -195,6 +202,9 @@ class NoRoutes:
 
     def choose(self, alias: str) -> Plan:
         raise AssertionError(alias)
+
+    def free_candidates(self) -> Sequence[Candidate]:
+        return ()
 
 
 def make_runtime(

@@ -46,6 +46,7 @@ class AttemptRow(Message, frozen=True):
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     price: str = ""
+    limit_tokens: int | None = None
 
 
 class CandidateRow(Message, frozen=True):

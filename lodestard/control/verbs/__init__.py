@@ -7,6 +7,7 @@ Law: a verb decides nothing and keeps nothing. It reads its arguments, asks the 
 from collections.abc import Mapping
 
 from lodestard.control.verbs.ask import ask_verbs
+from lodestard.control.verbs.budgets import budget_verbs
 from lodestard.control.verbs.cache import cache_verbs
 from lodestard.control.verbs.configuration import configuration_verbs
 from lodestard.control.verbs.dashboard import dashboard_verbs
@@ -23,6 +24,7 @@ __all__ = ["Desk", "core_verbs"]
 FAMILIES = (
     house_verbs,
     figure_verbs,
+    budget_verbs,
     request_verbs,
     dashboard_verbs,
     cache_verbs,

@@ -15,10 +15,8 @@ from lodestard.control.messages import (
     ConfigValues,
     LedgerVerification,
     Listener,
-    Problem,
     ReloadReport,
 )
-from lodestard.control.messages.dashboard import BudgetGauge
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.runtime import Runtime
 
@@ -151,10 +149,110 @@ class Reports(Protocol):
     async def explain(self, request_id: str) -> Explained | None: ...
 
 
+class WindowRecord(Protocol):
+    """A window of time."""
+
+    @property
+    def hours(self) -> int: ...
+
+
+class RuleRecord(Protocol):
+    """A budget as it is configured."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def scope(self) -> str: ...
+    @property
+    def window(self) -> WindowRecord: ...
+    @property
+    def limits(self) -> Sequence[tuple[str, int]]: ...
+    @property
+    def hard(self) -> bool: ...
+    @property
+    def at_limit(self) -> str: ...
+
+
+class ReliefRecord(Protocol):
+    """An override."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def budget(self) -> str: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def until_ms(self) -> int: ...
+    @property
+    def extra(self) -> int | None: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def who(self) -> str: ...
+
+
+class StandingRecord(Protocol):
+    """A budget of one somebody as it stands. ``spent`` and ``held`` have a member for each unit."""
+
+    @property
+    def rule(self) -> RuleRecord: ...
+    @property
+    def value(self) -> str: ...
+    @property
+    def spent(self) -> object: ...
+    @property
+    def held(self) -> object: ...
+    @property
+    def start_ms(self) -> int: ...
+    @property
+    def end_ms(self) -> int | None: ...
+    @property
+    def reliefs(self) -> Sequence[ReliefRecord]: ...
+    def limit(self, unit: Any, /) -> int | None: ...
+
+
+class RateRecord(Protocol):
+    """A rate limit as it is configured."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def scope(self) -> str: ...
+    @property
+    def of(self) -> str: ...
+    @property
+    def requests(self) -> int | None: ...
+    @property
+    def tokens(self) -> int | None: ...
+
+
+class BudgetDesk(Protocol):
+    """The ledger's budgets."""
+
+    @property
+    def rules(self) -> Sequence[RuleRecord]: ...
+    @property
+    def rates(self) -> Sequence[RateRecord]: ...
+    def standings(self) -> Sequence[StandingRecord]: ...
+    def banner(self) -> Sequence[str]: ...
+    def note_set(self, budget: str, what: str, who: str) -> None: ...
+
+    async def lift(
+        self, budget: str, *, value: str, for_ms: int, extra: int | None, reason: str, who: str
+    ) -> ReliefRecord: ...
+
+    async def revoke(self, budget: str, who: str) -> Sequence[ReliefRecord]: ...
+
+    async def history(self, last: int) -> Sequence[Sequence[Any]]:
+        """What was done and told, the newest first: the columns of ``budget_act`` but its id."""
+        ...
+
+
 class HouseState(msgspec.Struct, frozen=True, kw_only=True):
     """The house at this moment. ``why`` says why it is not ready; ``pools`` maps an upstream to (open, busy).
 
-    ``alerts`` are those of budgets that still hold. ``ended_today`` is the ledger's count of the day's requests.
+    ``ended_today`` is the ledger's count of the day's requests.
     """
 
     state: Literal["starting", "ready", "degraded", "draining"]
@@ -166,10 +264,8 @@ class HouseState(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 0
     exchanges: int = 0
     held_nano_usd: int = 0
-    alerts: tuple[Problem, ...] = ()
     open_requests: int = 0
     ended_today: int = 0
-    budgets: tuple[BudgetGauge, ...] = ()
     pools: Mapping[str, tuple[int, int]] = {}
 
 
@@ -202,6 +298,9 @@ class Desk(Protocol):
 
     @property
     def reports(self) -> Reports: ...
+
+    @property
+    def budgets(self) -> BudgetDesk: ...
 
     @property
     def timezone(self) -> str:
@@ -247,6 +346,10 @@ class Desk(Protocol):
 
         What can't be understood, and what the configuration can't be with, is in the report's faults.
         """
+        ...
+
+    async def change_configs(self, change: Mapping[tuple[str, ...], Any]) -> ReloadReport:
+        """Set several keys at once; None takes one back. As ``change_config``."""
         ...
 
     async def ask(self, body: bytes, sink: TextSink) -> Asked:

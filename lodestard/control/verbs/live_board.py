@@ -6,7 +6,7 @@ newest requests, never a queue of everything. Owner of the figures and of its re
 """
 
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,8 @@ import trio
 from lodestard import __version__
 from lodestard.control.messages import Problem, RequestRow, UpstreamStatus
 from lodestard.control.messages.dashboard import TABLES, BudgetGauge, LiveHour, LiveItem, LiveRow, LiveSpan
-from lodestard.control.verbs.desk import Desk, HouseState
+from lodestard.control.verbs.budgets import read_budgets
+from lodestard.control.verbs.desk import BudgetDesk, Desk, HouseState
 from lodestard.control.verbs.house import HEALTH_PART, find_problems, part_of, upstream_status
 from lodestard.control.verbs.live_figures import HOUR_MS, LiveFigures, Names, Span
 from lodestard.control.verbs.live_seed import HOURS, News, open_seed
@@ -28,6 +29,8 @@ MS_PER_S = 1_000
 ROWS_MOST = 500
 REQUESTS_KEPT = 200
 AGAIN_S = 30.0
+BUDGETS_MOST = 20
+PER_MILLE = 1_000
 
 Rows = Mapping[str, Mapping[str, tuple[LiveRow, ...]]]
 
@@ -168,8 +171,8 @@ class Board:
             held_nano_usd=state.held_nano_usd,
             open_requests=state.open_requests,
             upstreams=upstreams,
-            alerts=(*state.alerts, *find_problems(runtime, state, upstreams)),
-            budgets=state.budgets,
+            alerts=(*look_at_alerts(self._desk.budgets), *find_problems(runtime, state, upstreams)),
+            budgets=tuple(look_at_budgets(self._desk.budgets)),
         )
 
     def _item(self, figures: LiveFigures, reader: Reader, gauges: Gauges) -> LiveItem:
@@ -243,6 +246,31 @@ def look_at_upstreams(desk: Desk, state: HouseState) -> Iterator[UpstreamStatus]
     )
     for name, upstream in runtime.settings.upstreams.items():
         yield upstream_status(name, upstream, part_of(health, name), state, runtime.keys_missing.get(name, ""))
+
+
+def look_at_alerts(budgets: BudgetDesk) -> Iterator[Problem]:
+    """What is to be told of budgets now."""
+    for text in budgets.banner():
+        yield Problem(severity="warning", what=text, advice="lodestarctl budget list says more.")
+
+
+def look_at_budgets(budgets: BudgetDesk) -> Sequence[BudgetGauge]:
+    """Every limit that holds now, the fullest first."""
+    gauges = [
+        BudgetGauge(
+            name=row.name,
+            value=row.value,
+            unit=limited.unit,
+            used=limited.spent + limited.held,
+            limit=limited.limit,
+            resets_ms=row.end_ms,
+            hard=row.hard,
+        )
+        for row in read_budgets(budgets).budgets
+        for limited in row.lines
+        if limited.limit is not None
+    ]
+    return sorted(gauges, key=lambda gauge: -gauge.used * PER_MILLE // max(gauge.limit, 1))[:BUDGETS_MOST]
 
 
 def ended_row(ended: RequestEnded, now_ms: int) -> RequestRow:

@@ -67,7 +67,7 @@ ADDED = tuple(name for name in Sums.__struct_fields__ if name != "last_ms")
 
 def read_sums(row: CostFigures) -> Sums:
     """A line of the ledger's report."""
-    return Sums(**{name: getattr(row, name, 0) for name in ADDED})
+    return Sums(**{name: getattr(row, name) for name in ADDED})
 
 
 def live_row(name: str, sums: Sums, *, baseline: bool) -> LiveRow:

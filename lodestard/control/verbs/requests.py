@@ -190,6 +190,7 @@ def attempt_row(row: AttemptRecord, traced: Mapping[str, Any]) -> AttemptRow:
         outcome=str(traced.get("outcome") or row.reason or ("ok" if row.state == "captured" else row.state)),
         state=row.state,
         detail=str(traced.get("detail") or ""),
+        limit_tokens=traced.get("limit_tokens"),
         hold_nano_usd=row.held_nano_usd,
         cost_nano_usd=row.cost_nano_usd,
         wait_ms=_between_ms(traced, "started_us", "dialled_us"),

@@ -1,11 +1,12 @@
 """What people did about budgets, and what was told of them.
 
-``budget_act`` is an audit trail: overrides and what took them back; a row is never changed. An override lifts a
-budget until ``until_ms``: by ``extra`` of its unit, or altogether where that is NULL. ``budget_alert`` keeps each
-alert from being told twice in its window.
+``attempt.held_tokens`` is the most that it could use, for budgets in tokens. ``budget_act`` is an audit trail:
+overrides and what took them back; a row is never changed. An override lifts a budget until ``until_ms``: by ``extra``
+of its unit, or altogether where that is NULL. ``budget_alert`` keeps each alert from being told twice in its window.
 """
 
 BUDGETS = """
+ALTER TABLE attempt ADD COLUMN held_tokens INTEGER NOT NULL DEFAULT 0;
 CREATE TABLE budget_act (
     id INTEGER PRIMARY KEY,
     at_ms INTEGER NOT NULL,

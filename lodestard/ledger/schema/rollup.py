@@ -1,11 +1,10 @@
-"""Sums of requests by quarter of an hour, and what reports need to know of each request beside.
+"""Sums of requests, so that reports are quick and single requests need not be kept for ever.
 
-Law: ``rollup`` holds the sums of exactly the requests up to ``rollup_mark.seq``, each counted once; none of them ever
-changes again. So a report is these sums and the single requests above the mark, and stays the same when the single
-requests below it are deleted.
+Law: ``rollup`` holds the sums of exactly the requests up to ``rollup_mark.seq``, each counted once under every
+dimension; none of them ever changes again. ``remainder`` holds, by every group at once, the sums of those that were
+deleted, and ``carried`` what their postings had moved. So the rows that are left and ``remainder`` always make
+``rollup``, and the books always sum to zero.
 """
-
-from lodestard.ledger.schema.requests import money_column
 
 FIGURES = (
     "requests",
@@ -24,7 +23,6 @@ FIGURES = (
     "saved_nano_usd",
     "saved_local_nano_usd",
     "saved_cache_nano_usd",
-    "saved_cheaper_nano_usd",
     "saved_prompt_cache_nano_usd",
     "total_us",
 )
@@ -43,25 +41,43 @@ GROUPS = (
     "outcome",
     "cache",
 )
+QUARTERS_A_DAY = 96
 _SUMS = ",\n    ".join(f"{name} INTEGER NOT NULL" for name in FIGURES)
 _TEXTS = ",\n    ".join(f"{name} TEXT NOT NULL" for name in GROUPS[1:])
 
 ROLLUP = f"""
 ALTER TABLE request ADD COLUMN task TEXT NOT NULL DEFAULT '';
 ALTER TABLE request ADD COLUMN switched_from TEXT NOT NULL DEFAULT '';
-ALTER TABLE request ADD COLUMN {money_column("prompt_cache_nano_usd")} DEFAULT 0;
+ALTER TABLE request ADD COLUMN prompt_cache_nano_usd INTEGER NOT NULL DEFAULT 0;
 CREATE INDEX request_session ON request (session, seq) WHERE session <> '';
 CREATE TABLE rollup (
+    dimension TEXT NOT NULL,
+    span INTEGER NOT NULL CHECK (span IN (1, {QUARTERS_A_DAY})),
+    start INTEGER NOT NULL CHECK (start % span = 0),
+    key TEXT NOT NULL,
+    {_SUMS},
+    PRIMARY KEY (dimension, span, start, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE remainder (
     quarter INTEGER NOT NULL,
     {_TEXTS},
     {_SUMS},
     PRIMARY KEY ({", ".join(GROUPS)})
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE carried (
+    book TEXT PRIMARY KEY CHECK (book IN ('funds', 'held', 'spent', 'unknown', 'unreconciled')),
+    amount_nano_usd INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
 CREATE TABLE rollup_mark (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     seq INTEGER NOT NULL,
-    deleted_seq INTEGER NOT NULL,
+    deleted_before_ms INTEGER NOT NULL,
     at_ms INTEGER NOT NULL
 ) STRICT;
 INSERT INTO rollup_mark VALUES (1, 0, 0, 0);
+CREATE TABLE export_salt (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    salt BLOB NOT NULL
+) STRICT;
+INSERT INTO export_salt VALUES (1, randomblob(32));
 """  # noqa: S608  names of ours

@@ -9,18 +9,25 @@ from functools import partial
 import trio
 
 from lodestard.__main__ import main
+from lodestard.budget.rules import Amounts
 from lodestard.domain.ports import EntryPort
 from lodestard.domain.upstream import Candidate
 from lodestard.ledger.entry import Attempt
-from lodestard.ledger.ledger import Ledger, _entry
+from lodestard.ledger.ledger import Ledger, _entry, price_text
 from lodestard.ledger.rows import write_hold
 
 
-async def hold_later(self: Ledger, entry: EntryPort, candidate: Candidate, worst_nano_usd: int) -> Attempt:
+async def hold_later(
+    self: Ledger, entry: EntryPort, candidate: Candidate, worst_nano_usd: int, worst_tokens: int = 0
+) -> Attempt:
     await trio.lowlevel.checkpoint()
-    attempt = self._begin(_entry(entry), candidate, worst_nano_usd)
+    attempt = self._begin(_entry(entry), candidate, Amounts(worst_nano_usd, worst_tokens, 1))
     if not attempt.free:
-        self._store.post(partial(write_hold, request=attempt.entry.opened_row(), attempt=attempt.row()))
+        self._store.post(
+            partial(
+                write_hold, request=attempt.entry.opened_row(), attempt=attempt.row(), price=price_text(attempt.price)
+            )
+        )
     return attempt
 
 

@@ -54,7 +54,9 @@ async def check(shop: Shop, screen: Screen) -> None:
             )
             assert (whole.cost_nano_usd, whole.unknown_nano_usd) == (total.cost_nano_usd, total.unknown_nano_usd)
             assert (whole.saved_nano_usd, whole.prompt_tokens) == (total.saved_nano_usd, total.prompt_tokens)
-            assert sum(whole.saved_by.values()) == whole.saved_nano_usd
+            assert whole.free_requests == total.free_requests
+            levers = {name: getattr(total, f"saved_{name}_nano_usd") for name in whole.saved_by}
+            assert (whole.saved_by, sum(levers.values())) == (levers, whole.saved_nano_usd)
     day = await shop.ledger.reports.costs("all", since_ms=last.hours[0].start_ms)
     assert sum(hour.cost_nano_usd for hour in last.hours) == sum(row.cost_nano_usd for row in day)
     now = shop.ledger.totals()

@@ -65,6 +65,10 @@ def test_every_verb_is_under_its_own_name_and_does_one_thing(desk: FakeDesk) -> 
     changing = {name for name, verb in verbs.items() if verb.needs == "admin"}
     assert changing == {
         "ask",
+        "budget.override",
+        "budget.revoke",
+        "budget.set",
+        "budget.unset",
         "cache.clear",
         "cache.export",
         "cache.warm",

@@ -1,0 +1,132 @@
+"""What one attempt may take, and the request that keeps it within: worked out before it is held. Pure.
+
+Law: where a hard budget has room for less than the longest answer, and the request names no limit of its own, one
+that is affordable is written into it; so the hold is what the upstream can bill. A request's own limit is never
+changed.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from lodestard.budget import cost_nano_usd, find_unpriced, worst_case
+from lodestard.budget.judge import Prospect, choose_output_limit, output_at_least
+from lodestard.domain.errors import BudgetFault, CallerFault, Code
+from lodestard.domain.money import MAX_NANO_USD, PICO_PER_NANO
+from lodestard.domain.price import FREE, Price
+from lodestard.domain.reply import Piece
+from lodestard.domain.request import Request
+from lodestard.domain.room import Room
+from lodestard.domain.upstream import Candidate
+from lodestard.protocols.json_repeats import repeats_a_key
+
+# What a hold is read off, below the top level (where no key comes twice).
+PRICED_MEMBERS = ("messages", "tools")
+SLOPE_TOKENS = 1_000_000
+
+
+class Bid(msgspec.Struct, frozen=True, kw_only=True):
+    """The most that an attempt takes. ``output_tokens`` is of all its choices together.
+
+    ``limit_tokens`` is the output limit that we wrote into ``request``, None where we wrote none. ``capped``: a hard
+    budget is about it, so that its answer is cut rather than let beyond what is held.
+    """
+
+    request: Request
+    nano_usd: int
+    tokens: int
+    output_tokens: int
+    price: Price = FREE
+    limit_tokens: int | None = None
+    capped: bool = False
+
+
+def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
+    """The bid for an attempt at ``candidate``. Where its price is not known it is nought, and the ledger refuses.
+
+    Raises ``CallerFault``: PRICE_UNKNOWN for what is billed otherwise than by the token, INVALID_REQUEST for sums
+    beyond reason.
+    """
+    if candidate.free and not room.counted:
+        return Bid(request=request, nano_usd=0, tokens=0, output_tokens=0)
+    price = FREE if candidate.free or candidate.price is None else candidate.price
+    if price is not FREE:
+        require_priceable(candidate, request)
+    limit = find_limit(request, price, room)
+    bounded = with_output_limit(request, limit) if limit is not None else request
+    worst = worst_case(bounded, price)
+    if worst.nano_usd > MAX_NANO_USD:
+        raise CallerFault(Code.INVALID_REQUEST, "It could cost more than can be accounted for: ask for less output.")
+    return Bid(
+        request=bounded,
+        nano_usd=worst.nano_usd,
+        tokens=worst.prompt_tokens + worst.completion_tokens,
+        output_tokens=worst.completion_tokens,
+        price=price,
+        limit_tokens=limit,
+        capped=room.limited and price is not FREE,
+    )
+
+
+def require_priceable(candidate: Candidate, request: Request) -> None:
+    """Raises ``CallerFault`` for what could be billed in a way that can't be foreseen."""
+    for name in PRICED_MEMBERS:
+        if repeats_a_key(bytes(request.members.get(name, b"null"))):
+            raise CallerFault(Code.INVALID_REQUEST, f"An object in '{name}' has the same key twice.", param=name)
+    if unpriced := find_unpriced(request):
+        text = f"'{unpriced}' is billed by {candidate.target.upstream} in a way that [prices] can't say: leave it out"
+        raise CallerFault(Code.PRICE_UNKNOWN, text, param=unpriced)
+
+
+def find_limit(request: Request, price: Price, room: Room) -> int | None:
+    """The output limit to write into ``request``, or None where it brings one or needs none."""
+    if not room.limited or request.conversation.sampling.max_output_tokens is not None:
+        return None
+    choices = max(1, request.conversation.n)
+    longest = worst_case(request, price)
+    least, more = (worst_case(with_output_limit(request, tokens), price) for tokens in (0, SLOPE_TOKENS))
+    prospect = Prospect(
+        prompt_nano_usd=least.nano_usd,
+        prompt_tokens=least.prompt_tokens,
+        token_pico_usd=-(-(more.nano_usd - least.nano_usd) * PICO_PER_NANO // (SLOPE_TOKENS * choices)),
+        most_output_tokens=longest.completion_tokens // choices,
+        choices=choices,
+    )
+    return choose_output_limit(room, prospect)
+
+
+def with_output_limit(request: Request, tokens: int) -> Request:
+    """``request`` with an output limit of ours."""
+    sampling = msgspec.structs.replace(request.conversation.sampling, max_output_tokens=tokens)
+    conversation = msgspec.structs.replace(request.conversation, sampling=sampling)
+    return msgspec.structs.replace(request, conversation=conversation)
+
+
+class OutputCap:
+    """Watches an answer under a hard budget: an upstream that goes beyond the limit that it was given is cut."""
+
+    __slots__ = ("_bid", "_pieces", "_size_bytes")
+
+    def __init__(self, bid: Bid) -> None:
+        self._bid = bid
+        self._pieces = self._size_bytes = 0
+
+    def count(self, pieces: Sequence[Piece]) -> None:
+        """More of the answer has come. Raises ``BudgetFault`` once it surely costs more than is held."""
+        for piece in pieces:
+            arguments = sum(len(call.arguments) for call in piece.tool_calls)
+            size_bytes = len(piece.text) + len(piece.reasoning) + len(piece.refusal) + arguments
+            self._pieces += size_bytes > 0
+            self._size_bytes += size_bytes
+            if piece.usage is not None and self._costs_more(piece):
+                raise _cut()
+        if output_at_least(self._pieces, self._size_bytes) > self._bid.output_tokens:
+            raise _cut()
+
+    def _costs_more(self, piece: Piece) -> bool:
+        return piece.usage is not None and cost_nano_usd(piece.usage, self._bid.price) > self._bid.nano_usd
+
+
+def _cut() -> BudgetFault:
+    text = "The answer was cut: it went beyond its output limit, so it costs more than a budget has set aside for it."
+    return BudgetFault(text)

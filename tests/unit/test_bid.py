@@ -1,0 +1,106 @@
+"""Bids: what an attempt may take, the limit that is written, and the answer that goes beyond it."""
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lodestard.bid import OutputCap, find_limit, make_bid, with_output_limit
+from lodestard.budget import worst_case
+from lodestard.domain.errors import BudgetFault, CallerFault, Code
+from lodestard.domain.money import MAX_NANO_USD
+from lodestard.domain.price import FREE, Price
+from lodestard.domain.reply import Piece
+from lodestard.domain.request import Request
+from lodestard.domain.room import ROOMY, Room
+from lodestard.domain.upstream import Candidate, Target
+from lodestard.domain.usage import Usage
+from lodestard.protocols.openai_chat import read_request
+
+PRICE = Price(input_pico_usd=150_000, output_pico_usd=600_000, max_output_tokens=16_384)
+
+
+def request(**members: object) -> Request:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello"}], **members}
+    return read_request(msgspec.json.encode(body), depth=64)
+
+
+def candidate(price: Price | None = PRICE, *, free: bool = False) -> Candidate:
+    return Candidate(target=Target("openai", "m"), dialect="openai", price=price, free=free, up=True)
+
+
+def test_with_room_for_all_nothing_is_written() -> None:
+    bid = make_bid(candidate(), request(), ROOMY)
+    assert (bid.limit_tokens, bid.capped, bid.output_tokens) == (None, False, 16_384)
+    assert bid.nano_usd == worst_case(request(), PRICE).nano_usd
+    assert bid.tokens > 16_384
+
+
+def test_what_is_written_fits_into_the_room() -> None:
+    room = Room(nano_usd=3_000_000)
+    bid = make_bid(candidate(), request(), room)
+    assert bid.limit_tokens == bid.output_tokens
+    assert bid.request.conversation.sampling.max_output_tokens == bid.limit_tokens
+    assert bid.nano_usd <= 3_000_000
+    assert bid.capped
+
+
+def test_a_limit_that_the_request_brings_stays() -> None:
+    bid = make_bid(candidate(), request(max_tokens=9_000), Room(nano_usd=1))
+    assert (bid.limit_tokens, bid.output_tokens) == (None, 9_000)
+
+
+def test_a_free_model_bids_nothing_but_tokens() -> None:
+    bid = make_bid(candidate(None, free=True), request(max_tokens=100), Room(nano_usd=0))
+    assert (bid.nano_usd, bid.capped) == (0, False)
+    assert bid.tokens > 100
+
+
+def test_room_in_tokens_limits_too() -> None:
+    asked = request()
+    least = worst_case(with_output_limit(asked, 0), FREE).prompt_tokens
+    assert find_limit(asked, FREE, Room(tokens=least + 4 * 5_000)) == 5_000
+
+
+@given(st.integers(0, 10**8), st.integers(1, 5))
+def test_no_bid_with_a_limit_of_ours_is_above_the_room_but_for_the_least(nano_usd: int, choices: int) -> None:
+    bid = make_bid(candidate(), request(n=choices), Room(nano_usd=nano_usd))
+    if bid.limit_tokens is not None and bid.limit_tokens > 256:
+        assert bid.nano_usd <= nano_usd
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"web_search_options": {}}, Code.PRICE_UNKNOWN),
+        ({"max_tokens": 10**10, "n": 100}, Code.INVALID_REQUEST),
+    ],
+)
+def test_what_can_not_be_foreseen_is_refused(members: dict[str, object], code: Code) -> None:
+    dear = Price(input_pico_usd=1, output_pico_usd=MAX_NANO_USD)
+    with pytest.raises(CallerFault) as caught:
+        make_bid(candidate(dear), request(**members), ROOMY)
+    assert caught.value.code == code
+
+
+def test_an_answer_within_its_limit_passes() -> None:
+    cap = OutputCap(make_bid(candidate(), request(max_tokens=3), Room(nano_usd=10**9)))
+    cap.count([Piece(text="one "), Piece(text="two "), Piece(text="three"), Piece(finish="length")])
+    cap.count([Piece(usage=Usage(prompt_tokens=9, completion_tokens=3))])
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [Piece(text="x")] * 4,
+        [Piece(reasoning="x")] * 4,
+        [Piece(text="x" * 64)],
+        [Piece(usage=Usage(prompt_tokens=9, completion_tokens=10**6))],
+        [Piece(usage=Usage(prompt_tokens=9, completion_tokens=1, billed_nano_usd=10**9))],
+    ],
+)
+def test_an_answer_that_surely_costs_more_is_cut(pieces: list[Piece]) -> None:
+    cap = OutputCap(make_bid(candidate(), request(max_tokens=3), Room(nano_usd=10**9)))
+    with pytest.raises(BudgetFault) as caught:
+        cap.count(pieces)
+    assert caught.value.final
