@@ -87,14 +87,23 @@ class Loop:
         for number in numbers:
             if number in LAST:
                 return number
+        if signal.SIGCONT in numbers:
+            self._terminal.enter()
         self._terminal.forget()
         self._take(Resized(*self._terminal.size()))
         return None
+
+    def _stop(self) -> None:
+        """Lend the terminal to the shell; SIGCONT takes it back."""
+        self._terminal.leave()
+        os.kill(os.getpid(), signal.SIGSTOP)
 
     def _press(self, keys: Sequence[Key]) -> None:
         for key in keys:
             if key.name == "ctrl-l":
                 self._terminal.forget()
+            if key.name == "ctrl-z":
+                self._stop()
             self._take(key)
         explained = self._state.explained
         wanted = explained.request_id if explained is not None else ""

@@ -33,6 +33,20 @@ class Terminal:
         self._output_fd = output_fd
         self._palette = palette
         self._shown: Frame | None = None
+        self._before = termios.tcgetattr(input_fd)
+
+    def enter(self) -> None:
+        """Make it a screen of ours, of which nothing is painted yet. Raises ``TerminalGone``."""
+        termios.tcsetattr(self.input_fd, termios.TCSAFLUSH, raw(self._before))
+        self.write(ENTER.encode())
+        self._shown = None
+
+    def leave(self) -> None:
+        """Make it again what it was. Raises nothing: where it is gone, nothing is left to be done."""
+        with suppress(TerminalGone):
+            self.write(LEAVE.encode())
+        with suppress(termios.error):
+            termios.tcsetattr(self.input_fd, termios.TCSAFLUSH, self._before)
 
     def size(self) -> tuple[int, int]:
         """Columns and lines."""
@@ -70,17 +84,12 @@ class Terminal:
 @contextmanager
 def open_terminal(input_fd: int, output_fd: int, palette: Palette) -> Iterator[Terminal]:
     """Take the terminal over until the context is left."""
-    before = termios.tcgetattr(input_fd)
     terminal = Terminal(input_fd, output_fd, palette)
     try:
-        termios.tcsetattr(input_fd, termios.TCSAFLUSH, raw(before))
-        terminal.write(ENTER.encode())
+        terminal.enter()
         yield terminal
     finally:
-        with suppress(TerminalGone):
-            terminal.write(LEAVE.encode())
-        with suppress(termios.error):
-            termios.tcsetattr(input_fd, termios.TCSAFLUSH, before)
+        terminal.leave()
 
 
 def raw(modes: list[Any]) -> list[Any]:

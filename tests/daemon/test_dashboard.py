@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -128,6 +129,21 @@ def test_leaving_by_key_leaves_the_terminal_as_it_was(house: Daemon, open_screen
     screen = open_screen(house)
     screen.wait_text("Money")
     screen.press(keys)
+    assert screen.ended() == 0
+    assert screen.restored
+
+
+def test_it_can_be_stopped_and_brought_back(house: Daemon, open_screen: Open) -> None:
+    screen = open_screen(house)
+    screen.wait_text("Money")
+    screen.press("\x1a")
+    stat = Path(f"/proc/{screen.process.pid}/stat")
+    screen.wait(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T", "it is stopped")
+    screen.wait(lambda: screen.restored, "the terminal is the shell's")
+    screen.process.send_signal(signal.SIGCONT)
+    screen.wait(lambda: "1049" in screen.screen.modes, "it is back")
+    screen.wait_text("Money", "q quit")
+    screen.press("q")
     assert screen.ended() == 0
     assert screen.restored
 

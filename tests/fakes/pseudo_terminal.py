@@ -70,7 +70,8 @@ class Screen:
         if number not in ("25", "7", "1049", "2004", "2026"):
             self.unknown.append(f"mode {number}")
         self.frames += number == "2026" and not on and number in self.modes
-        self.left = self.left or (number == "1049" and not on)
+        if number == "1049":
+            self.left = not on
         (self.modes.add if on else self.modes.discard)(number)
 
     def _char(self, char: str) -> None:
