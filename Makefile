@@ -84,6 +84,10 @@ bench: $(DEV_STAMP) ## direct call, bare relay and lodestard side by side, as a 
 bench-dashboard: $(DEV_STAMP) ## the live screen over a million requests: load, memory, key to paint
 	@$(BIN)/python -m tests.bench.dashboard $(BENCH)
 
+.PHONY: bench-ledger
+bench-ledger: $(DEV_STAMP) ## a ledger of a million requests: how quick it is, and that all its views agree
+	@$(BIN)/python -m tests.bench.ledger $(BENCH)
+
 .PHONY: bench-admission
 bench-admission: $(DEV_STAMP) ## what a hold costs beside a bare commit, and that free requests wait for nothing
 	@$(BIN)/python -m tests.bench.admission

@@ -14,7 +14,7 @@ from lodestarctl import exit_codes
 from lodestarctl.output import Output, terminal_width
 from lodestarctl.parser import command_parser, group_help, main_parser
 from lodestarctl.session import Session
-from lodestarctl.table import find_command, group_members
+from lodestarctl.table import find_command, group_members, is_command
 from lodestarctl.usage import UsageError
 from lodestard.control.client import ControlClient, ControlError, DaemonNotRunning, socket_paths
 from lodestard.control.messages import Code, Refusal, write_refusal
@@ -58,7 +58,8 @@ def _main(words: list[str]) -> int:
 
 
 def _choose(args: Namespace) -> tuple[Run, Namespace]:
-    if args.words[1:] in (["-h"], ["--help"]) and group_members(args.words[0]):
+    alone = group_members(args.words[0]) and not is_command(args.words[0])
+    if args.words[1:] in (["-h"], ["--help"]) and alone:
         sys.stdout.write(group_help(args.words[0]))
         raise SystemExit(exit_codes.OK)
     found = find_command(args.words)

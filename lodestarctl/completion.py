@@ -5,7 +5,7 @@ Law: static text; pressing Tab never starts a program.
 
 from collections.abc import Iterable
 
-from lodestarctl.table import COMMANDS, GLOBAL_OPTIONS, Command, Option, group_members
+from lodestarctl.table import COMMANDS, GLOBAL_OPTIONS, Command, Option, group_members, is_command
 
 
 def write_completion(shell: str) -> str:
@@ -33,16 +33,23 @@ def words_of(command: Command) -> list[str]:
     return [*choices, *flags_of(command.options), *flags_of(GLOBAL_OPTIONS)]
 
 
+def _words_after(group: str) -> list[str]:
+    """What may follow a group's name: its commands, and the options of the one that bears its name alone."""
+    own = [word for command in COMMANDS if command.name == group for word in words_of(command)]
+    return [*group_members(group), *own]
+
+
 def _takes_file(command: Command) -> bool:
-    return any(option.kind == "file" for option in command.options)
+    return any(option.kind == "file" and option.positional for option in command.options)
 
 
 # bash
 
 
 def _bash() -> str:
-    cases = "\n".join(_bash_case(command) for command in COMMANDS)
-    subs = "\n".join(f'    {group}) words="{" ".join(group_members(group))}" ;;' for group in groups())
+    longest_first = sorted(COMMANDS, key=lambda command: command.name.count(" "), reverse=True)
+    cases = "\n".join(_bash_case(command) for command in longest_first)
+    subs = "\n".join(f'    {group}) words="{" ".join(_words_after(group))}" ;;' for group in groups())
     values = "\n".join(_bash_values(option) for option in _choosing())
     return f"""# bash completion for lodestarctl
 _lodestarctl() {{
@@ -55,7 +62,7 @@ _lodestarctl() {{
     [[ $word == -* ]] || command="${{command:+$command }}$word"
   done
   case "$prev" in
-    --socket|--config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    {"|".join(_file_flags())}) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 {values}
   esac
   case "$command" in
@@ -72,6 +79,12 @@ complete -F _lodestarctl lodestarctl
 def _choosing() -> list[Option]:
     """Options that take one of a few values."""
     return [option for command in COMMANDS for option in command.options if option.choices and not option.positional]
+
+
+def _file_flags() -> list[str]:
+    """Options that take a file."""
+    options = [*GLOBAL_OPTIONS, *(option for command in COMMANDS for option in command.options)]
+    return list(dict.fromkeys(flags_of(option for option in options if option.kind == "file")))
 
 
 def _bash_values(option: Option) -> str:
@@ -111,12 +124,12 @@ compdef _lodestarctl lodestarctl
 
 
 def _singles() -> list[Command]:
-    return [command for command in COMMANDS if " " not in command.name]
+    return [command for command in COMMANDS if " " not in command.name and not group_members(command.name)]
 
 
 def _summary(word: str) -> str:
     of_group = group_members(word)
-    if of_group:
+    if of_group and not is_command(word):
         return ", ".join(of_group)
     return next(command.summary for command in COMMANDS if command.name == word)
 
@@ -140,11 +153,15 @@ def _zsh_group(group: str) -> str:
         f"            {command.name.split()[1]}) _arguments {_zsh_options((*command.options, *GLOBAL_OPTIONS))} ;;"
         for command in members
     )
+    own = next((command for command in COMMANDS if command.name == group), None)
+    options = f"_arguments {_zsh_options((*own.options, *GLOBAL_OPTIONS))}" if own is not None else ":"
     return f"""        {group})
-          if (( CURRENT == 2 )); then
+          if (( CURRENT == 2 )) && [[ $PREFIX != -* ]]; then
             local -a members
             members=({pairs})
             _describe command members
+          elif [[ $words[2] == -* ]]; then
+            {options}
           else
             shift words; (( CURRENT-- ))
             case $words[1] in
@@ -186,6 +203,8 @@ def _fish_command(command: Command) -> list[str]:
         others = " ".join(group_members(first))
         lines.append(_fish_word(f"{seen}; and not __fish_seen_subcommand_from {others}", second, command.summary))
         seen += f"; and __fish_seen_subcommand_from {second}"
+    elif members := group_members(first):
+        seen += f"; and not __fish_seen_subcommand_from {' '.join(members)}"
     return lines + [_fish_option(option, seen) for option in command.options]
 
 

@@ -4,16 +4,22 @@ Law: nothing of the daemon is imported here; it is a program that is run, and it
 """
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from lodestarctl.render.blocks import Block
 from lodestarctl.session import Session
 from lodestard.control.client import ControlError, read_envelope
+from lodestard.control.messages import Code, Refusal
 
 T = TypeVar("T")
 ENVELOPE = b'{"version":'
+PIECE_BYTES = 64 * 1024
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 def report_offline(
@@ -37,6 +43,38 @@ def report_offline(
         session.output.say(done.stdout.decode(errors="replace").strip() or str(error))
         return None
     return session.show(verb, data, kind, render)
+
+
+@contextmanager
+def open_export(file: str, form: str, *, names: bool) -> Iterator[Iterator[bytes]]:
+    """What is in a ledger's file, in pieces, from a process that ends with the block. Raises ``ControlError``."""
+    import subprocess
+
+    command = [
+        sys.executable,
+        "-m",
+        "lodestard.ledger.export",
+        file,
+        "--format",
+        form,
+        *(["--names"] if names else []),
+    ]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 - our own program
+    try:
+        yield _read_export(child)
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def _read_export(child: "subprocess.Popen[bytes]") -> Iterator[bytes]:
+    assert child.stdout is not None
+    assert child.stderr is not None
+    while piece := child.stdout.read(PIECE_BYTES):
+        yield piece
+    said = child.stderr.read().decode(errors="replace").strip()
+    if child.wait():
+        raise ControlError(Refusal(code=Code.STORE_UNAVAILABLE.value, message=f"The export broke off: {said}."))
 
 
 def find_lodestard() -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from typing import TextIO
 import msgspec
 
 from lodestarctl.render.blocks import Block, Tone
+from lodestarctl.render.graph import FULL
 from lodestarctl.render.plain import paint_plain
-from lodestarctl.render.words import clean
+from lodestarctl.render.words import ASCII, clean
 from lodestard.control.messages import VERSION
 
 PLAIN_WIDTH = 80
@@ -32,6 +33,7 @@ class Output:
         self.terminal = stdout.isatty()
         self.colour = colour and self.terminal
         self.width = width if self.terminal else PLAIN_WIDTH
+        self._ascii = not _can_write(stdout, FULL)
 
     def show(self, blocks: Sequence[Block]) -> None:
         """Write blocks for a person."""
@@ -49,9 +51,15 @@ class Output:
         self.write(formatted.decode() + "\n")
 
     def write(self, text: str) -> None:
-        """Write to standard output at once."""
-        self.stdout.write(text)
+        """Write to standard output at once. Where it has no letters for bars and marks, others stand for them."""
+        self.stdout.write(text.translate(ASCII) if self._ascii else text)
         self.stdout.flush()
+
+    def write_data(self, data: bytes) -> None:
+        """Write what is UTF-8 whatever letters this process's output has."""
+        self.stdout.flush()
+        self.stdout.buffer.write(data)
+        self.stdout.buffer.flush()
 
     def say(self, text: str, tone: Tone | None = None) -> None:
         """A message to the person, one line on standard error."""
@@ -63,6 +71,14 @@ class Output:
         """``text`` in a colour, where there are colours."""
         code = _ANSI.get(tone)
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code else text
+
+
+def _can_write(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(stream.encoding or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def terminal_width() -> int:

@@ -45,6 +45,11 @@ def group_help(group: str) -> str:
     return f"usage: {PROGRAM} {group} …\n\n{_command_list(members)}\n"
 
 
+def _members_of(command: Command) -> str | None:
+    members = [other for other in COMMANDS if other.name.startswith(f"{command.name} ")]
+    return f"also:\n{_command_list(members)}" if members else None
+
+
 def _command_list(commands: Sequence[Command] = COMMANDS) -> str:
     longest = max(len(command.name) for command in commands)
     return "\n".join(f"  {command.name:<{longest}}  {command.summary}" for command in commands)
@@ -53,7 +58,11 @@ def _command_list(commands: Sequence[Command] = COMMANDS) -> str:
 def command_parser(command: Command) -> ArgumentParser:
     """Reads what stands after a command's name; global options may stand there too."""
     parser = ArgumentParser(
-        f"{PROGRAM} {command.name}", description=f"{command.summary}.", formatter_class=_formatter, allow_abbrev=False
+        f"{PROGRAM} {command.name}",
+        description=f"{command.summary}.",
+        epilog=_members_of(command),
+        formatter_class=_formatter,
+        allow_abbrev=False,
     )
     for option in command.options:
         _add(parser, option)

@@ -3,6 +3,7 @@
 Law: plain data; a command's module is imported only when it runs.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 
@@ -44,9 +45,13 @@ GLOBAL_OPTIONS = (
 )
 
 SCOPES = ("global", "project", "user", "session", "model", "provider")
-GROUPS = ("model", "project", "user", "day", "client", "alias")
+GROUPS = (
+    "model", "provider", "project", "user", "session", "task", "client", "alias", "upstream", "principal",
+    "hour", "day", "week", "month",
+)  # fmt: skip
 SCREENS = ("overview", "models", "projects", "sessions", "providers", "requests")
 LEVELS = ("debug", "info", "warning", "error")
+UNTIL = "to when, as --since (a date is included)"
 SINCE = "from when: 7d, 24h, today, month, or a date like 2025-11-30"
 
 COMMANDS = (
@@ -56,14 +61,37 @@ COMMANDS = (
         "what was spent and saved",
         "costs",
         (
-            Option(("--by",), "group by", choices=GROUPS, default="model"),
-            Option(("--since",), SINCE, default="month", metavar="WHEN"),
-            Option(("--until",), "to when, as --since (a date is included)", metavar="WHEN"),
-            Option(
-                ("--dashboard",),
-                "look at it live: lodestarctl dashboard, at the screen of what is grouped by",
-                "flag",
-            ),
+            Option(("--by",), f"group by {', '.join(GROUPS)}", choices=GROUPS, metavar="GROUP"),
+            Option(("--since",), f"{SINCE} (default: month)", metavar="WHEN"),
+            Option(("--until",), UNTIL, metavar="WHEN"),
+            Option(("--top",), "list so many groups and sum the rest", "integer", default=0, metavar="N"),
+            Option(("--dashboard",), "look at it live, at the screen of what is grouped by", "flag"),
+            Option(("--graph",), "also the course of time, and how the month may end", "flag"),
+        ),
+    ),
+    Command(
+        "costs report",
+        "all about one month, as Markdown or HTML",
+        "costs_report",
+        (
+            Option(("--month",), "this, last, or one like 2025-11", default="this", metavar="MONTH"),
+            Option(("--format",), "markdown, or html (default: by FILE's name)", choices=("markdown", "html")),
+            Option(("--top",), "list so many of a kind and sum the rest", "integer", default=20, metavar="N"),
+            Option(("-o", "--output"), "write to FILE, whole or not at all", "file", metavar="FILE"),
+        ),
+    ),
+    Command(
+        "costs export",
+        "every request as a row of CSV or JSON",
+        "costs_export",
+        (
+            Option(("file",), "a ledger file to export without the daemon", "file", optional=True),
+            Option(("--csv",), "comma-separated values (the default)", "flag"),
+            Option(("--jsonl",), "a JSON object a line (--json is one JSON text)", "flag"),
+            Option(("--since",), f"{SINCE} (default: the beginning)", metavar="WHEN"),
+            Option(("--until",), UNTIL, metavar="WHEN"),
+            Option(("--names",), "names as they are, where [ledger] anonymise hides them", "flag"),
+            Option(("-o", "--output"), "write to FILE, replacing it; - for standard output", "file", metavar="FILE"),
         ),
     ),
     Command(
@@ -221,16 +249,21 @@ def find_command(words: list[str]) -> tuple[Command, list[str]] | None:
         name = " ".join(words[:count])
         for command in COMMANDS:
             if command.name == name:
-                return command, words[count:]
+                return None if group_members(name) and names_other(words[count - 1 :]) else (command, words[count:])
     default = DEFAULT_OF_GROUP.get(words[0]) if words else None
-    if default is None or _names_other(words):
+    if default is None or names_other(words):
         return None
     return find_command([words[0], default, *words[1:]])
 
 
-def _names_other(words: list[str]) -> bool:
+def names_other(words: Sequence[str]) -> bool:
     """Whether a group's name is followed by a word that can only be meant as one of its commands."""
     return len(words) > 1 and not words[1].startswith("-")
+
+
+def is_command(name: str) -> bool:
+    """Whether a group's name alone is a command of its own."""
+    return any(command.name == name for command in COMMANDS)
 
 
 def group_members(group: str) -> tuple[str, ...]:

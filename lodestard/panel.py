@@ -6,7 +6,7 @@ Law: joins and decides nothing: every member asks one room and says it in the co
 import logging
 import platform
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,7 +30,7 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
-from lodestard.control.verbs.desk import Asked, HouseState, TextSink
+from lodestard.control.verbs.desk import Asked, HouseState, TextSink, WantedExport
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.endpoints import Endpoints
@@ -39,6 +39,7 @@ from lodestard.http import HttpServer
 from lodestard.inside import ask_inside
 from lodestard.ledger import Ledger, Reports, verify
 from lodestard.ledger.budgets import Budgets
+from lodestard.ledger.exporting import ExportOptions, stream_export
 from lodestard.log import Level, set_level
 from lodestard.runtime import Runtime
 from lodestard.store import open_snapshot
@@ -145,6 +146,12 @@ class Panel:
 
     def export_cache(self) -> AsyncIterator[bytes]:
         return self.cache.export()
+
+    def export_costs(self, wanted: WantedExport) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        options = ExportOptions(
+            format=wanted.form, since_ms=wanted.since_ms or 0, until_ms=wanted.until_ms, names=wanted.names
+        )
+        return stream_export(self.places.state_dir / LEDGER_FILE, options)
 
     async def check_config(self) -> ConfigReport:
         try:

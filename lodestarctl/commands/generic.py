@@ -9,6 +9,7 @@ from lodestarctl import exit_codes
 from lodestarctl.parser import names, verb_parser
 from lodestarctl.render.generic import render_anything
 from lodestarctl.session import Session
+from lodestarctl.table import is_command, names_other
 from lodestarctl.usage import UsageError
 from lodestard.control.client import DaemonNotRunning
 from lodestard.control.messages import VerbInfo, did_you_mean
@@ -22,7 +23,7 @@ def run(session: Session) -> int:
     except DaemonNotRunning:
         raise _unknown(words, []) from None
     found = find_verb(words, verbs)
-    if found is None:
+    if found is None or (is_command(found[0].name) and names_other([found[0].name, *found[1]])):
         raise _unknown(words, [verb.name.replace(".", " ") for verb in verbs])
     verb, rest = found
     args = verb_parser(verb).parse_args(rest, session.args)

@@ -15,11 +15,16 @@ class Cell(NamedTuple):
 
 
 class Column(NamedTuple):
-    """``flexible`` columns give way where the line is too long."""
+    """``flexible`` columns give way where the line is too long.
+
+    ``spare`` ones are left out: "wide" wherever the line would be too long with it, "narrow" where it still is when
+    the flexible ones have given way as far as they can be read, "last" when they can't be narrower.
+    """
 
     title: str
     align: Align = "left"
     flexible: bool = False
+    spare: Literal["", "wide", "narrow", "last"] = ""
 
 
 class Heading(NamedTuple):
@@ -69,7 +74,23 @@ class Lines(NamedTuple):
     rows: Sequence[tuple[Cell, ...]]
 
 
-Block = Heading | Grid | Facts | Table | Note | Lines
+class Bar(NamedTuple):
+    """One line of bars: for each series its length and what is written of it."""
+
+    label: str
+    amounts: tuple[int, ...]
+    texts: tuple[Cell, ...]
+
+
+class Bars(NamedTuple):
+    """Bars in lines; each series (a title and a tone) has a scale of its own, and texts that say what it shows."""
+
+    series: tuple[Cell, ...]
+    rows: Sequence[Bar]
+    title: str = ""
+
+
+Block = Bars | Heading | Grid | Facts | Table | Note | Lines
 
 
 def cells(*texts: str) -> tuple[Cell, ...]:

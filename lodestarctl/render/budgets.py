@@ -1,6 +1,6 @@
 """Budgets for people. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from lodestarctl.render.blocks import Block, Cell, Column, Heading, Note, Table, Tone, cells
 from lodestarctl.render.words import UNKNOWN, count, moment, plural, share, usd
@@ -22,6 +22,16 @@ WARN_PERCENT = 80
 
 def render_budgets(report: BudgetsReport) -> list[Block]:
     """Alerts first, then a line for each limit of each budget, then what limits the rate."""
+    blocks: list[Block] = [Note(text, "warn", "!") for text in report.banner]
+    blocks += [Heading((Cell("Budgets", "strong"),)), budget_table(report.budgets)]
+    blocks += [Note(text, "dim", "·") for budget in report.budgets for text in _remarks(budget)]
+    if report.rates:
+        blocks.append(Table(cells_of_rates(), [_rate(rate) for rate in report.rates], "Rate limits, a minute"))
+    return blocks
+
+
+def budget_table(budgets: Sequence[BudgetRow], title: str = "") -> Table:
+    """A line for each limit of each budget."""
     columns = (
         Column("budget", flexible=True),
         Column("of", flexible=True),
@@ -32,14 +42,9 @@ def render_budgets(report: BudgetsReport) -> list[Block]:
         Column("used", "right"),
         Column("begins anew"),
     )
-    rows = [_row(budget, line) for budget in report.budgets for line in budget.lines]
+    rows = [_row(budget, line) for budget in budgets for line in budget.lines]
     empty = "There is no budget. lodestarctl budget set month --usd 20 --window month sets one."
-    blocks: list[Block] = [Note(text, "warn", "!") for text in report.banner]
-    blocks += [Heading((Cell("Budgets", "strong"),)), Table(columns, rows, empty=empty)]
-    blocks += [Note(text, "dim", "·") for budget in report.budgets for text in _remarks(budget)]
-    if report.rates:
-        blocks.append(Table(cells_of_rates(), [_rate(rate) for rate in report.rates], "Rate limits, a minute"))
-    return blocks
+    return Table(columns, rows, title, empty=empty)
 
 
 def cells_of_rates() -> tuple[Column, ...]:

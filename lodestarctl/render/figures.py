@@ -1,59 +1,8 @@
-"""Costs, the cache and the ledger for people."""
+"""The cache and the ledger for people."""
 
-from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Note, Table, cells
-from lodestarctl.render.words import about, count, moment, plural, share, size, usd
-from lodestard.control.messages import CacheReport, CacheWarmed, CostRow, CostsReport, LedgerVerification
-
-
-def render_costs(report: CostsReport) -> list[Block]:
-    """One row a group, dearest first as the daemon sorted them, and the sum."""
-    saved = report.total.saved_nano_usd is not None
-    columns = (
-        Column(report.by, flexible=True),
-        Column("requests", "right"),
-        Column("cached", "right"),
-        Column("tokens in", "right"),
-        Column("out", "right"),
-        Column("cost", "decimal"),
-        *((Column("saved", "decimal"),) if saved else ()),
-    )
-    rows = [_cost_row(row, saved=saved) for row in report.rows]
-    total = _cost_row(report.total, saved=saved) if rows else ()
-    table = Table(columns, rows, total=total, empty="Nothing was asked in this time.")
-    return [Heading((Cell("Costs", "strong"), Cell(_window(report)))), table, *_cost_notes(report)]
-
-
-def _cost_row(row: CostRow, *, saved: bool) -> tuple[Cell, ...]:
-    return (
-        Cell(row.name or "(none)"),
-        Cell(count(row.requests)),
-        Cell(share(row.cache_hits, row.requests)),
-        Cell(about(row.prompt_tokens)),
-        Cell(about(row.completion_tokens)),
-        Cell(usd(row.cost_nano_usd), "strong"),
-        *((Cell(usd(row.saved_nano_usd), "good" if (row.saved_nano_usd or 0) > 0 else ""),) if saved else ()),
-    )
-
-
-def _window(report: CostsReport) -> str:
-    form = "%Y-%m-%d %H:%M"
-    since = moment(report.since_ms, form) if report.since_ms is not None else "the beginning"
-    until = moment(report.until_ms, form) if report.until_ms is not None else "now"
-    return f"from {since} to {until}"
-
-
-def _cost_notes(report: CostsReport) -> list[Block]:
-    notes: list[Block] = []
-    if report.total.held_nano_usd:
-        notes.append(Note(f"{usd(report.total.held_nano_usd)} more is held for requests under way.", "dim", "·"))
-    if report.total.unknown_nano_usd:
-        what = f"{usd(report.total.unknown_nano_usd)} of the cost is charged at the worst case:"
-        notes.append(Note(f"{what} the upstream never said what it billed.", "warn", "!"))
-    if report.baseline:
-        notes.append(Note(f"Saved is against {report.baseline} for the same tokens.", "dim", "·"))
-    elif report.rows:
-        notes.append(Note("Set [ledger] baseline to see what is saved.", "dim", "·"))
-    return notes
+from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Note, Table, cells
+from lodestarctl.render.words import count, plural, share, size, usd
+from lodestard.control.messages import CacheReport, CacheWarmed, LedgerVerification
 
 
 def render_cache(report: CacheReport) -> list[Block]:

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Lines, Note, Table
-from lodestarctl.render.words import align_decimals, clean, clip
+from lodestarctl.render.blocks import Bars, Block, Cell, Column, Facts, Grid, Heading, Lines, Note, Table
+from lodestarctl.render.graph import lay_out_bars
+from lodestarctl.render.words import align_decimals, clean, clip, columns_of, set_left, set_right
 
 GAP = "  "
 INDENT = 2
 MIN_FLEXIBLE = 8
+LEGIBLE = 16
 
 
 def paint_plain(blocks: Sequence[Block], *, width: int) -> str:
@@ -33,6 +35,9 @@ def _paint(block: Block, width: int) -> Iterator[str]:
             yield from _titled(block.title, _facts(block, width))
         case Table():
             yield from _titled(block.title, _table(block, width))
+        case Bars():
+            lines = lay_out_bars(block, width - INDENT)
+            yield from _titled(block.title, (" " * INDENT + "".join(cell.text for cell in line) for line in lines))
         case Note():
             yield from _note(block, width)
         case Lines():
@@ -48,7 +53,8 @@ def _titled(title: str, lines: Iterator[str]) -> Iterator[str]:
 def _heading(block: Heading, width: int) -> str:
     left = GAP.join(clean(cell.text) for cell in block.left)
     right = clean(block.right)
-    return left + (right.rjust(width - len(left)) if len(left) + len(right) < width else GAP + right)
+    taken = columns_of(left)
+    return left + (set_right(right, width - taken) if taken + columns_of(right) < width else GAP + right)
 
 
 def _grid(block: Grid, width: int) -> Iterator[str]:
@@ -80,6 +86,7 @@ def _table(block: Table, width: int) -> Iterator[str]:
     if not block.rows:
         yield f"  {block.empty}"
         return
+    block = leave_out(block, width - INDENT)
     texts, widths = lay_out(block, width - INDENT)
     yield _line([column.title for column in block.columns], block.columns, widths)
     for row in range(len(block.rows)):
@@ -89,11 +96,33 @@ def _table(block: Table, width: int) -> Iterator[str]:
         yield _line([column[-1] for column in texts], block.columns, widths)
 
 
+def leave_out(block: Table, width: int) -> Table:
+    """Without the spare columns that there is no room for, the last of them first."""
+    for grade, legible in (("wide", width), ("narrow", LEGIBLE), ("last", MIN_FLEXIBLE)):
+        while grade in (grades := [column.spare for column in block.columns]):
+            texts, fitted = lay_out(block, width)
+            fits = sum(fitted) + len(GAP) * (len(fitted) - 1) <= width
+            widest = (max(map(columns_of, column)) for column in texts)
+            if fits and all(size >= min(full, legible) for size, full in zip(fitted, widest, strict=True)):
+                break
+            block = _without(block, len(grades) - 1 - grades[::-1].index(grade))
+    return block
+
+
+def _without(block: Table, at: int) -> Table:
+    def rest(cells: Sequence[Cell]) -> tuple[Cell, ...]:
+        return (*cells[:at], *cells[at + 1 :])
+
+    columns = (*block.columns[:at], *block.columns[at + 1 :])
+    total = rest(block.total) if block.total else ()
+    return block._replace(columns=columns, rows=[rest(row) for row in block.rows], total=total)
+
+
 def lay_out(block: Table, width: int) -> tuple[list[list[str]], list[int]]:
     """Each column's texts (the total's last) and width, so that a line takes at most ``width``."""
     rows = [*block.rows, *([block.total] if block.total else [])]
     texts = column_texts(block.columns, rows)
-    natural = [max(map(len, [column.title, *texts[at]])) for at, column in enumerate(block.columns)]
+    natural = [max(map(columns_of, [column.title, *texts[at]])) for at, column in enumerate(block.columns)]
     return texts, fit(natural, [column.flexible for column in block.columns], width)
 
 
@@ -121,7 +150,7 @@ def _line(texts: Sequence[str], columns: Sequence[Column], widths: Sequence[int]
     for text, column, width in zip_longest(texts, columns, widths, fillvalue=None):
         assert text is not None and column is not None and width is not None
         shown = clip(text, width)
-        parts.append(shown.ljust(width) if column.align == "left" else shown.rjust(width))
+        parts.append(set_left(shown, width) if column.align == "left" else set_right(shown, width))
     return "  " + GAP.join(parts)
 
 
@@ -129,7 +158,7 @@ def wrap(text: str, width: int) -> list[str]:
     """Broken at spaces. A word that is too long stays whole: it may be a command to copy."""
     lines: list[str] = []
     for word in text.split(" "):
-        if lines and len(lines[-1]) + 1 + len(word) <= width:
+        if lines and columns_of(lines[-1]) + 1 + columns_of(word) <= width:
             lines[-1] += f" {word}"
         else:
             lines.append(word)

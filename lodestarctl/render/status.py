@@ -3,9 +3,12 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from lodestarctl.render.banner import render_banner
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Note, Table, Tone
-from lodestarctl.render.words import UNKNOWN, about, count, millis, plural, share, span, usd
+from lodestarctl.render.costs import interval, levers_of
+from lodestarctl.render.words import UNKNOWN, about, count, millis, plural, share, span, usd, usd_about
 from lodestard.control.messages import Figures, Listener, Problem, Status, UpstreamStatus, VersionReport
+from lodestard.control.messages.house_status import MonthFigures
 
 STATE_TONES: Mapping[str, Tone] = {"ready": "good", "degraded": "warn", "draining": "warn", "starting": "dim"}
 UP_TONES: Mapping[str, Tone] = {"up": "good", "down": "bad", "unknown": "dim"}
@@ -25,9 +28,11 @@ UPSTREAM_COLUMNS = (
 def render_status(status: Status) -> list[Block]:
     """What a person wants to know first, then where to look further."""
     return [
+        *render_banner(status.alerts, "lodestarctl status --json has all"),
         _heading(status),
         _where(status),
         _today(status.today),
+        *_money(status.today, status.month),
         _upstreams(status),
         *_parts(status.parts),
         *_problems(status.problems),
@@ -69,6 +74,26 @@ def _today(figures: Figures) -> Grid:
         ("Held", Cell(usd(figures.held_nano_usd))),
     )
     return Grid("Today", pairs)
+
+
+def _money(today: Figures, month: MonthFigures | None) -> Iterator[Facts]:
+    """What saved today's money, and the month."""
+    pairs = []
+    if levers := [f"{word} {usd(amount)}" for word, amount in levers_of(today) if amount]:
+        pairs.append(("Saved by", Cell(", ".join(levers))))
+    if month is not None:
+        saved = f", {usd(month.saved_nano_usd)} saved" if month.saved_nano_usd else ""
+        pairs.append(("Month", Cell(f"{usd(month.cost_nano_usd)}{saved}{_ending(month)}")))
+    if pairs:
+        yield Facts(tuple(pairs))
+
+
+def _ending(month: MonthFigures) -> str:
+    """Nothing is said of an end that can't be told: ``costs`` says why."""
+    projection = month.projection
+    if projection is None or projection.low_nano_usd is None:
+        return ""
+    return f"; at its end {interval(projection, 'to')}, likely {usd_about(projection.likely_nano_usd)}"
 
 
 def _upstreams(status: Status) -> Table:

@@ -12,9 +12,10 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Lines, Note, Table, Tone
-from lodestarctl.render.plain import INDENT, lay_out
-from lodestarctl.render.words import clean
+from lodestarctl.render.blocks import Bars, Block, Cell, Column, Facts, Grid, Heading, Lines, Note, Table, Tone
+from lodestarctl.render.graph import lay_out_bars
+from lodestarctl.render.plain import INDENT, lay_out, leave_out
+from lodestarctl.render.words import clean, set_right
 
 STYLES: Mapping[Tone, str] = {
     "": "",
@@ -60,6 +61,9 @@ def _paint(block: Block, width: int) -> RenderableType:
             return _titled(block.title, _facts(block))
         case Table():
             return _titled(block.title, _table(block, width))
+        case Bars():
+            lines = (Text.assemble(*map(_text, line)) for line in lay_out_bars(block, width - INDENT))
+            return _titled(block.title, Text("\n", no_wrap=True).join(lines))
         case Note():
             return _note(block)
         case Lines():
@@ -108,6 +112,7 @@ def _facts(block: Facts) -> RenderableType:
 def _table(block: Table, width: int) -> RenderableType:
     if not block.rows:
         return Text(block.empty, style=LABEL)
+    block = leave_out(block, width - INDENT)
     table = RichTable(
         box=box.SIMPLE_HEAD,
         show_edge=False,
@@ -119,7 +124,7 @@ def _table(block: Table, width: int) -> RenderableType:
     texts, widths = lay_out(block, width - INDENT)
     for at, column in enumerate(block.columns):
         table.add_column(
-            Text(column.title if column.align == "left" else column.title.rjust(widths[at])),
+            Text(column.title if column.align == "left" else set_right(column.title, widths[at])),
             no_wrap=True,
             overflow="ellipsis",
             width=widths[at],
@@ -133,7 +138,7 @@ def _table(block: Table, width: int) -> RenderableType:
 
 def _set(text: str, column: Column, width: int, tone: Tone) -> Text:
     """Set flush right by us: ``rich`` would strip the blanks that keep decimal points in line."""
-    return Text(text if column.align == "left" else text.rjust(width), style=STYLES[tone])
+    return Text(text if column.align == "left" else set_right(text, width), style=STYLES[tone])
 
 
 def _note(block: Note) -> RenderableType:

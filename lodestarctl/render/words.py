@@ -11,8 +11,11 @@ from lodestard.control.messages import format_usd
 
 UNKNOWN = "-"
 MIN_PLACES = 2
+NANO_DIGITS = 9
 _SIZES = ("B", "KB", "MB", "GB", "TB")
 _PICO_PER_USD_PER_MTOK = 1_000_000
+ASCII = str.maketrans("█▉▊▋▌▍▎▏─●✓✗·…→", "#####   -*+x.~>")
+"""Letters of ours → the nearest for a terminal or a file that has no others."""
 
 
 def usd(amount_nano_usd: int | None) -> str:
@@ -22,6 +25,16 @@ def usd(amount_nano_usd: int | None) -> str:
     whole, _, decimals = format_usd(abs(amount_nano_usd)).partition(".")
     sign = "-" if amount_nano_usd < 0 else ""
     return f"{sign}${int(whole):,}.{decimals.rstrip('0'):0<{MIN_PLACES}}"
+
+
+def usd_about(amount_nano_usd: int | None, *, up: bool = True) -> str:
+    """For what is a guess anyway: to the cent, or three digits of less than a dollar; rounded up, or else down."""
+    if amount_nano_usd is None:
+        return UNKNOWN
+    digits = len(str(abs(amount_nano_usd)))
+    step = 10 ** (7 if digits > NANO_DIGITS else max(0, digits - 3))
+    rounded = -(-amount_nano_usd // step) if up else amount_nano_usd // step
+    return usd(rounded * step)
 
 
 def rate(pico_usd: int | None) -> str:
@@ -65,6 +78,11 @@ def size(number_bytes: int) -> str:
             return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} {_SIZES[-1]}"
+
+
+def per_mille(value: int | None) -> str:
+    """``142`` → ``14.2 %``."""
+    return UNKNOWN if value is None else f"{value // 10:,}.{value % 10} %"
 
 
 def millis(value_ms: float | None) -> str:
@@ -112,7 +130,29 @@ def clean(text: str, *, keep: str = "") -> str:
 
 def clip(text: str, width: int) -> str:
     """At most ``width`` columns, with an ellipsis where something is missing."""
-    return text if len(text) <= width else text[: max(0, width - 1)] + "…"
+    if columns_of(text) <= width:
+        return text
+    kept = text[: max(0, width - 1)]
+    while columns_of(kept) > max(0, width - 1):
+        kept = kept[:-1]
+    return kept + "…"
+
+
+def columns_of(text: str) -> int:
+    """How many columns of a terminal ``text`` takes: Chinese, Japanese and Korean letters take two, marks none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(char) else 2 if east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def set_left(text: str, width: int) -> str:
+    return text + " " * (width - columns_of(text))
+
+
+def set_right(text: str, width: int) -> str:
+    return " " * (width - columns_of(text)) + text
 
 
 def align_decimals(texts: Sequence[str]) -> list[str]:

@@ -5,7 +5,17 @@ zero: it never comes here.
 """
 
 from lodestard.budget.pricing import cost_nano_usd
+from lodestard.budget.projection import NotEnough, Projection, project
 from lodestard.budget.unpriced import find_unpriced
 from lodestard.budget.worst_case import Bounds, WorstCase, worst_case
 
-__all__ = ["Bounds", "WorstCase", "cost_nano_usd", "find_unpriced", "worst_case"]
+__all__ = [
+    "Bounds",
+    "NotEnough",
+    "Projection",
+    "WorstCase",
+    "cost_nano_usd",
+    "find_unpriced",
+    "project",
+    "worst_case",
+]

@@ -1,7 +1,7 @@
 """What the tables have of budgets: what was spent, who lifted which limit, what was told.
 
 Law: sums are made by the database over integers; an act is written and never changed. A rolling budget is read by
-quarters of an hour, each counted as long as any of it may be in the window.
+quarters of an hour, each counted as long as any of it may be in the window. Deleted requests count on.
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,16 @@ _TOKENS = (
     "coalesce(attempt.prompt_tokens + attempt.completion_tokens, iif(attempt.state = 'unknown', held_tokens, 0))"
 )
 _SPENT = """
-SELECT {value}, received_ms / {quarter}, sum(attempt.cost_nano_usd), sum({tokens}),
-    sum(attempt.state IN ('captured', 'unknown'))
-FROM request JOIN attempt ON attempt.request_seq = request.seq
-WHERE received_ms >= ? AND attempt.state <> 'held' AND (? OR NOT attempt.free)
-GROUP BY 1, 2 ORDER BY 2
+SELECT value, quarter, sum(cost), sum(tokens), sum(attempts) FROM (
+    SELECT {value} AS value, received_ms / {quarter} AS quarter, attempt.cost_nano_usd AS cost, {tokens} AS tokens,
+        attempt.state IN ('captured', 'unknown') AS attempts
+    FROM request JOIN attempt ON attempt.request_seq = request.seq
+    WHERE received_ms >= ?1 AND attempt.state <> 'held' AND (?2 OR NOT attempt.free)
+    UNION ALL
+    SELECT {deleted}, quarter, cost_nano_usd, paid_tokens + iif(?2, free_tokens, 0),
+        paid_attempts + iif(?2, free_attempts, 0)
+    FROM remainder WHERE quarter >= ?1 / {quarter} AND (paid_attempts OR (?2 AND free_attempts))
+) GROUP BY 1, 2 ORDER BY 2
 """
 _ENDED = "SELECT 1 FROM attempt WHERE request_seq = ? AND ordinal = ? AND state <> 'held'"
 _RELIEFS = """
@@ -72,7 +77,9 @@ def read_spent(store: Store, rule: Rule, since_ms: int) -> Iterator[tuple[str, i
 
 def spent_sql(rule: Rule) -> str:
     """The statement that ``read_spent`` asks: takes the instant since when, and whether free attempts count."""
-    return _SPENT.format(value=_VALUES[rule.scope], quarter=QUARTER_MS, tokens=_TOKENS)
+    value = _VALUES[rule.scope]
+    deleted = value.replace("request.", "").replace("attempt.", "")
+    return _SPENT.format(value=value, deleted=deleted, quarter=QUARTER_MS, tokens=_TOKENS)
 
 
 def is_ended(store: Store, request_seq: int, ordinal: int) -> bool:

@@ -6,6 +6,7 @@ that answered. So whatever rows are grouped by, they sum to the same total.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import msgspec
 
@@ -98,8 +99,19 @@ EXPRESSIONS: Mapping[str, Figure] = {
     ),
     "total_us": Figure("request.total_us"),
 }
-assert tuple(EXPRESSIONS) == FIGURES
+assert tuple(EXPRESSIONS) == FIGURES  # the columns are in this order
 
+# What budgets count of an attempt, free ones apart: not all of them do. Tokens that nobody counted count as held.
+_TOKENS = (
+    "coalesce(attempt.prompt_tokens + attempt.completion_tokens, iif(attempt.state = 'unknown', held_tokens, 0))"
+)
+_ENDED = "attempt.state IN ('captured', 'unknown')"
+CHARGED: Mapping[str, Figure] = {
+    "paid_attempts": Figure("0", f"NOT free AND {_ENDED}"),
+    "paid_tokens": Figure("0", f"iif(free, 0, {_TOKENS})"),
+    "free_attempts": Figure("0", f"free AND {_ENDED}"),
+    "free_tokens": Figure("0", f"iif(free, {_TOKENS}, 0)"),
+}
 # What rows may be grouped by, beside time. "{0}" is the table that says which model was asked.
 DIMENSIONS: Mapping[str, str] = {
     "all": "''",
@@ -111,35 +123,32 @@ OF_MODELS = ("model", "upstream")
 ALL_GROUPS = {"quarter": QUARTER, "upstream": "{0}.upstream", "model": "{0}.model"} | {
     name: f"request.{name}" for name in GROUPS[3:]
 }
+_OTHER_LEVERS = ("saved_local_nano_usd", "saved_cache_nano_usd", "saved_prompt_cache_nano_usd")
 SUMS = ", ".join(f"sum({name}) AS {name}" for name in FIGURES)
 
 
-def facts(keys: Mapping[str, str], where: str, *, by_model: bool) -> tuple[str, int]:
+def facts(
+    keys: Mapping[str, str], where: str, *, by_model: bool, figures: Mapping[str, Figure] = EXPRESSIONS
+) -> tuple[str, int]:
     """A statement that gives ``keys`` and all figures of the requests that ``where`` chooses, and how many times it
     takes the parameters of ``where``. ``by_model``: each part under the model that it belongs to. Pure.
     """
     if not by_model:
-        return _select(keys, "of_request", "request", where), 1
-    asked = _select(
-        {name: text.format("attempt") for name, text in keys.items()},
-        "of_attempt",
-        "request JOIN attempt ON attempt.request_seq = request.seq",
-        where,
-    )
-    answers = _select({name: text.format("request") for name, text in keys.items()}, "of_answer", "request", where)
-    return f"{answers} UNION ALL {asked}", 2
+        return _select(keys, {name: each.of_request for name, each in figures.items()}, "request", where), 1
+    answers, asked = ({name: text.format(table) for name, text in keys.items()} for table in ("request", "attempt"))
+    answered = _select(answers, {name: each.of_answer for name, each in figures.items()}, "request", where)
+    joined = "request JOIN attempt ON attempt.request_seq = request.seq"
+    attempts = _select(asked, {name: each.of_attempt or "0" for name, each in figures.items()}, joined, where)
+    return f"{answered} UNION ALL {attempts}", 2
 
 
-def _select(keys: Mapping[str, str], part: str, tables: str, where: str) -> str:
-    figures = {name: getattr(figure, part) or "0" for name, figure in EXPRESSIONS.items()}
+def _select(keys: Mapping[str, str], figures: Mapping[str, str], tables: str, where: str) -> str:
     columns = ", ".join(f"{text} AS {name}" for name, text in (*keys.items(), *figures.items()))
     return f"SELECT {columns} FROM {tables} WHERE request.state <> 'open' AND {where}"
 
 
 def cost_row(key: str, group: str, sums: Sequence[object]) -> CostRow:
     """A line from its sums, in the order of ``FIGURES``; the levers make what was saved."""
-    figures = msgspec.convert(dict(zip(FIGURES, sums, strict=True)), dict[str, int])
-    cheaper = figures["saved_nano_usd"] - sum(
-        figures[f"saved_{lever}_nano_usd"] for lever in ("local", "cache", "prompt_cache")
-    )
+    figures = dict(zip(FIGURES, cast("Sequence[int]", sums), strict=True))
+    cheaper = figures["saved_nano_usd"] - sum([figures[name] for name in _OTHER_LEVERS])
     return CostRow(key=key, group=group, saved_cheaper_nano_usd=cheaper, **figures)

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+import trio
+
 from lodestard.domain.errors import CallerFault, Code, HouseFault
 from lodestard.domain.ports import Store, Tx
 from lodestard.ledger.aggregate import (
@@ -33,6 +35,9 @@ By = Literal[
 assert By.__args__ == BY  # type: ignore[attr-defined]
 
 
+ROWS_AT_ONCE = 1_000
+
+
 class Reports:
     """Questions to the ledger. Each waits at most for one group commit, then reads off the loop."""
 
@@ -52,7 +57,12 @@ class Reports:
             return await self.series(by, since_ms=since_ms, until_ms=until_ms, timezone=timezone)
         ZoneInfo(timezone)
         await self._catch_up()
-        return read_costs(await self._store.query(*plan_costs(by, since_ms, until_ms)))
+        rows = await self._store.query(*plan_costs(by, since_ms, until_ms))
+        costs: list[CostRow] = []
+        for first in range(0, len(rows), ROWS_AT_ONCE):
+            costs += read_costs(rows[first : first + ROWS_AT_ONCE])
+            await trio.lowlevel.checkpoint()  # there may be as many sessions as there are days in a life
+        return costs
 
     async def series(
         self, by: str, group: str = "all", *, since_ms: int = 0, until_ms: int = END_OF_TIME_MS, timezone: str = "UTC"

@@ -10,8 +10,8 @@ import msgspec
 
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.ports import Store, Tx
-from lodestard.ledger.figures import ALL_GROUPS, QUARTER_MS, SUMS, facts
-from lodestard.ledger.schema.rollup import FIGURES, GROUPS
+from lodestard.ledger.figures import ALL_GROUPS, CHARGED, EXPRESSIONS, QUARTER_MS, facts
+from lodestard.ledger.schema.rollup import GROUPS
 
 SLICE = 250
 DAY_MS = 86_400_000
@@ -21,9 +21,11 @@ _OLD = """
 SELECT seq FROM request WHERE received_ms < ? AND seq <= (SELECT seq FROM rollup_mark) AND state <> 'open'
 ORDER BY received_ms LIMIT ?
 """
-_PARTS, PARTS_TIMES = facts(ALL_GROUPS, _CHOSEN, by_model=True)
-REMAINDER_SQL = f"SELECT {_GROUPS}, {SUMS} FROM ({_PARTS}) WHERE TRUE GROUP BY {_GROUPS}"
-_ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in FIGURES)
+_KEPT = {**EXPRESSIONS, **CHARGED}
+_PARTS, PARTS_TIMES = facts(ALL_GROUPS, _CHOSEN, by_model=True, figures=_KEPT)
+_SUMS = ", ".join(f"sum({name}) AS {name}" for name in _KEPT)
+REMAINDER_SQL = f"SELECT {_GROUPS}, {_SUMS} FROM ({_PARTS}) WHERE TRUE GROUP BY {_GROUPS}"
+_ADDED = ", ".join(f"{name} = {name} + excluded.{name}" for name in _KEPT)
 _KEEP = f"INSERT INTO remainder {REMAINDER_SQL} ON CONFLICT DO UPDATE SET {_ADDED}"
 _CARRY = """
 WITH chosen AS (SELECT * FROM posting WHERE request_seq IN (SELECT value FROM json_each(?)))

@@ -2,22 +2,16 @@
 
 Law: changes nothing, believes nothing that it can add up itself. What it checks: every posting moves an amount
 between two books and every attempt's postings say what the attempt says; every attempt has exactly one state and one
-end; every request's figures are the sums of its attempts; money is integers; the file is sound.
+end; every request's figures are the sums of its attempts; the sums are those of the requests; money is integers; the
+file is sound.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import msgspec
 
 from lodestard.domain.errors import HouseFault
-from lodestard.domain.ports import Row, Value
-
-
-class Readable(Protocol):
-    """A database at one moment."""
-
-    def read(self, sql: str, params: Sequence[Value] = ()) -> list[Row]: ...
+from lodestard.ledger.verify_sums import SHOWN, Readable, check_mark, check_sums
 
 
 class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +27,6 @@ class VerifyReport(msgspec.Struct, frozen=True, kw_only=True):
     books: dict[str, int] = {}
 
 
-SHOWN = 20
 _ATTEMPTS = """
 WITH moved AS (
     SELECT request_seq, ordinal,
@@ -87,6 +80,9 @@ _BOOKS = """
 SELECT book, sum(amount) FROM (
     SELECT to_book AS book, amount_nano_usd AS amount FROM posting
     UNION ALL SELECT from_book, -amount_nano_usd FROM posting
+    UNION ALL SELECT to_book, amount_nano_usd FROM adjustment
+    UNION ALL SELECT from_book, -amount_nano_usd FROM adjustment
+    UNION ALL SELECT book, amount_nano_usd FROM carried
 ) GROUP BY book ORDER BY book
 """
 _COUNTS = """
@@ -101,7 +97,7 @@ def verify(database: Readable, *, idle: bool = False) -> VerifyReport:
     Never raises for a bad ledger: what can't be read is a problem in the report. About a second per 100,000 requests.
     """
     problems: list[str] = []
-    for check in (_soundness, _attempts, _requests, _hits, _floats):
+    for check in (_soundness, _attempts, _requests, _hits, _floats, check_mark, check_sums):
         _note(problems, check, database)
     try:
         counts = [int(value or 0) for value in database.read(_COUNTS)[0]]

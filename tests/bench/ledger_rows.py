@@ -7,6 +7,7 @@ several models. They come from several people, projects, clients and sessions, o
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from os import urandom
 from pathlib import Path
 from random import Random
 
@@ -169,11 +170,7 @@ async def opened(path: Path, clock: SetClock) -> AsyncIterator[tuple[FileStore, 
     """A ledger written inline, without the task that keeps its house: the caller does that."""
     options = StoreOptions(durable=False)
     async with open_store(path, (SCHEMA,), options=options, clock=clock, run=run_inline) as store:
-        yield store, Ledger(store, clock, LedgerOptions(baseline=BASELINE, strict=True), RequestIds(_entropy))
-
-
-def _entropy(count: int) -> bytes:
-    return b"\x5a" * count
+        yield store, Ledger(store, clock, LedgerOptions(baseline=BASELINE, strict=True), RequestIds(urandom))
 
 
 async def fill(path: Path, rows: int, days: int = 30, seed: int = 1) -> SetClock:

@@ -1,7 +1,7 @@
 """The house from the control socket's side, without a house."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, cast
@@ -18,7 +18,7 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
-from lodestard.control.verbs.desk import Asked, HouseState, TextSink
+from lodestard.control.verbs.desk import Asked, HouseState, TextSink, WantedExport
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.settings import Budget, Ledger, Model, ModelPrice, RateLimit, Settings, Upstream
@@ -38,11 +38,20 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     errors: int = 0
     cache_hits: int = 0
+    free_requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
     cost_nano_usd: int = 0
     unknown_nano_usd: int = 0
+    baseline_nano_usd: int = 0
     saved_nano_usd: int = 0
+    saved_local_nano_usd: int = 0
+    saved_cache_nano_usd: int = 0
+    saved_cheaper_nano_usd: int = 0
+    saved_prompt_cache_nano_usd: int = 0
+    total_us: int = 0
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,6 +224,7 @@ class FakeDesk:
     cleared: list[tuple[str, float | None]] = field(default_factory=list)
     taken_in: list[bytes] = field(default_factory=list)
     exported: Sequence[bytes] = ()
+    wanted: list[WantedExport] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
     texts: Sequence[str] = ("Hel", "lo")
     outcome: Asked | Fault = ANSWERED
@@ -261,6 +271,12 @@ class FakeDesk:
     async def export_cache(self) -> AsyncIterator[bytes]:
         for line in self.exported:
             yield line
+
+    @asynccontextmanager
+    async def export_costs(self, wanted: WantedExport) -> AsyncIterator[AsyncIterator[bytes]]:
+        self.wanted.append(wanted)
+        async with aclosing(self.export_cache()) as pieces:  # type: ignore[type-var]
+            yield pieces
 
     async def check_config(self) -> ConfigReport:
         return samples.CONFIG_BAD

@@ -1,5 +1,7 @@
 """One sample of each verb's data, as a busy small office would see it."""
 
+from msgspec.structs import replace
+
 from lodestard.control.messages import (
     AttemptRow,
     CachedModel,
@@ -28,6 +30,10 @@ from lodestard.control.messages import (
     TestResult,
     UpstreamStatus,
 )
+from lodestard.control.messages.figures import CostSection
+from lodestard.control.messages.house_status import MonthFigures
+from lodestard.control.messages.projection import Projected
+from lodestard.control.messages.reports import MonthReport
 
 NOON_MS = 1_763_726_400_000  # 2025-11-21 12:00 UTC
 
@@ -100,6 +106,186 @@ COSTS = CostsReport(
         saved_nano_usd=19_578_830_000,
     ),
     baseline="openai/gpt-4o",
+)
+
+
+def _lever_row(name: str, cost: int, saved: tuple[int, int, int, int], **figures: int) -> CostRow:
+    """A row whose four levers sum to what it saved."""
+    local, cache, cheaper, prompt_cache = saved
+    return CostRow(
+        name=name,
+        cost_nano_usd=cost,
+        baseline_nano_usd=cost + sum(saved),
+        saved_nano_usd=sum(saved),
+        saved_local_nano_usd=local,
+        saved_cache_nano_usd=cache,
+        saved_cheaper_nano_usd=cheaper,
+        saved_prompt_cache_nano_usd=prompt_cache,
+        **figures,
+    )
+
+
+PROJECTED = Projected(
+    window="2025-11",
+    ends_ms=NOON_MS + 9 * 86_400_000,
+    spent_nano_usd=4_213_400_000,
+    low_nano_usd=4_908_112_345,
+    likely_nano_usd=6_020_000_001,
+    high_nano_usd=8_114_000_000,
+    error_per_mille=221,
+    method="weekday",
+    days=45,
+    back_tests=25,
+    back_test_days=7,
+)
+NOT_PROJECTED = Projected(
+    window="2025-11",
+    ends_ms=NOON_MS,
+    spent_nano_usd=5,
+    days=9,
+    reason="9 of the 14 days that a projection needs have passed since the first cost",
+)
+DAYS = (
+    _lever_row("2025-11-18", 1_000_000_000, (2_000_000_000, 0, 0, 0), requests=40, free_requests=0),
+    _lever_row("2025-11-19", 0, (0, 0, 0, 0)),
+    _lever_row("2025-11-20", 12_345, (500_000_000, 20_000_000, 0, 0), requests=7, free_requests=0, cache_hits=1),
+    _lever_row(
+        "2025-11-21",
+        412_345_678,
+        (13_878_830_000, 1_200_000_000, 1_900_000_000, -20_000_000),
+        requests=1157,
+        failed=3,
+        free_requests=1001,
+        cache_hits=199,
+        prompt_tokens=4_812_344,
+        completion_tokens=391_022,
+        cached_tokens=1_024,
+        unknown_nano_usd=1_200,
+        total_us=1_730_000_000,
+    ),
+)
+COURSE = CostsReport(
+    by="model",
+    since_ms=NOON_MS - 20 * 86_400_000,
+    rows=(
+        _lever_row(
+            "openai/gpt-4o-mini",
+            1_412_358_023,
+            (0, 20_000_000, 1_900_000_000, -20_000_000),
+            requests=203,
+            failed=3,
+            prompt_tokens=812_344,
+            completion_tokens=99_100,
+            cached_tokens=1_024,
+            unknown_nano_usd=1_200,
+            total_us=730_000_000,
+        ),
+        _lever_row(
+            "t600/deepseek-coder:6.7b",
+            0,
+            (16_378_830_000, 1_200_000_000, 0, 0),
+            requests=1001,
+            free_requests=1001,
+            cache_hits=200,
+            prompt_tokens=4_000_000,
+            completion_tokens=291_922,
+            total_us=1_000_000_000,
+        ),
+    ),
+    total=_lever_row(
+        "all",
+        1_412_358_023,
+        (16_378_830_000, 1_220_000_000, 1_900_000_000, -20_000_000),
+        requests=1204,
+        failed=3,
+        free_requests=1001,
+        cache_hits=200,
+        prompt_tokens=4_812_344,
+        completion_tokens=391_022,
+        cached_tokens=1_024,
+        unknown_nano_usd=1_200,
+        held_nano_usd=1_000,
+        total_us=1_730_000_000,
+    ),
+    baseline="openai/gpt-4o",
+    trend=CostSection(by="day", rows=DAYS),
+    projection=PROJECTED,
+)
+TOP = replace(
+    COURSE,
+    by="session",
+    rows=COURSE.rows[:1],
+    rest=replace(COURSE.rows[1], name="others"),
+    others=1_204,
+    trend=None,
+    projection=NOT_PROJECTED,
+)
+HOURS = CostsReport(
+    by="hour",
+    rows=(CostRow(name="2025-11-21T20:00", requests=2, cost_nano_usd=30, total_us=9_000),),
+    total=CostRow(name="all", requests=2, cost_nano_usd=30, total_us=9_000),
+    since_ms=NOON_MS - 3_600_000,
+    until_ms=NOON_MS,
+    timezone="Asia/Tokyo",
+    trend=CostSection(
+        by="hour",
+        rows=(CostRow(name="2025-11-21T20:00", requests=2, cost_nano_usd=30), CostRow(name="2025-11-21T21:00")),
+    ),
+)
+WIDE = CostsReport(
+    by="user",
+    rows=(
+        CostRow(name="王小明", requests=3, cost_nano_usd=1_500_000_000),
+        CostRow(name="é\u0301ve \x1b[31m", requests=2, cost_nano_usd=20),
+        CostRow(name="a" * 70, requests=1),
+    ),
+    total=CostRow(name="all", requests=6, cost_nano_usd=1_500_000_020),
+)
+ALERTS = (
+    Problem(severity="info", what="project lodestar has used 50 % of its month's $10.00."),
+    Problem(severity="error", what="user mia is at the limit of $5.00 a day: only free models answer."),
+    Problem(
+        severity="warning", what="The month is likely to end at $120.00, above its $100.00.", advice="See budget."
+    ),
+    Problem(severity="info", what="project kitchen has used 50 % of its month's $10.00."),
+    Problem(severity="info", what="project garden has used 50 % of its month's $10.00."),
+)
+MONEY_STATUS = replace(
+    STATUS,
+    today=replace(
+        STATUS.today,
+        saved_local_nano_usd=10_841_200_000,
+        saved_cache_nano_usd=1_200_000_000,
+        saved_cheaper_nano_usd=0,
+        saved_prompt_cache_nano_usd=0,
+    ),
+    month=MonthFigures(cost_nano_usd=4_213_400_000, saved_nano_usd=120_000_000_000, projection=PROJECTED),
+    alerts=ALERTS[:2],
+)
+HOSTILE = "<script>alert(1)</script> | a_b*c* [x](http://e.vil) @all $1$ `\x1b[2J"
+MONTH = MonthReport(
+    month="2025-11",
+    timezone="Europe/Berlin",
+    since_ms=NOON_MS - 20 * 86_400_000 - 13 * 3_600_000,
+    until_ms=NOON_MS,
+    made_ms=NOON_MS,
+    total=COURSE.total,
+    sections=(
+        CostSection(by="day", rows=DAYS),
+        CostSection(by="model", rows=COURSE.rows),
+        CostSection(
+            by="session",
+            rows=(_lever_row(HOSTILE, 1_000_000_000, (1, 0, 0, 0), requests=4),),
+            rest=_lever_row("others", 412_358_023, (16_378_829_999, 1_220_000_000, 1_900_000_000, -20_000_000)),
+            others=17,
+        ),
+        CostSection(by="user", rows=(_lever_row("王小明", 1_412_358_023, (19_478_830_000, 0, 0, 0), requests=1204),)),
+        CostSection(by="task", rows=()),
+    ),
+    charged_unknown=(COURSE.rows[0],),
+    baseline="openai/gpt-4o",
+    over=False,
+    projection=PROJECTED,
 )
 
 CACHE = CacheReport(

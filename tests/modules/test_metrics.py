@@ -115,6 +115,8 @@ def tell_attempt(runtime: Runtime, target: Target, first_piece_ns: int | None) -
         ("lodestar_completion_tokens_total", "completion_tokens"),
         ("lodestar_cost_nano_usd_total", "cost_nano_usd"),
         ("lodestar_saved_nano_usd_total", "saved_nano_usd"),
+        ("lodestar_free_requests_total", "free_requests"),
+        ("lodestar_unknown_nano_usd_total", "unknown_nano_usd"),
     ],
 )
 async def test_the_figures_are_the_ledgers(name: str, member: str) -> None:
@@ -123,6 +125,22 @@ async def test_the_figures_are_the_ledgers(name: str, member: str) -> None:
         assert {sample.labels["target"]: sample.value for sample in samples} == {
             row.key: getattr(row, member) for row in ROWS
         }
+
+
+async def test_savings_are_told_by_lever_and_may_fall() -> None:
+    async with offered() as (runtime, ledger):
+        ledger.rows = (
+            CostRow(key="paid/gpt", cost_nano_usd=7, saved_cheaper_nano_usd=-5, saved_prompt_cache_nano_usd=3),
+            CostRow(key="t600/llama", cost_nano_usd=0, saved_local_nano_usd=11, saved_cache_nano_usd=2),
+        )
+        page = await read_page(runtime)
+        told = {
+            (sample.labels["upstream"], sample.labels["lever"]): sample.value
+            for sample in page["lodestar_saved_by_lever_nano_usd"]
+        }
+        assert told["paid", "cheaper"] == -5 and told["paid", "prompt_cache"] == 3
+        assert told["t600", "local"] == 11 and told["t600", "cache"] == 2
+        assert page["lodestar_charged_nano_usd"][0].value == 7
 
 
 async def test_what_is_now() -> None:

@@ -58,8 +58,8 @@ class LiveHour(Message, frozen=True):
 
 
 class BudgetGauge(Message, frozen=True):
-    """One limit of a budget at this moment. ``used`` (with what is held) and ``limit`` count ``unit``: usd (nano-USD),
-    tokens or requests. ``value`` is whose it is, empty for the global one; ``resets_ms`` when its window ends.
+    """One limit of a budget now. ``used`` (with what is held) and ``limit`` count ``unit``: usd (nano-USD), tokens or
+    requests. ``value`` is whose it is, empty for the global one; ``resets_ms`` when its window ends.
     """
 
     name: str

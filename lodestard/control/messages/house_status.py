@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from lodestard.control.envelope import Message
+from lodestard.control.messages.projection import Projected
 from lodestard.control.messages.severity import Severity
 
 
@@ -29,7 +30,7 @@ class UpstreamStatus(Message, frozen=True):
 
 
 class Figures(Message, frozen=True):
-    """A span of the ledger. ``saved_nano_usd`` is None without a baseline model."""
+    """A span of the ledger. What was saved is None without a baseline model, and the sum of its four levers."""
 
     requests: int = 0
     free_requests: int = 0
@@ -41,6 +42,18 @@ class Figures(Message, frozen=True):
     cost_nano_usd: int = 0
     held_nano_usd: int = 0
     saved_nano_usd: int | None = None
+    saved_local_nano_usd: int | None = None
+    saved_cache_nano_usd: int | None = None
+    saved_cheaper_nano_usd: int | None = None
+    saved_prompt_cache_nano_usd: int | None = None
+
+
+class MonthFigures(Message, frozen=True):
+    """The month so far."""
+
+    cost_nano_usd: int = 0
+    saved_nano_usd: int | None = None
+    projection: Projected | None = None
 
 
 class Problem(Message, frozen=True):
@@ -52,7 +65,7 @@ class Problem(Message, frozen=True):
 
 
 class Status(Message, frozen=True):
-    """One screen about the house. ``parts`` are the modules' own words, by name."""
+    """One screen about the house. ``parts`` are the modules' own words, by name; ``alerts`` are the budgets'."""
 
     version: str
     pid: int
@@ -63,6 +76,8 @@ class Status(Message, frozen=True):
     listeners: tuple[Listener, ...] = ()
     upstreams: tuple[UpstreamStatus, ...] = ()
     today: Figures = Figures()
+    month: MonthFigures | None = None
+    alerts: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
     connections: int = 0
     exchanges: int = 0

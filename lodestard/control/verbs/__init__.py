@@ -16,6 +16,7 @@ from lodestard.control.verbs.doctor import doctor_verbs
 from lodestard.control.verbs.figures import figure_verbs
 from lodestard.control.verbs.house import house_verbs
 from lodestard.control.verbs.models import model_verbs
+from lodestard.control.verbs.reports import report_verbs
 from lodestard.control.verbs.requests import request_verbs
 from lodestard.domain.verbs import Verb
 
@@ -24,6 +25,7 @@ __all__ = ["Desk", "core_verbs"]
 FAMILIES = (
     house_verbs,
     figure_verbs,
+    report_verbs,
     budget_verbs,
     request_verbs,
     dashboard_verbs,

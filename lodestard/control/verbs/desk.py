@@ -4,7 +4,7 @@ Law: ports only; whoever has these members can be asked. The ledger's own record
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -33,15 +33,33 @@ class CostFigures(Protocol):
     @property
     def cache_hits(self) -> int: ...
     @property
+    def free_requests(self) -> int: ...
+    @property
     def prompt_tokens(self) -> int: ...
     @property
     def completion_tokens(self) -> int: ...
+    @property
+    def cached_tokens(self) -> int: ...
+    @property
+    def cache_write_tokens(self) -> int: ...
     @property
     def cost_nano_usd(self) -> int: ...
     @property
     def unknown_nano_usd(self) -> int: ...
     @property
+    def baseline_nano_usd(self) -> int: ...
+    @property
     def saved_nano_usd(self) -> int: ...
+    @property
+    def saved_local_nano_usd(self) -> int: ...
+    @property
+    def saved_cache_nano_usd(self) -> int: ...
+    @property
+    def saved_cheaper_nano_usd(self) -> int: ...
+    @property
+    def saved_prompt_cache_nano_usd(self) -> int: ...
+    @property
+    def total_us(self) -> int: ...
 
 
 class RequestRecord(Protocol):
@@ -269,6 +287,15 @@ class HouseState(msgspec.Struct, frozen=True, kw_only=True):
     pools: Mapping[str, tuple[int, int]] = {}
 
 
+class WantedExport(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests received in [``since_ms``, ``until_ms``), None where open. ``names``: as they are, not as hashes."""
+
+    form: Literal["csv", "json", "jsonl"]
+    since_ms: int | None = None
+    until_ms: int | None = None
+    names: bool = False
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """How a request that was sent through the proxy's door began. ``cache`` is hit, miss or bypass."""
 
@@ -333,6 +360,13 @@ class Desk(Protocol):
 
     def export_cache(self) -> AsyncIterator[bytes]:
         """Every kept answer as a line of JSON."""
+        ...
+
+    def export_costs(self, wanted: WantedExport) -> AbstractAsyncContextManager[AsyncIterator[bytes]]:
+        """The ledger's requests as a file, in pieces that are cut anywhere; leaving ends the export.
+
+        Raises ``HouseFault`` where it can't be made, also in the midst of it.
+        """
         ...
 
     async def check_config(self) -> ConfigReport: ...

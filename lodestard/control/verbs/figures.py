@@ -3,13 +3,23 @@
 from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
-from lodestard.control.messages import CostRow, CostsReport, LedgerVerification
-from lodestard.control.verbs.desk import CostFigures, Desk
+from lodestard.control.messages import CostsReport, LedgerVerification
+from lodestard.control.messages.figures import CostRow, CostSection
+from lodestard.control.messages.projection import Projected
+from lodestard.control.verbs.cost_rows import cost_row, keep_top, sum_rows
+from lodestard.control.verbs.desk import Desk
+from lodestard.control.verbs.projecting import read_month
+from lodestard.control.verbs.trend import choose_step, fill_gaps, read_start_ms
 from lodestard.control.verbs.when import read_since_ms, read_until_ms
 from lodestard.domain.verbs import Argument, Arguments, Verb
 
-GROUPS = ("model", "upstream", "alias", "project", "user", "session", "client", "principal", "day", "month")
+GROUPS = (
+    "model", "upstream", "provider", "alias", "project", "user", "session", "task", "client", "principal",
+    "hour", "day", "week", "month",
+)  # fmt: skip
+IN_TIME = ("hour", "day", "week", "month")
 FAR_MS = 2**62
+QUARTER_MS = 900_000
 
 
 def figure_verbs(desk: Desk) -> tuple[Verb, ...]:
@@ -23,6 +33,8 @@ def figure_verbs(desk: Desk) -> tuple[Verb, ...]:
         Argument(name="by", choices=GROUPS, default="model", help="group by"),
         Argument(name="since", default="month", help="from when"),
         Argument(name="until", help="to when; a date is included"),
+        Argument(name="top", kind="integer", default=0, help="list so many groups and sum the rest; 0 lists all"),
+        Argument(name="trend", help="also the course of time from when on, and how the month may end"),
     )
     return (
         Verb(name="costs", summary="what was spent and saved", needs="read", arguments=taken, answer=costs),
@@ -33,50 +45,51 @@ def figure_verbs(desk: Desk) -> tuple[Verb, ...]:
 async def read_costs(desk: Desk, arguments: Arguments) -> CostsReport:
     """The report, and its total from the same span."""
     now_ms, zone = desk.runtime.clock.now_ms(), ZoneInfo(desk.timezone)
-    since_ms = read_since_ms(arguments["since"], now_ms, zone) if arguments["since"] else None
-    until_ms = read_until_ms(arguments["until"], now_ms, zone) if arguments["until"] else None
-    baseline = desk.runtime.settings.ledger.baseline
-    rows = await desk.reports.costs(
-        arguments["by"], since_ms=since_ms or 0, until_ms=until_ms or FAR_MS, timezone=desk.timezone
+    since_ms = _quarter(read_since_ms(arguments["since"], now_ms, zone)) if arguments["since"] else None
+    until_ms = _quarter(read_until_ms(arguments["until"], now_ms, zone)) if arguments["until"] else None
+    by = arguments["by"]
+    rows = await read_rows(desk, by, since_ms, until_ms)
+    section = keep_top(by, rows, 0 if by in IN_TIME else arguments["top"])
+    trend, projection = (
+        await _read_course(desk, arguments["trend"], until_ms, zone) if arguments["trend"] else (None,) * 2
     )
-    shown = tuple(cost_row(row, baseline=bool(baseline)) for row in rows)
     return CostsReport(
-        by=arguments["by"],
-        rows=shown,
-        total=total_of(shown, desk.state().held_nano_usd),
+        by=by,
+        rows=section.rows,
+        rest=section.rest,
+        others=section.others,
+        total=sum_rows("all", rows, desk.state().held_nano_usd),
         since_ms=since_ms,
         until_ms=until_ms,
-        baseline=baseline,
+        baseline=desk.runtime.settings.ledger.baseline,
+        timezone=desk.timezone,
+        trend=trend,
+        projection=projection,
     )
 
 
-def cost_row(row: CostFigures, *, baseline: bool) -> CostRow:
-    """A line of the ledger → a line of the report. Pure."""
-    return CostRow(
-        name=row.key.strip("/"),
-        requests=row.requests,
-        failed=row.errors,
-        cache_hits=row.cache_hits,
-        prompt_tokens=row.prompt_tokens,
-        completion_tokens=row.completion_tokens,
-        cost_nano_usd=row.cost_nano_usd,
-        unknown_nano_usd=row.unknown_nano_usd,
-        saved_nano_usd=row.saved_nano_usd if baseline else None,
-    )
+def _quarter(instant_ms: int) -> int:
+    """The ledger reports by quarters of an hour, so a span is said to be what it is."""
+    return instant_ms - instant_ms % QUARTER_MS
 
 
-def total_of(rows: Sequence[CostRow], held_nano_usd: int) -> CostRow:
-    """The sum of all lines; what is held now belongs to no span of time, so it stands in the total alone. Pure."""
-    saved = [row.saved_nano_usd for row in rows if row.saved_nano_usd is not None]
-    return CostRow(
-        name="all",
-        requests=sum(row.requests for row in rows),
-        failed=sum(row.failed for row in rows),
-        cache_hits=sum(row.cache_hits for row in rows),
-        prompt_tokens=sum(row.prompt_tokens for row in rows),
-        completion_tokens=sum(row.completion_tokens for row in rows),
-        cost_nano_usd=sum(row.cost_nano_usd for row in rows),
-        unknown_nano_usd=sum(row.unknown_nano_usd for row in rows),
-        held_nano_usd=held_nano_usd,
-        saved_nano_usd=sum(saved) if saved else None,
+async def read_rows(desk: Desk, by: str, since_ms: int | None, until_ms: int | None) -> Sequence[CostRow]:
+    """What the ledger says of a span, group by group."""
+    found = await desk.reports.costs(
+        by, since_ms=since_ms or 0, until_ms=FAR_MS if until_ms is None else until_ms, timezone=desk.timezone
     )
+    baseline = bool(desk.runtime.settings.ledger.baseline)
+    return tuple(cost_row(row, baseline=baseline) for row in found)
+
+
+async def _read_course(
+    desk: Desk, begin: str, until_ms: int | None, zone: ZoneInfo
+) -> tuple[CostSection, Projected | None]:
+    """From whole step to whole step of time. A span that is over has nothing to project."""
+    now_ms = desk.runtime.clock.now_ms()
+    ends_ms = now_ms if until_ms is None else min(now_ms, until_ms)
+    begins_ms = read_since_ms(begin, now_ms, zone)
+    step = choose_step(ends_ms - begins_ms)
+    rows = await read_rows(desk, step, read_start_ms(begins_ms, step, zone), until_ms)
+    projection = (await read_month(desk))[1] if until_ms is None else None
+    return CostSection(by=step, rows=fill_gaps(rows, step, ends_ms, zone)), projection

@@ -7,7 +7,10 @@ from zoneinfo import ZoneInfo
 
 from lodestard import __version__
 from lodestard.control.messages import Draining, Figures, LogLevel, Problem, Status, UpstreamStatus, VersionReport
+from lodestard.control.messages.house_status import MonthFigures
+from lodestard.control.verbs.cost_rows import AGAINST_BASELINE, cost_row, sum_rows
 from lodestard.control.verbs.desk import CostFigures, Desk, HouseState
+from lodestard.control.verbs.projecting import read_month
 from lodestard.control.verbs.when import today_ms
 from lodestard.domain.settings import Log, Upstream
 from lodestard.domain.verbs import Argument, Arguments, Verb
@@ -18,6 +21,7 @@ HEALTH_PART = "upstreams"
 LEVELS: tuple[str, ...] = get_args(Log.__annotations__["level"])
 LOOKED_UP = ("hit", "shared", "miss")
 HIT = ("hit", "shared")
+SAVED = tuple(name for name in AGAINST_BASELINE if name.startswith("saved"))
 
 
 def house_verbs(desk: Desk) -> tuple[Verb, ...]:
@@ -65,6 +69,8 @@ async def read_status(desk: Desk) -> Status:
         listeners=state.listeners,
         upstreams=upstreams,
         today=await read_today(desk, state.held_nano_usd),
+        month=await read_month_figures(desk),
+        alerts=tuple(Problem(severity="warning", what=text) for text in desk.budgets.banner()),
         problems=tuple(find_problems(runtime, state, upstreams)),
         connections=state.connections,
         exchanges=state.exchanges,
@@ -117,6 +123,14 @@ def down_advice(upstream: Upstream) -> str:
     return f"Is the network up? curl -I {upstream.url}"
 
 
+async def read_month_figures(desk: Desk) -> MonthFigures:
+    """The month so far, and how it is likely to end."""
+    days, projection = await read_month(desk)
+    baseline = bool(desk.runtime.settings.ledger.baseline)
+    total = sum_rows("month", [cost_row(row, baseline=baseline) for row in days])
+    return MonthFigures(cost_nano_usd=total.cost_nano_usd, saved_nano_usd=total.saved_nano_usd, projection=projection)
+
+
 async def read_today(desk: Desk, held_nano_usd: int) -> Figures:
     """Today's figures, from the ledger's reports."""
     runtime = desk.runtime
@@ -148,5 +162,5 @@ def sum_figures(
         completion_tokens=sum(row.completion_tokens for row in by_upstream),
         cost_nano_usd=sum(row.cost_nano_usd for row in by_cache),
         held_nano_usd=held_nano_usd,
-        saved_nano_usd=sum(row.saved_nano_usd for row in by_cache) if baseline else None,
+        **{name: sum(getattr(row, name) for row in by_cache) for name in (SAVED if baseline else ())},
     )

@@ -18,12 +18,13 @@ _QUOTED = frozenset('",\r\n')
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """A format: what stands before, between and after the rows, a row's texts, its numbers (as SQLite's ``printf``
-    writes them), how a text is written.
+    """A format: what stands before, between and after the rows; a row's first columns and its numbers, as SQLite's
+    ``printf`` writes them; what stands before a text between them, and how that is written.
     """
 
     head: str
-    texts: str
+    first: str
+    cell: str
     numbers: str
     between: str
     tail: str
@@ -47,7 +48,8 @@ def json_text(text: str) -> str:
 def _csv() -> Layout:
     return Layout(
         head=",".join(COLUMNS) + "\r\n",
-        texts="%s," * len(TEXTS),
+        first=",".join(["%s"] * len(HEAD)),
+        cell="",
         numbers=",".join([*[DOLLARS] * len(IN_USD), *["%d"] * len(NUMBERS)]),
         between="\r\n",
         tail="\r\n",
@@ -56,11 +58,12 @@ def _csv() -> Layout:
 
 
 def _jsonl() -> Layout:
-    texts = [f'"{name}":"%s"' if name in HEAD else f'"{name}":%s' for name in TEXTS]  # ours need no escape
+    first = [f'"{name}":"%s"' for name in HEAD]  # ours: nothing in them to escape
     numbers = [f'"{name}_usd":"{DOLLARS}"' for name in IN_USD] + [f'"{name}":%d' for name in NUMBERS]
     return Layout(
         head="",
-        texts="{" + ",".join(texts) + ",",
+        first="{" + ",".join(first),
+        cell='"{}":',
         numbers=",".join(numbers) + "}",
         between="\n",
         tail="\n",

@@ -59,13 +59,13 @@ class Streaming(Protocol):
     def rows(self, sql: str, params: Sequence[Value] = ()) -> Iterator[Row]: ...
 
 
-def read_rows(database: Streaming, wanted: Range, numbers: str) -> Iterator[Row]:
-    """All rows of a range: whether it is only half of one, its seq, ``TEXTS``, and its numbers as ``numbers`` has
-    them, a format with three amounts in dollars and ``NUMBERS``. Raises ``HouseFault``.
+def read_rows(database: Streaming, wanted: Range, first: str, numbers: str) -> Iterator[Row]:
+    """All rows of a range: whether it is only half of one, its seq, ``HEAD`` as the format ``first`` has it,
+    ``PLAIN``, ``NAMED``, and amounts in dollars and ``NUMBERS`` as ``numbers`` has them. Raises ``HouseFault``.
     """
-    yield from database.rows(_written(_REMAINDER, numbers), wanted)
-    whole = _written(f"{_WHOLE} ORDER BY received_ms, request.seq LIMIT -1", numbers)
-    parts = _written(_PARTS, numbers)
+    yield from database.rows(_written(_REMAINDER, first, numbers), wanted)
+    whole = _written(f"{_WHOLE} ORDER BY received_ms, request.seq LIMIT -1", first, numbers)
+    parts = _written(_PARTS, first, numbers)
     mixed: list[Value] = []
     for row in database.rows(whole, (wanted.first * QUARTER_MS, wanted.end * QUARTER_MS)):
         if not row[0]:
@@ -78,11 +78,15 @@ def read_rows(database: Streaming, wanted: Range, numbers: str) -> Iterator[Row]
     yield from database.rows(parts, (msgspec.json.encode(mixed).decode(),) * PART_TIMES)
 
 
-def _written(inner: str, numbers: str) -> str:
-    """The rows of ``inner``, with their numbers as one text. A sign stands before the dollars, not in them."""
+def _written(inner: str, first: str, numbers: str) -> str:
+    """The rows of ``inner``, with their first columns and their numbers as a text each.
+
+    A sign stands before the dollars: a small amount below zero has none of its own.
+    """
     usd = ", ".join(
         f"iif({name} < 0, '-', ''), abs({name}) / {_NANO}, abs({name}) % {_NANO}"
         for name in (f"{short}_nano_usd" for short in IN_USD)
     )
     values = f"'{numbers}', {usd}, {', '.join(NUMBERS[:-1])}, {CHEAPER}"
-    return f"SELECT mixed, seq, {', '.join(TEXTS)}, printf({values}) FROM ({inner})"
+    head, texts = f"printf('{first}', {', '.join(HEAD)})", ", ".join((*PLAIN, *NAMED))
+    return f"SELECT mixed, seq, {head}, {texts}, printf({values}) FROM ({inner})"

@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from typing import cast
 
 from lodestard.domain.ports import Row
 from lodestard.ledger.export.formats import Layout
-from lodestard.ledger.export.rows import HEAD, NAMED, PLAIN
+from lodestard.ledger.export.rows import NAMED, PLAIN
 
 ROWS_A_CHUNK = 500
-MOST_KEPT = 20_000
-_FIRST = 2  # after what only the reader needs
-_PLAIN = slice(_FIRST + len(HEAD), _FIRST + len(HEAD) + len(PLAIN))
-_NAMED = slice(_PLAIN.stop, _PLAIN.stop + len(NAMED))
+MOST_KEPT = 2_000
 Write = Callable[[str], str]
 
 
@@ -42,18 +40,15 @@ def write_rows(rows: Iterable[Row], layout: Layout, hashers: Mapping[str, Write]
 
 
 def _line_writer(layout: Layout, hashers: Mapping[str, Write]) -> Callable[[Row], str]:
-    template, escape = layout.texts, layout.escape
-    plain = Kept(escape)
-    kept = [plain] * len(PLAIN) + [
-        Kept(_through(hashers[name], escape)) if name in hashers else plain for name in NAMED
-    ]
+    kept = [Kept(_cell_writer(name, layout, hashers.get(name))) for name in (*PLAIN, *NAMED)]
 
     def line(row: Row) -> str:
-        texts: list[str] = [known[text] for known, text in zip(kept, row[_PLAIN.start : _NAMED.stop])]  # type: ignore[index]  # noqa: B905
-        return template % (*row[_FIRST : _PLAIN.start], *texts) + row[-1]  # type: ignore[operator]
+        _, _, first, *texts, numbers = cast("tuple[str, ...]", row)
+        return ",".join([first, *[known[text] for known, text in zip(kept, texts, strict=True)], numbers])
 
     return line
 
 
-def _through(hashed: Write, escape: Write) -> Write:
-    return lambda name: escape(hashed(name))
+def _cell_writer(name: str, layout: Layout, hashed: Write | None) -> Write:
+    cell, escape = layout.cell.format(name), layout.escape
+    return lambda text: cell + escape(text if hashed is None else hashed(text))

@@ -1,9 +1,9 @@
 """Sums of requests, so that reports are quick and single requests need not be kept for ever.
 
 Law: ``rollup`` holds the sums of exactly the requests up to ``rollup_mark.seq``, each counted once under every
-dimension; none of them ever changes again. ``remainder`` holds, by every group at once, the sums of those that were
-deleted, and ``carried`` what their postings had moved. So the rows that are left and ``remainder`` always make
-``rollup``, and the books always sum to zero.
+dimension; none of them ever changes again without its sums. ``remainder`` holds, by every group at once, the sums of
+those that were deleted, with what budgets counted of them (``CHARGED``), and ``carried`` what their postings had
+moved. So the rows that are left and ``remainder`` always make ``rollup``, and the books always sum to zero.
 """
 
 FIGURES = (
@@ -41,8 +41,10 @@ GROUPS = (
     "outcome",
     "cache",
 )
+CHARGED = ("paid_attempts", "paid_tokens", "free_attempts", "free_tokens")
 QUARTERS_A_DAY = 96
 _SUMS = ",\n    ".join(f"{name} INTEGER NOT NULL" for name in FIGURES)
+_CHARGED = ",\n    ".join(f"{name} INTEGER NOT NULL" for name in CHARGED)
 _TEXTS = ",\n    ".join(f"{name} TEXT NOT NULL" for name in GROUPS[1:])
 
 ROLLUP = f"""
@@ -62,6 +64,7 @@ CREATE TABLE remainder (
     quarter INTEGER NOT NULL,
     {_TEXTS},
     {_SUMS},
+    {_CHARGED},
     PRIMARY KEY ({", ".join(GROUPS)})
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE carried (

@@ -21,14 +21,20 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 1
 OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
 
 # What the ledger sums for each model, and the counter that shows it.
+LEVERS = ("local", "cache", "cheaper", "prompt_cache")
 _OF_MODELS = (
     ("requests", "lodestar_requests", "Requests that ended, by the model that answered."),
     ("errors", "lodestar_errors", "Requests that ended with a fault."),
     ("cache_hits", "lodestar_cache_hits", "Requests answered from the cache or by a shared answer."),
+    ("free_requests", "lodestar_free_requests", "Requests that asked free models only."),
     ("prompt_tokens", "lodestar_prompt_tokens", "Prompt tokens that upstreams counted."),
     ("completion_tokens", "lodestar_completion_tokens", "Completion tokens that upstreams counted."),
     ("cached_tokens", "lodestar_cached_tokens", "Prompt tokens that upstreams took from their own caches."),
+    ("cache_write_tokens", "lodestar_cache_write_tokens", "Prompt tokens that upstreams wrote to their own caches."),
+    ("reasoning_tokens", "lodestar_reasoning_tokens", "Completion tokens that were thought, not said."),
+    ("cache_tokens", "lodestar_cache_tokens", "Tokens of answers from our cache and of shared ones."),
     ("cost_nano_usd", "lodestar_cost_nano_usd", "What was charged, in nano-USD."),
+    ("unknown_nano_usd", "lodestar_unknown_nano_usd", "The part of it that was charged at its hold."),
     ("saved_nano_usd", "lodestar_saved_nano_usd", "What the baseline model would have cost more, in nano-USD."),
 )
 
@@ -82,15 +88,28 @@ class Metrics:
     def collect(self) -> Iterator[Metric]:
         """Called by ``generate_latest``."""
         for member, name, text in _OF_MODELS:
-            family = CounterMetricFamily(name, text, labels=("target",))
+            family = CounterMetricFamily(name, text, labels=("target", "upstream"))
             for row in self._figures:
-                family.add_metric((row.key,), getattr(row, member))
+                family.add_metric((row.key, row.key.partition("/")[0]), getattr(row, member))
             yield family
+        yield self._levers()
         yield from (self._total.family(), self._first.family(), self._overhead.family())
         yield from self._gauges()
 
+    def _levers(self) -> Metric:
+        """A gauge: a dearer model than the baseline makes it fall."""
+        text = "What was saved against the baseline, by what saved it, in nano-USD."
+        family = GaugeMetricFamily("lodestar_saved_by_lever_nano_usd", text, labels=("target", "upstream", "lever"))
+        for row in self._figures:
+            for lever in LEVERS:
+                labels = (row.key, row.key.partition("/")[0], lever)
+                family.add_metric(labels, getattr(row, f"saved_{lever}_nano_usd"))
+        return family
+
     def _gauges(self) -> Iterator[Metric]:
         totals = self._runtime.ledger.totals()
+        charged = sum(getattr(row, "cost_nano_usd") for row in self._figures)  # noqa: B009  a figure, as above
+        yield GaugeMetricFamily("lodestar_charged_nano_usd", "All that was ever charged, in nano-USD.", charged)
         yield GaugeMetricFamily(
             "lodestar_held_nano_usd", "What is held for attempts under way.", totals.held_nano_usd
         )

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lodestard.ledger.aggregate import BY
 from lodestard.ledger.figures import QUARTER_MS, CostRow
 from lodestard.ledger.ids import RequestIds
-from lodestard.ledger.reports import BY, By
+from lodestard.ledger.reports import By
 from lodestard.ledger.totals import day_bounds_ms, day_of
 
 DAY_MS = 86_400_000

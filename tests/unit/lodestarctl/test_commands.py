@@ -2,17 +2,18 @@
 
 import io
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from lodestarctl import cli, exit_codes
+from lodestarctl import exit_codes
 from lodestard.control.messages import Argument, AskItem, CacheWarmed, Draining, LogLevel, ReloadReport, VerbInfo
 from tests.fakes import control_samples as samples
-from tests.fakes.control_client import FakeClient, refusal
+from tests.fakes.command_line import Run
+from tests.fakes.control_client import refusal
 
 GPU = VerbInfo(
     name="gpu.limit",
@@ -34,43 +35,6 @@ class Terminal(io.StringIO):
         return True
 
 
-class Run:
-    """Runs the command line with a fake client and keeps what came out."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch, self._capsys = monkeypatch, capsys
-        self.client = FakeClient()
-        self.paths: Sequence[str] = ()
-        self.out = self.err = ""
-
-    def __call__(
-        self,
-        *words: str,
-        answers: Mapping[str, Any] | None = None,
-        verbs: Sequence[VerbInfo] = (),
-        stdin: str | io.StringIO = "",
-    ) -> int:
-        self.client = FakeClient(answers, verbs)
-
-        def connect(paths: Sequence[str]) -> FakeClient:
-            self.paths = paths
-            return self.client
-
-        self._monkeypatch.setattr(cli, "ControlClient", connect)
-        self._monkeypatch.setattr(sys, "stdin", io.StringIO(stdin) if isinstance(stdin, str) else stdin)
-        try:
-            status = cli.main(words)
-        except SystemExit as end:
-            status = int(end.code or 0)
-        self.out, self.err = self._capsys.readouterr()
-        return status
-
-    @property
-    def called(self) -> tuple[str, Mapping[str, Any]]:
-        (only,) = self.client.calls
-        return only
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc: None) -> Run:
     return Run(monkeypatch, capsys)
@@ -81,13 +45,40 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
     [
         ("status", "status", {}, samples.STATUS, "● degraded"),
         ("version", "version", {}, {"version": "0.1.0"}, "lodestard    0.1.0"),
-        ("costs", "costs", {"by": "model", "since": "month", "until": None}, samples.COSTS, "$0.1813116"),
         (
-            "costs --by user --since 7d --until 2025-11-30",
             "costs",
-            {"by": "user", "since": "7d", "until": "2025-11-30"},
+            "costs",
+            {"by": "model", "since": "month", "until": None, "top": 0, "trend": "14d"},
+            samples.COURSE,
+            "Likely        $6.03",
+        ),
+        (
+            "costs --by user --since 7d --until 2025-11-30 --top 3",
+            "costs",
+            {"by": "user", "since": "7d", "until": "2025-11-30", "top": 3},
             samples.COSTS,
             "all",
+        ),
+        (
+            "costs --by week --graph",
+            "costs",
+            {"by": "week", "since": "month", "until": None, "top": 0, "trend": "30d"},
+            samples.COURSE,
+            "Fri 2025-11-21",
+        ),
+        (
+            "costs --since 90d",
+            "costs",
+            {"by": "model", "since": "90d", "until": None, "top": 0, "trend": "90d"},
+            samples.COURSE,
+            "By day",
+        ),
+        (
+            "costs --by user --json",
+            "costs",
+            {"by": "user", "since": "month", "until": None, "top": 0, "trend": "30d"},
+            samples.COURSE,
+            '"likely_nano_usd"',
         ),
         ("cache", "cache.stats", {}, samples.CACHE, "Hit rate"),
         ("cache stats", "cache.stats", {}, samples.CACHE, "312 answers"),
@@ -175,6 +166,11 @@ def test_an_answer_of_another_version_is_said_so(run: Run) -> None:
         (["costs", "--by", "weather"], "invalid choice"),
         (["requests", "-n", "many"], "invalid int"),
         (["requests", "-n", "-1"], "must not be negative"),
+        (["costs", "--top", "-1"], "must not be negative"),
+        (["costs", "report", "--top", "-1"], "must not be negative"),
+        (["costs", "repotr"], "Did you mean 'costs report'"),
+        (["costs", "report", "--format", "pdf"], "invalid choice"),
+        (["costs", "export", "--csv", "--json"], "one of --csv, --json and --jsonl"),
         (["explain"], "required"),
         (["status", "--jsno"], "unrecognized"),
         (["--jsno", "status"], ""),
@@ -197,6 +193,9 @@ def test_help_and_version_need_no_daemon(run: Run) -> None:
     assert "exit status" in run.out
     assert run("cache", "--help") == exit_codes.OK
     assert "cache clear" in run.out
+    assert run("costs", "--help") == exit_codes.OK
+    assert "--graph" in run.out
+    assert "costs report" in run.out
     assert run("cache", "clear", "--help") == exit_codes.OK
     assert "--older-than" in run.out
     assert run("--version") == exit_codes.OK
@@ -352,6 +351,12 @@ def test_a_streaming_verb_of_the_daemons_own(run: Run) -> None:
 @pytest.mark.parametrize("words", [["gpu", "limit"], ["gpu", "limit", "hot"], ["gpu", "limit", "3", "--card", "x"]])
 def test_a_verb_of_the_daemons_own_with_wrong_words(run: Run, words: list[str]) -> None:
     assert run(*words, answers={}, verbs=[GPU]) == exit_codes.USAGE
+
+
+def test_a_word_after_a_command_that_has_others_is_none_of_its_own(run: Run) -> None:
+    listed = [VerbInfo(name="costs", summary="what was spent"), VerbInfo(name="costs.report", summary="a month")]
+    assert run("costs", "repotr", answers={}, verbs=listed) == exit_codes.USAGE
+    assert "Did you mean 'costs report'" in run.err
 
 
 def test_near_names_include_the_daemons_verbs(run: Run) -> None:

@@ -37,6 +37,13 @@ def test_a_terminal_gets_colours_unless_it_does_not_want_them() -> None:
     assert "t600" in grey.getvalue()
 
 
+def test_where_there_are_no_letters_for_bars_others_stand_for_them() -> None:
+    raw = io.BytesIO()
+    out = output(io.TextIOWrapper(raw, "latin-1", errors="replace"))  # type: ignore[arg-type]
+    out.write("█▌▏ ✓ ─ é\n")
+    assert raw.getvalue() == b"##  + - \xe9\n"
+
+
 def test_tints() -> None:
     out = output(Screen())
     assert out.tint("x", "bad") == "\x1b[31mx\x1b[0m"

@@ -9,12 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from lodestarctl.render import figures, findings, models, requests, status
+from lodestarctl.render import banner, costs, figures, findings, models, requests, status
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Note, Table
 from lodestarctl.render.generic import render_anything
 from lodestarctl.render.plain import paint_plain
 from lodestarctl.render.terminal import paint_terminal
+from lodestarctl.render.words import columns_of, usd
 from lodestard.control.messages import (
     CacheReport,
     CacheWarmed,
@@ -29,6 +31,7 @@ from lodestard.control.messages import (
     TestPlans,
     VersionReport,
 )
+from lodestard.control.messages.figures import CostSection
 from tests.fakes import control_samples as samples
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -52,9 +55,15 @@ SCREENS: dict[str, Sequence[Block]] = {
     "status": status.render_status(samples.STATUS),
     "status-new": status.render_status(Status(version="0.1.0", pid=1, state="starting", uptime_s=0, simulated=True)),
     "version": status.render_version(VersionReport(version="0.1.0", runs_on={"python": "3.11.2"}), "0.1.0"),
-    "costs": figures.render_costs(samples.COSTS),
-    "costs-none": figures.render_costs(CostsReport(by="day", rows=(), total=CostRow(name="all"))),
-    "costs-no-baseline": figures.render_costs(
+    "costs": costs.render_costs(samples.COSTS),
+    "costs-course": costs.render_costs(samples.COURSE),
+    "costs-hours": costs.render_costs(samples.HOURS),
+    "costs-top": costs.render_costs(samples.TOP),
+    "costs-wide-letters": costs.render_costs(samples.WIDE),
+    "status-money": status.render_status(samples.MONEY_STATUS),
+    "banner": banner.render_banner(samples.ALERTS),
+    "costs-none": costs.render_costs(CostsReport(by="day", rows=(), total=CostRow(name="all"))),
+    "costs-no-baseline": costs.render_costs(
         CostsReport(
             by="user", rows=(CostRow(name="", requests=1),), total=CostRow(name="all"), until_ms=samples.NOON_MS
         )
@@ -114,7 +123,7 @@ def paint(name: str, form: str) -> str:
 def test_no_line_is_wider_than_the_terminal_and_none_ends_in_blanks(name: str) -> None:
     for form in ("plain", "terminal"):
         for line in paint(name, form).splitlines():
-            assert len(line) <= WIDTH
+            assert columns_of(line) <= WIDTH
             assert line == line.rstrip()
 
 
@@ -125,9 +134,30 @@ def test_colours_are_there_only_when_asked_for_and_never_from_the_data() -> None
     assert "\x1b[2J" not in coloured
 
 
-def test_a_narrow_terminal_still_gets_every_row() -> None:
-    text = paint_terminal(SCREENS["costs"], width=40, colour=False)
-    assert all(len(line) <= 40 for line in text.splitlines())
+@pytest.mark.parametrize("name", ["costs", "costs-course", "costs-top", "costs-wide-letters"])
+def test_a_narrow_terminal_still_gets_every_row(name: str) -> None:
+    text = paint_terminal(SCREENS[name], width=40, colour=False)
+    assert all(columns_of(line) <= 40 for line in text.splitlines())
+    assert usd(samples.COSTS.total.cost_nano_usd) in text or name != "costs"
+    assert usd(samples.COURSE.total.cost_nano_usd) in text or "wide" in name or name == "costs"
+    tables = [block for block in SCREENS[name] if isinstance(block, Table)]
+    assert all(str(row[0].text)[:5].replace("\x1b", "�") in text for table in tables for row in table.rows)
+
+
+@pytest.mark.parametrize("name", SCREENS)
+@pytest.mark.parametrize("width", [1, 20, 40])
+def test_no_width_is_too_narrow_to_show_something(name: str, width: int) -> None:
+    for text in (paint_plain(SCREENS[name], width=width), paint_terminal(SCREENS[name], width=width, colour=True)):
+        assert width == 1 or bool(text.strip()) == bool(paint(name, "plain").strip())
+
+
+@pytest.mark.parametrize("name", ["costs-course", "costs-top", "status-money"])
+def test_a_wide_screen(name: str, utc: None) -> None:
+    text = paint_plain(SCREENS[name], width=120)
+    expected = GOLDEN / f"{name}.120.txt"
+    if os.environ.get("LODESTAR_GOLDEN") == "write":
+        expected.write_text(text, "utf-8")
+    assert text == expected.read_text("utf-8")
 
 
 @pytest.mark.parametrize("row", [samples.REQUEST, samples.FAILED, samples.CACHED, samples.RUNNING])
@@ -136,6 +166,14 @@ def test_a_followed_request_is_one_line(row: RequestRow, utc: None) -> None:
     line = head + outcome.text + tail
     assert len(line) <= WIDTH
     assert line.startswith(f"12:00:{row.started_ms // 1000 % 60:02d}  {row.request_id[-8:]}  {row.alias[:14]}")
+
+
+def test_a_zone_or_a_day_of_a_newer_daemon_is_shown_as_well_as_can_be(utc: None) -> None:
+    odd = replace(samples.HOURS, timezone="Moon/Tranquility", trend=CostSection(by="day", rows=()))
+    text = paint_plain(costs.render_costs(odd), width=WIDTH)
+    assert text.startswith("Costs  from 2025-11-21 11:00 to 2025-11-21 12:00\n")
+    assert "By day" not in text
+    assert [costs.step_label("day", name) for name in ("2025-11-21", "soon")] == ["Fri 2025-11-21", "soon"]
 
 
 def test_warming_is_a_line_each() -> None:

@@ -36,6 +36,9 @@ def test_names_are_unique_and_of_one_or_two_words() -> None:
         (["status", "x"], "status", ["x"]),
         (["cache"], "cache stats", []),
         (["cache", "clear", "--model", "m"], "cache clear", ["--model", "m"]),
+        (["costs"], "costs", []),
+        (["costs", "--by", "day"], "costs", ["--by", "day"]),
+        (["costs", "report", "--month", "last"], "costs report", ["--month", "last"]),
         (["models"], "models list", []),
         (["models", "--json"], "models list", ["--json"]),
         (["models", "test", "a"], "models test", ["a"]),
@@ -46,7 +49,7 @@ def test_words_find_their_command(words: list[str], name: str, rest: list[str]) 
     assert find_command(words) == (BY_NAME[name], rest)
 
 
-@pytest.mark.parametrize("words", [[], ["xyzzy"], ["cache", "xyzzy"], ["ledger"], ["clear"]])
+@pytest.mark.parametrize("words", [[], ["xyzzy"], ["cache", "xyzzy"], ["costs", "xyzzy"], ["ledger"], ["clear"]])
 def test_other_words_find_nothing(words: list[str]) -> None:
     assert find_command(words) is None
 
@@ -64,7 +67,7 @@ def test_completions_know_every_word(shell: str) -> None:
     script = write_completion(shell)
     for word in first_words():
         assert word in script
-    for group in ("cache", "models", "config", "ledger"):
+    for group in ("cache", "models", "config", "ledger", "costs"):
         for member in group_members(group):
             assert member in script
     for option in [*GLOBAL_OPTIONS, *(option for command in COMMANDS for option in command.options)]:
@@ -93,6 +96,11 @@ def test_the_shell_itself_can_read_them(shell: str) -> None:
         ("lodestarctl cache ", ["stats", "clear", "warm", "export"]),
         ("lodestarctl --socket /x cache cl", ["clear"]),
         ("lodestarctl costs --by d", ["day"]),
+        ("lodestarctl costs re", ["report"]),
+        ("lodestarctl costs report --f", ["--format"]),
+        ("lodestarctl costs report --format h", ["html"]),
+        ("lodestarctl costs report -o /etc/hostna", ["/etc/hostname"]),
+        ("lodestarctl costs export --j", ["--jsonl", "--json"]),
         ("lodestarctl costs --s", ["--since", "--socket"]),
         ("lodestarctl log-level w", ["warning"]),
         ("lodestarctl config show --o", ["--origin"]),
