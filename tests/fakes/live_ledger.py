@@ -27,6 +27,7 @@ from lodestard.ledger import (
     Attempt,
     CostRow,
     Entry,
+    Explanation,
     Ledger,
     LedgerOptions,
     Reports,
@@ -87,6 +88,9 @@ class SlowReports:
 
     async def requests(self, limit: int = 50) -> list[RequestRow]:
         return await self.reports.requests(limit)
+
+    async def explain(self, request_id: str) -> Explanation | None:
+        return await self.reports.explain(request_id)
 
 
 @dataclass

@@ -29,6 +29,7 @@ MS_PER_S = 1_000
 ROWS_MOST = 500
 REQUESTS_KEPT = 200
 AGAIN_S = 30.0
+PLACED_S = 2.0
 BUDGETS_MOST = 20
 PER_MILLE = 1_000
 
@@ -77,6 +78,7 @@ class Board:
         self._exact = True
         self._again_s = 0.0
         self._heard: list[News] | None = None
+        self._unplaced: dict[str, float] = {}
         self._requests: deque[RequestRow] = deque(maxlen=REQUESTS_KEPT)
         self.seeds = 0
 
@@ -96,6 +98,7 @@ class Board:
                 self._doors.close()
                 self._figures = None
                 self._requests.clear()
+                self._unplaced.clear()
 
     async def look(self, reader: Reader, *, beat: bool) -> LiveItem | None:
         """What ``reader`` does not know yet, or None; with ``beat``, at least how things stand.
@@ -114,10 +117,13 @@ class Board:
 
     def _hear(self, news: Any) -> None:
         if isinstance(news, RequestEnded):
+            self._unplaced.pop(news.request_id, None)
             row = ended_row(news, self._desk.runtime.clock.now_ms())
             self._requests.append(row)
             for reader in self._readers:
                 reader.requests.append(row)
+        elif self._figures is None or news.request_id not in self._figures.late:
+            self._unplaced.setdefault(news.request_id, trio.current_time() + PLACED_S)
         if self._heard is not None:
             self._heard.append(news)
         elif self._figures is not None:
@@ -132,9 +138,22 @@ class Board:
     async def _fresh(self) -> LiveFigures:
         """The figures of the day that it is; read from the ledger where there are none of it."""
         async with self._turn:
+            await self._place_attempts()
             if self._figures is None or self._over(self._figures.spans["today"]):
                 self._figures = await self._seeded()
             return self._figures
+
+    async def _place_attempts(self) -> None:
+        """Attempts whose request has not ended since: it is under way still, or it had ended before we listened.
+
+        Then nobody here knows where they belong, and the ledger is asked anew.
+        """
+        now_s = trio.current_time()
+        for request_id in [name for name, due_s in self._unplaced.items() if due_s <= now_s]:
+            self._unplaced[request_id] = now_s + AGAIN_S
+            found = await self._desk.reports.explain(request_id)
+            if found is not None and found.request.state != "open" and self._unplaced.pop(request_id, None):
+                self._exact, self._again_s = False, now_s
 
     def _over(self, today: Span) -> bool:
         """Whether its day is over (or the clock was set back), or it was inexact and may be better now."""

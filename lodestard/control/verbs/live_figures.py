@@ -13,6 +13,7 @@ import msgspec
 from lodestard.control.messages.dashboard import TABLES, LiveRow, LiveSpan
 from lodestard.control.verbs.desk import CostFigures
 from lodestard.domain.news import AttemptEnded, AttemptFigures, RequestEnded
+from lodestard.domain.upstream import Target
 
 HIT = ("hit", "shared")
 LEVERS = ("local", "cache", "prompt_cache")
@@ -49,6 +50,10 @@ class Sums(msgspec.Struct, kw_only=True):
         for name in ADDED:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.last_ms = max(self.last_ms, other.last_ms)
+
+    def less(self, other: "Sums") -> "Sums":
+        """The difference, which can be added like any other."""
+        return Sums(**{name: getattr(self, name) - getattr(other, name) for name in ADDED})
 
     @property
     def empty(self) -> bool:
@@ -90,66 +95,79 @@ def live_row(name: str, sums: Sums, *, baseline: bool) -> LiveRow:
 
 
 class Origin(msgspec.Struct, frozen=True):
-    """What must be known of a request to count an attempt of its that ends later. ``lever`` is what it has saved by:
-    local, cache, or empty for a cheaper model. ``baseline`` is None where nobody can say.
+    """A request that has ended, as far as its figures go. ``settled`` are its attempts as they stand now.
+
+    ``baseline_nano_usd`` is None where nobody can say.
     """
 
     received_ms: int
-    model: str
-    provider: str
+    target: Target | None
     project: str
     session: str
     cache: str
-    lever: str = ""
+    failed: bool
+    settled: tuple[AttemptFigures, ...]
     baseline_nano_usd: int | None = None
+    prompt_cache_nano_usd: int = 0
+
+    @property
+    def cost_nano_usd(self) -> int:
+        return sum(attempt.cost_nano_usd for attempt in self.settled)
+
+    @property
+    def answered_free(self) -> bool:
+        """Whether a free model has answered it."""
+        return any(each.free and each.state == "captured" and each.target == self.target for each in self.settled)
+
+    @property
+    def asked_free(self) -> bool:
+        """Whether only free models were asked. One that is under way after its request is not in the ledger yet."""
+        written = [each for each in self.settled if not (each.free and each.state == "held")]
+        return bool(written) and all(each.free for each in written)
+
+    def ended_late(self, settled: AttemptFigures) -> "Origin":
+        """The same once one of its attempts that was still held has ended."""
+        attempts = list(self.settled)
+        for at, attempt in enumerate(attempts):
+            if attempt.state == "held" and attempt.target == settled.target:
+                attempts[at] = settled
+                break
+        return msgspec.structs.replace(self, settled=tuple(attempts))
 
 
 def origin_of(ended: RequestEnded) -> Origin:
-    target, figures = ended.closing.target, ended.figures
+    closing, figures = ended.closing, ended.figures
     return Origin(
         received_ms=figures.received_ms,
-        model=str(target) if target is not None else "",
-        provider=target.upstream if target is not None else "",
+        target=closing.target,
         project=figures.project,
         session=figures.session,
-        cache=ended.closing.cache,
-        lever=lever_of(ended),
+        cache=closing.cache,
+        failed=closing.outcome not in NO_FAILURE,
+        settled=ended.settled,
         baseline_nano_usd=figures.baseline_nano_usd,
+        prompt_cache_nano_usd=figures.prompt_cache_nano_usd,
     )
 
 
-def lever_of(ended: RequestEnded) -> str:
-    if ended.closing.cache in HIT:
-        return "cache"
-    target = ended.closing.target
-    free = any(attempt.free and attempt.state == "captured" and attempt.target == target for attempt in ended.settled)
-    return "local" if free else ""
-
-
-def own_sums(ended: RequestEnded, origin: Origin) -> Sums:
+def own_sums(origin: Origin) -> Sums:
     """What belongs to the request itself, whoever was asked."""
-    closing, figures = ended.closing, ended.figures
+    hit = origin.cache in HIT
     sums = Sums(
         requests=1,
-        errors=closing.outcome not in NO_FAILURE,
-        cache_hits=closing.cache in HIT,
-        free_requests=bool(ended.settled) and all(attempt.free for attempt in ended.settled),
-        last_ms=figures.received_ms,
+        errors=origin.failed,
+        cache_hits=hit,
+        free_requests=origin.asked_free,
+        last_ms=origin.received_ms,
     )
     if origin.baseline_nano_usd is not None:
-        kept = figures.prompt_cache_nano_usd if origin.lever != "cache" else 0
-        sums.saved_prompt_cache_nano_usd = kept
-        save(sums, origin.lever, origin.baseline_nano_usd - figures.cost_nano_usd, kept)
+        sums.saved_nano_usd = saved = origin.baseline_nano_usd - origin.cost_nano_usd
+        if hit:
+            sums.saved_cache_nano_usd = saved
+        else:
+            sums.saved_prompt_cache_nano_usd = origin.prompt_cache_nano_usd
+            sums.saved_local_nano_usd = saved - origin.prompt_cache_nano_usd if origin.answered_free else 0
     return sums
-
-
-def save(sums: Sums, lever: str, saved_nano_usd: int, prompt_cache_nano_usd: int = 0) -> None:
-    """Note what was saved, and by what; the provider's own cache has its part of it apart."""
-    sums.saved_nano_usd = saved_nano_usd
-    if lever == "cache":
-        sums.saved_cache_nano_usd = saved_nano_usd
-    elif lever == "local":
-        sums.saved_local_nano_usd = saved_nano_usd - prompt_cache_nano_usd
 
 
 def attempt_sums(attempt: AttemptFigures) -> Sums:
@@ -165,8 +183,8 @@ def places_of(origin: Origin, own: Sums, attempts: Sequence[AttemptFigures]) -> 
     """Where a request's sums go: its own under who answered, its attempts' under who was asked, all of them under
     its project, its session, and what the cache did for it.
     """
-    yield ("model", origin.model), own
-    yield ("provider", origin.provider), own
+    yield ("model", str(origin.target) if origin.target is not None else ""), own
+    yield ("provider", origin.target.upstream if origin.target is not None else ""), own
     whole = msgspec.structs.replace(own)
     for attempt in attempts:
         sums = attempt_sums(attempt)
@@ -243,16 +261,15 @@ class LiveFigures:
         origin = origin_of(ended)
         if any(attempt.state == "held" for attempt in ended.settled):
             self._remember(ended.request_id, origin)
-        return self._take(origin.received_ms, places_of(origin, own_sums(ended, origin), ended.settled), tables)
+        return self._take(origin.received_ms, places_of(origin, own_sums(origin), origin.settled), tables)
 
     def hear_attempt(self, ended: AttemptEnded, tables: Collection[str] = COUNTED) -> set[Names]:
         """An attempt has ended: count it in ``tables`` if its request had ended before. Others come with theirs."""
-        origin, settled = self.late.get(ended.request_id), ended.settled
-        if origin is None or settled is None:
+        before, settled = self.late.get(ended.request_id), ended.settled
+        if before is None or settled is None:
             return set()
-        correction = Sums()
-        if origin.baseline_nano_usd is not None:
-            save(correction, origin.lever, -settled.cost_nano_usd)
+        self.late[ended.request_id] = origin = before.ended_late(settled)
+        correction = own_sums(origin).less(own_sums(before))
         return self._take(origin.received_ms, places_of(origin, correction, [settled]), tables)
 
     def _remember(self, request_id: str, origin: Origin) -> None:

@@ -129,8 +129,7 @@ class Seed:
                     span.tables[table].setdefault(row.key.strip("/"), Sums()).add(read_sums(row))
         for at, news in enumerate(self.heard):
             if isinstance(news, AttemptEnded):
-                if at >= today.heard:
-                    figures.hear_attempt(news, (table,))
+                figures.hear_attempt(news, (table,) if at >= today.heard else ())
                 continue
             piece = today if news.figures.received_ms >= self.today.since_ms else before
             figures.hear_request(news, (table,) if at >= piece.heard else ())

@@ -168,6 +168,27 @@ async def test_an_attempt_that_ends_after_its_request_is_counted(tmp_path: Path,
         nursery.cancel_scope.cancel()
 
 
+async def test_an_attempt_whose_request_had_ended_before_anybody_looked(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    async with open_shop(tmp_path / "l.db", NOON_MS) as shop, trio.open_nursery() as nursery:
+        entry, open_one = shop.open(), shop.open()
+        attempt, other = await shop.hold(entry, PAID), await shop.hold(open_one, PAID)
+        shop.close(entry, target=PAID.target)
+        screen = Screen()
+        nursery.start_soon(screen.run, shop.board)
+        await trio.sleep(1)
+        shop.end(attempt, "unknown")
+        shop.end(other, "release")
+        await trio.sleep(5)
+        assert screen.last.today.cost_nano_usd == attempt.hold_nano_usd
+        assert shop.board.seeds == 2
+        await check(shop, screen)
+        await trio.sleep(100)
+        assert shop.board.seeds == 2
+        nursery.cancel_scope.cancel()
+
+
 async def test_the_ledger_is_asked_once_and_the_board_goes_with_its_last_reader(
     tmp_path: Path, autojump_clock: object
 ) -> None:
