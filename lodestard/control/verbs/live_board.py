@@ -152,7 +152,9 @@ class Board:
         for request_id in [name for name, due_s in self._unplaced.items() if due_s <= now_s]:
             self._unplaced[request_id] = now_s + AGAIN_S
             found = await self._desk.reports.explain(request_id)
-            if found is not None and found.request.state != "open" and self._unplaced.pop(request_id, None):
+            ended = found is not None and found.request.state != "open"
+            if ended and request_id in self._unplaced:
+                del self._unplaced[request_id]
                 self._exact, self._again_s = False, now_s
 
     def _over(self, today: Span) -> bool:
