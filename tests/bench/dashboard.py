@@ -104,8 +104,9 @@ async def roll_up(path: Path) -> None:
     clock = SetClock(time.time_ns() // 1_000_000)
     async with opened(path, clock) as (store, _):
         last = int(store.read("SELECT max(seq) FROM request")[0][0] or 0)
-        while await advance(store, lambda: last, clock.now_ms, most=SLICE):  # noqa: ASYNC110
-            await trio.lowlevel.checkpoint()
+        more = True
+        while more:
+            more = await advance(store, lambda: last, clock.now_ms, most=SLICE)
 
 
 def open_screen(daemon: Daemon) -> PseudoTerminal:
