@@ -105,6 +105,26 @@ COMMANDS = (
             Option(("--ascii",), "draw with ASCII characters alone", "flag"),
         ),
     ),
+    Command(
+        "costs explain",
+        "how a request came to its cost, line by line",
+        "costs_explain",
+        (Option(("id",), "the request's id, or the end of it"),),
+    ),
+    Command(
+        "prices",
+        "what every model costs, since when, and who says so",
+        "prices",
+        (Option(("model",), "one alias or upstream/model, in full", optional=True),),
+    ),
+    Command("prices check", "what is unpriced, retired, old, or other than the price list says", "prices_check"),
+    Command(
+        "alerts list",
+        "what was told, and whether it arrived",
+        "alerts_list",
+        (Option(("-n", "--lines"), "how many", "integer", default=50, metavar="N"),),
+    ),
+    Command("alerts test", "send a test alert by every way that is set up", "alerts_test"),
     Command("budget list", "how the budgets stand", "budget_list"),
     Command(
         "budget set",
@@ -194,6 +214,61 @@ COMMANDS = (
             Option(("-m", "--model"), "the alias to ask", default="auto"),
         ),
     ),
+    Command(
+        "session start",
+        "begin a session for requests that name none",
+        "session_start",
+        (
+            Option(("name",), "its name; otherwise one is made", optional=True),
+            Option(("--project",), "only requests of this project, and of none", metavar="P"),
+            Option(("--user",), "only requests of this user, and of none", metavar="U"),
+            Option(("--client",), "only requests of this client program (aider …)", metavar="C"),
+        ),
+    ),
+    Command(
+        "session end",
+        "end a session: the next request begins a new one",
+        "session_end",
+        (Option(("id",), "which; otherwise the one that was started, or the only one", optional=True),),
+    ),
+    Command(
+        "session show",
+        "what a session cost, who answered, and when models switched",
+        "session_show",
+        (Option(("id",), "which; otherwise the latest", optional=True),),
+    ),
+    Command(
+        "session list",
+        "the latest sessions",
+        "session_list",
+        (Option(("-n", "--lines"), "how many", "integer", default=20, metavar="N"),),
+    ),
+    Command(
+        "aider",
+        "print or write Aider's configuration, with our prices and headers",
+        "aider",
+        (
+            Option(("--write",), "write the files instead of printing them", "flag"),
+            Option(("--folder",), "where (default: the repository around you)", "file", metavar="DIR"),
+            Option(("--project",), "the project's name (default: the folder's)", metavar="NAME"),
+            Option(("--model",), "the main model (default: auto)", metavar="ALIAS"),
+            Option(("--weak",), "the model for commit messages and summaries", metavar="ALIAS"),
+            Option(("--force",), "change what is there already; a copy is kept", "flag"),
+        ),
+    ),
+    Command(
+        "statusline",
+        "one line of figures for a prompt or tmux, at once; asks nobody",
+        "statusline",
+        (
+            Option(
+                ("--format",),
+                "fields in braces: {cost_today} {saved_today} {cost_month} {budget} {requests}",
+                metavar="TEXT",
+            ),
+            Option(("--tmux",), "with tmux's colours", "flag"),
+        ),
+    ),
     Command("config check", "check the configuration; all faults at once", "config_check"),
     Command(
         "config show",
@@ -229,6 +304,18 @@ COMMANDS = (
         "log_level",
         (Option(("level",), "the level", choices=LEVELS),),
     ),
+    Command(
+        "reconcile run",
+        "compare providers' bills with the ledger, now",
+        "reconcile_run",
+        (Option(("--day",), "one UTC day, also a final one: 2026-11-25", metavar="DAY"),),
+    ),
+    Command(
+        "reconcile show",
+        "how far bills and ledger were apart",
+        "reconcile_show",
+        (Option(("-n", "--lines"), "how many", "integer", default=30, metavar="N"),),
+    ),
     Command("drain", "stop taking requests, end those under way, and exit", "drain"),
     Command("doctor", "say what is wrong and how to mend it", "doctor"),
     Command("version", "the versions of lodestarctl and lodestard", "version"),
@@ -240,7 +327,15 @@ COMMANDS = (
     ),
 )
 
-DEFAULT_OF_GROUP = {"budget": "list", "models": "list", "cache": "stats", "config": "show"}
+DEFAULT_OF_GROUP = {
+    "alerts": "list",
+    "budget": "list",
+    "models": "list",
+    "cache": "stats",
+    "config": "show",
+    "reconcile": "run",
+    "session": "list",
+}
 
 
 def find_command(words: list[str]) -> tuple[Command, list[str]] | None:
@@ -249,11 +344,17 @@ def find_command(words: list[str]) -> tuple[Command, list[str]] | None:
         name = " ".join(words[:count])
         for command in COMMANDS:
             if command.name == name:
-                return None if group_members(name) and names_other(words[count - 1 :]) else (command, words[count:])
+                other = group_members(name) and not takes_words(command) and names_other(words[count - 1 :])
+                return None if other else (command, words[count:])
     default = DEFAULT_OF_GROUP.get(words[0]) if words else None
     if default is None or names_other(words):
         return None
     return find_command([words[0], default, *words[1:]])
+
+
+def takes_words(command: Command) -> bool:
+    """Whether a word after its name may be its own."""
+    return any(option.positional for option in command.options)
 
 
 def names_other(words: Sequence[str]) -> bool:

@@ -7,11 +7,15 @@ from pathlib import Path
 
 from lodestard import __version__
 from lodestard.module import Module
-from lodestard.modules import health, metrics
+from lodestard.modules import alerts, health, ledger_log, metrics, reconcile, statusline
 
 MODULES: tuple[Module, ...] = (
+    alerts.MODULE,
     health.MODULE,
+    ledger_log.MODULE,
     metrics.MODULE,
+    reconcile.MODULE,
+    statusline.MODULE,
 )
 
 EXIT_OK = 0

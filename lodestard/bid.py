@@ -51,7 +51,7 @@ def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
         return Bid(request=request, nano_usd=0, tokens=0, output_tokens=0)
     price = FREE if candidate.free or candidate.price is None else candidate.price
     if price is not FREE:
-        require_priceable(candidate, request)
+        require_priceable(candidate, request, price)
     limit = find_limit(request, price, room)
     bounded = with_output_limit(request, limit) if limit is not None else request
     worst = worst_case(bounded, price)
@@ -68,13 +68,13 @@ def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
     )
 
 
-def require_priceable(candidate: Candidate, request: Request) -> None:
+def require_priceable(candidate: Candidate, request: Request, price: Price) -> None:
     """Raises ``CallerFault`` for what could be billed in a way that can't be foreseen."""
     for name in PRICED_MEMBERS:
         if repeats_a_key(bytes(request.members.get(name, b"null"))):
             raise CallerFault(Code.INVALID_REQUEST, f"An object in '{name}' has the same key twice.", param=name)
-    if unpriced := find_unpriced(request):
-        text = f"'{unpriced}' is billed by {candidate.target.upstream} in a way that [prices] can't say: leave it out"
+    if unpriced := find_unpriced(request, price):
+        text = f"'{unpriced}' is billed by {candidate.target.upstream} in a way that no price says: leave it out"
         raise CallerFault(Code.PRICE_UNKNOWN, text, param=unpriced)
 
 
@@ -87,9 +87,9 @@ def find_limit(request: Request, price: Price, room: Room) -> int | None:
     least, more = (worst_case(with_output_limit(request, tokens), price) for tokens in (0, SLOPE_TOKENS))
     prospect = Prospect(
         prompt_nano_usd=least.nano_usd,
-        prompt_tokens=least.prompt_tokens,
+        prompt_tokens=least.prompt_tokens + least.completion_tokens,  # and what may be thought beside any limit
         token_pico_usd=-(-(more.nano_usd - least.nano_usd) * PICO_PER_NANO // (SLOPE_TOKENS * choices)),
-        most_output_tokens=longest.completion_tokens // choices,
+        most_output_tokens=(longest.completion_tokens - least.completion_tokens) // choices,
         choices=choices,
     )
     return choose_output_limit(room, prospect)
@@ -124,7 +124,8 @@ class OutputCap:
             raise _cut()
 
     def _costs_more(self, piece: Piece) -> bool:
-        return piece.usage is not None and cost_nano_usd(piece.usage, self._bid.price) > self._bid.nano_usd
+        cost = None if piece.usage is None else cost_nano_usd(piece.usage, self._bid.price)
+        return cost is not None and cost > self._bid.nano_usd  # where no price says, the hold is what it costs
 
 
 def _cut() -> BudgetFault:

@@ -12,7 +12,7 @@ import msgspec
 
 from lodestard.config import Loaded, load
 from lodestard.config.paths import Paths, find_paths
-from lodestard.config.secrets import resolve_keys
+from lodestard.config.secrets import resolve_keys, resolve_module_keys
 from lodestard.config.write import Change as Written
 from lodestard.config.write import write_drop_in
 from lodestard.domain.settings import Record, Settings
@@ -51,7 +51,8 @@ class Reader:
         loaded = self.load()
         keys = resolve_keys(loaded.settings, self.environ, loaded.origins)
         missing = {problem.upstream: problem.message for problem in keys.problems}
-        return Plan(loaded, Blueprint(loaded.settings, keys.by_upstream, missing, self.modules))
+        secrets = resolve_module_keys(loaded.settings, self.environ, loaded.origins)
+        return Plan(loaded, Blueprint(loaded.settings, keys.by_upstream, missing, self.modules, secrets))
 
 
 def places(settings: Settings, environ: Mapping[str, str]) -> Paths:

@@ -20,6 +20,7 @@ from lodestard.budget.rules import read_rates, read_rules
 from lodestard.cache import MIGRATIONS as CACHE_MIGRATIONS
 from lodestard.cache import Cache, open_cache
 from lodestard.config import ConfigError
+from lodestard.config.paths import run_dir
 from lodestard.config.write import Change
 from lodestard.config.zone import machine_zone
 from lodestard.control.access import open_access
@@ -29,6 +30,7 @@ from lodestard.control.verbs import core_verbs
 from lodestard.domain.clock import Clock, SystemClock
 from lodestard.domain.errors import Fault
 from lodestard.domain.news import RequestEnded
+from lodestard.domain.price import Price
 from lodestard.domain.settings import Settings
 from lodestard.domain.verbs import Verb
 from lodestard.endpoints import Endpoints
@@ -37,9 +39,10 @@ from lodestard.hooks import Signal
 from lodestard.house import House, Plan
 from lodestard.http import HttpServer, adopt_listeners, open_tcp_listeners, open_unix_listener
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
-from lodestard.ledger import Ledger, LedgerOptions, open_ledger
+from lodestard.ledger import Ledger, LedgerOptions, SessionRules, open_ledger
 from lodestard.log import set_level
 from lodestard.panel import Panel, Places
+from lodestard.prices.refresh import Prices, open_prices
 from lodestard.protocols import error_bodies
 from lodestard.request_log import open_request_log
 from lodestard.routing.catalog import baseline_price
@@ -73,33 +76,47 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
     """The daemon's life, from the first room to the last. Raises ``Fault`` where a room can't be opened."""
     clock = clock or SystemClock()
     settings = boot.plan.loaded.settings
+    prices = await open_prices(boot.places.state_dir, settings, clock)
     async with (
-        open_ledger_room(boot.places.state_dir, settings, clock) as ledger,
+        open_ledger_room(boot.places.state_dir, settings, clock, prices) as ledger,
         open_cache_room(boot.places.state_dir, settings, clock) as cache,
         open_request_log(clock) as request_log,
         trio.open_nursery() as nursery,
     ):
         ended: Signal[RequestEnded] = Signal("request_ended, of all generations")
         ended.always(request_log.note)
-        foundation = Foundation(clock, ledger, cache, ended, started_s=clock.now_ms() // MS_PER_S)
+        foundation = Foundation(
+            clock,
+            ledger,
+            cache,
+            prices,
+            ended,
+            started_s=clock.now_ms() // MS_PER_S,
+            state_dir=boot.places.state_dir,
+            run_dir=run_dir(boot.places.control_socket),
+            timezone=zone_name(settings),
+        )
+        ledger.budgets.on_alert = foundation.budget_alert.tell
         house = House(
             foundation,
             nursery,
             boot.read_plan,
             boot.write_change,
             boot.plan,
-            on_change=partial(take_in, cache, ledger),
+            on_change=partial(take_in, cache, ledger, prices),
         )
+        prices.on_change = partial(take_baseline, ledger, prices)
         await house.open()
         await nursery.start(heed_signals, house, boot, nursery.cancel_scope)
         proxy = await open_proxy(house, boot, nursery)
         control = await open_control(
-            Panel(house, ledger, cache, proxy, boot.places, zone_name(settings)), boot, nursery
+            Panel(house, ledger, cache, prices, proxy, boot.places, zone_name(settings)), boot, nursery
         )
         nursery.start_soon(feed_watchdog, boot)
         nursery.start_soon(ledger.run_forecasts)
         spare_the_collector()
         tell_ready(boot, settings, proxy)
+        nursery.start_soon(prices.run, name="price book")
         await house.stop_asked.wait()
         await close_doors(house, boot, proxy)
         await close_control(control)
@@ -110,26 +127,36 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
 
 
 @asynccontextmanager
-async def open_ledger_room(state_dir: Path, settings: Settings, clock: Clock) -> AsyncIterator[Ledger]:
+async def open_ledger_room(
+    state_dir: Path, settings: Settings, clock: Clock, prices: Prices
+) -> AsyncIterator[Ledger]:
     """The ledger over its own file, every commit of which is on the disk before anyone goes on."""
+    baseline = baseline_price(settings, prices.quotes, clock.now_ms())
     async with (
         open_store(
             state_dir / "ledger.db", [LEDGER_SCHEMA], options=StoreOptions(durable=True), clock=clock
         ) as store,
-        open_ledger(store, clock, options=ledger_options(settings)) as ledger,
+        open_ledger(store, clock, options=ledger_options(settings, baseline)) as ledger,
     ):
         yield ledger
 
 
-def ledger_options(settings: Settings) -> LedgerOptions:
+def ledger_options(settings: Settings, baseline: Price | None) -> LedgerOptions:
     """What the configuration says of the ledger."""
     return LedgerOptions(
-        baseline=baseline_price(settings),
+        baseline=baseline,
         timezone=zone_name(settings),
         rules=read_rules(settings.budgets),
         rates=read_rates(settings.rate_limits),
         retention_days=settings.ledger.retention_days,
+        sessions=session_rules(settings),
     )
+
+
+def session_rules(settings: Settings) -> SessionRules:
+    """``[sessions]``, as the ledger counts. Pure."""
+    sessions = settings.sessions
+    return SessionRules(idle_gap_ms=int(sessions.idle_gap_s * MS_PER_S), max_ms=int(sessions.max_s * MS_PER_S))
 
 
 @asynccontextmanager
@@ -272,13 +299,19 @@ async def close_control(control: "ControlDoor") -> None:
         await control.closed.wait()
 
 
-async def take_in(cache: Cache, ledger: Ledger, settings: Settings) -> None:
+async def take_in(cache: Cache, ledger: Ledger, prices: Prices, settings: Settings) -> None:
     """What a reload changes outside the generation. Raises ``HouseFault``; then nothing has changed."""
     await ledger.take_in_budgets(read_rules(settings.budgets), read_rates(settings.rate_limits))
     set_level(settings.log.level)
-    ledger.baseline = baseline_price(settings)
+    ledger.sessions.rules = session_rules(settings)
     ledger.upkeep.retention_days = settings.ledger.retention_days
+    prices.take_settings(settings)
     cache.configure(settings.cache)
+
+
+def take_baseline(ledger: Ledger, prices: Prices) -> None:
+    """Another configuration, price book or time: savings are counted against the baseline's price of now."""
+    ledger.baseline = baseline_price(prices.settings, prices.quotes, prices.clock.now_ms())
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ async def chat_completions(http: HttpExchange, runtime: Runtime) -> None:
     request = openai_chat.read_request(body, depth=runtime.settings.server.limits.json_depth)
     caller = identify_caller(http.headers, request)
     entry = runtime.ledger.open_entry(caller, request.alias, dialect=request.dialect, stream=request.stream)
-    exchange = Exchange(http, request, caller, entry, runtime)
+    exchange = Exchange(http, request, entry.caller, entry, runtime)
     try:
         await answer(exchange, runtime)
     except ClientLeft:

@@ -40,6 +40,7 @@ class AttemptRecord:
 
     candidate: Candidate
     started_ns: int
+    held: AttemptPort | None = None
     dialled_ns: int = 0
     first_piece_ns: int = 0
     ended_ns: int = 0
@@ -49,7 +50,6 @@ class AttemptRecord:
     detail: str = ""
     sent: bool = False
     limit_tokens: int | None = None
-    held: AttemptPort | None = None
 
     def mark_sent(self) -> None:
         """From here on bytes of the request may have reached the upstream."""
@@ -270,6 +270,7 @@ class Flights:
         self._by_idempotency: dict[str, Flight] = {}
         self._drained: deque[tuple[float, Flight]] = deque()
         self._buffered_bytes = 0
+        self._waiting = trio.lowlevel.ParkingLot()
         self.under_way = 0
 
     def find(self, key: str) -> Flight | None:
@@ -307,6 +308,11 @@ class Flights:
         flight.sink = sink
         await self._fly(flight)
 
+    async def wait_idle(self) -> None:
+        """Wait until none is under way."""
+        while self.under_way:
+            await self._waiting.park()
+
     def leave(self, flight: Flight) -> None:
         """One subscriber of ``flight`` is gone, perhaps before it had read all of an answer that has landed."""
         flight.leave(self._policy)
@@ -321,6 +327,8 @@ class Flights:
 
     def _ended(self, flight: Flight) -> None:
         self.under_way -= 1
+        if self._waiting and not self.under_way:
+            self._waiting.unpark_all()
         self._buffered_bytes -= flight.size_bytes
         if not (flight.left and self._keep_paid(flight)):
             self._forget(flight)

@@ -4,19 +4,20 @@ Law: built whole or not at all. A reload opens the next generation beside the se
 takes no new requests, and closes its rooms when its last one has ended.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import trio
 
 from lodestard.domain.clock import Clock
-from lodestard.domain.news import AttemptEnded, RequestEnded
-from lodestard.domain.ports import CachePort, LedgerPort
+from lodestard.domain.news import AttemptEnded, BudgetAlert, RequestEnded
+from lodestard.domain.ports import CachePort, LedgerPort, PricesPort
 from lodestard.domain.secret import Secret
-from lodestard.domain.settings import Settings, Upstream
+from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.flights import Flight, Flights, LeavePolicy
 from lodestard.hooks import Hooks, Signal
 from lodestard.module import Module, run_guarded, settings_of
@@ -26,6 +27,7 @@ from lodestard.residency.plain import HostAdmission
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
 from lodestard.runtime import Runtime
+from lodestard.upstream.elsewhere import MOST_ANSWER_BYTES, open_origin_pool
 from lodestard.upstream.sender import PooledSender, open_sender
 
 if TYPE_CHECKING:
@@ -34,27 +36,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Foundation:
-    """What outlives every generation: there is one ledger and one cache, whatever the configuration.
+    """What outlives every generation: there is one ledger, one cache and one price book, whatever the configuration.
 
-    ``ended`` and ``attempts`` tell of the requests and attempts of all generations, for who listens across a reload.
+    ``ended`` and ``attempts`` tell of what ends in all generations, for who listens across a reload. ``budget_alert``
+    is told by the ledger's side; the generation that serves passes it on to its modules. ``timezone``: the ledger's.
     """
 
     clock: Clock
     ledger: LedgerPort
     cache: CachePort
+    prices: PricesPort
     ended: Signal[RequestEnded]
     started_s: int
+    state_dir: Path
+    timezone: str
+    budget_alert: Signal[BudgetAlert] = field(default_factory=lambda: Signal("budget_alert, of all generations"))
+    run_dir: Path | None = None
     attempts: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended, of all generations"))
 
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """What a generation is built from."""
+    """What a generation is built from. ``secret`` gives what a module's settings name."""
 
     settings: Settings
     keys: Mapping[str, Secret]
     keys_missing: Mapping[str, str]
     modules: Sequence[Module]
+    secret: Callable[[KeySource], Secret]
 
 
 @dataclass(slots=True, eq=False)
@@ -78,7 +87,9 @@ class Generation:
 
     def retire(self) -> None:
         """No new users; it closes when the last one is gone."""
-        self.retired = True
+        if not self.retired:
+            self.retired = True
+            self.runtime.hooks.retired.tell(None)
         self._look()
 
     async def wait_unused(self) -> None:
@@ -113,6 +124,7 @@ async def run_generation(
                     modules.start_soon(run_guarded, module, runtime, name=f"module {module.name}")
             task_status.started(generation)
             await generation.wait_unused()
+            await runtime.flights.wait_idle()  # a drained answer still ends attempts, which modules shall hear of
             modules.cancel_scope.cancel()
     generation.mark_closed()
 
@@ -132,19 +144,31 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             settings=settings,
             clock=foundation.clock,
             hooks=hooks,
-            routes=Routes(build_catalog(settings, frozenset(CODECS)), hooks.is_up),
+            routes=open_routes(foundation, settings, hooks),
             ledger=foundation.ledger,
             cache=foundation.cache,
             sender=sender,
             admission=HostAdmission(spoken),
             flights=Flights(nursery, fly_here, plan_leaving(settings)),
             transport=partial(open_transport, sender),
+            open_origin=open_origin,
+            secret=blueprint.secret,
+            state_dir=foundation.state_dir,
+            timezone=foundation.timezone,
             keys_missing=blueprint.keys_missing,
             started_s=foundation.started_s,
+            run_dir=foundation.run_dir,
         )
         hooks.request_ended.always(foundation.ended.tell)
         hooks.attempt_ended.always(foundation.attempts.tell)
         yield runtime
+
+
+def open_routes(foundation: Foundation, settings: Settings, hooks: Hooks) -> Routes:
+    """The routes of a configuration, by the price book of each moment."""
+    clock, prices = foundation.clock, foundation.prices
+    catalog = build_catalog(settings, frozenset(CODECS), prices.quotes, clock.now_ms())
+    return Routes(catalog, hooks.is_up, prices, clock.now_ms)
 
 
 def open_transport(sender: PooledSender, upstream: str) -> "httpx.AsyncBaseTransport":
@@ -152,6 +176,18 @@ def open_transport(sender: PooledSender, upstream: str) -> "httpx.AsyncBaseTrans
     from lodestard.upstream.httpx_transport import PoolTransport
 
     return PoolTransport(sender.pools[upstream])
+
+
+@asynccontextmanager
+async def open_origin(url: str, name: str) -> AsyncIterator["httpx.AsyncBaseTransport"]:
+    """A small pool to the origin of ``url``, for httpx. ``name`` says in messages what it is.
+
+    Raises ``ValueError`` for what is neither ``https://`` nor ``http://`` to this machine.
+    """
+    with open_origin_pool(url, name) as pool:
+        from lodestard.upstream.httpx_transport import PoolTransport
+
+        yield PoolTransport(pool, MOST_ANSWER_BYTES)
 
 
 def plan_leaving(settings: Settings) -> LeavePolicy:

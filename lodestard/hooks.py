@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, TypeVar
 
-from lodestard.domain.news import AttemptEnded, RequestEnded
+from lodestard.domain.news import Alert, AttemptEnded, BudgetAlert, RequestEnded
 from lodestard.domain.verbs import Verb
 
 P = ParamSpec("P")
@@ -120,6 +120,8 @@ class Hooks:
     """Every door there is.
 
     ``is_up(upstream)``: may it be asked? ``request_ended`` and ``attempt_ended`` carry figures, never text.
+    ``budget_alert``: a budget comes near its limit; the serving generation hears it. ``alert``: anything else that a
+    person should hear of. ``retired``: this generation serves no new requests, another one does.
     ``verbs``: for the control socket. ``pages``: GET pages by path.
     ``status_parts``: functions whose value stands under their name in ``lodestarctl status``.
     """
@@ -127,6 +129,9 @@ class Hooks:
     is_up: Slot[[str], bool] = field(default_factory=lambda: Slot("is_up", default=True))
     request_ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
     attempt_ended: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended"))
+    budget_alert: Signal[BudgetAlert] = field(default_factory=lambda: Signal("budget_alert"))
+    alert: Signal[Alert] = field(default_factory=lambda: Signal("alert"))
+    retired: Signal[None] = field(default_factory=lambda: Signal("retired"))
     verbs: Register[Verb] = field(default_factory=lambda: Register("verbs"))
     pages: Register[Page] = field(default_factory=lambda: Register("pages"))
     status_parts: Register[Callable[[], object]] = field(default_factory=lambda: Register("status_parts"))

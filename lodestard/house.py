@@ -14,6 +14,7 @@ from lodestard.config.diff import Changes, diff
 from lodestard.config.load import Loaded
 from lodestard.config.write import Change
 from lodestard.domain.errors import Code, Fault, HouseFault
+from lodestard.domain.news import BudgetAlert
 from lodestard.domain.settings import Settings
 from lodestard.generation import Blueprint, Foundation, Generation, run_generation
 from lodestard.protocols.codecs import CODECS
@@ -53,6 +54,11 @@ class House:
     async def open(self) -> None:
         """Open the first generation."""
         self._current = await self.nursery.start(run_generation, self.foundation, self.plan.blueprint)
+        self.foundation.budget_alert.always(self._pass_on)
+
+    def _pass_on(self, alert: BudgetAlert) -> None:
+        """To the serving generation alone: two would tell it twice."""
+        self.runtime.hooks.budget_alert.tell(alert)
 
     @property
     def runtime(self) -> Runtime:

@@ -12,7 +12,6 @@ import msgspec
 import trio
 
 from lodestard.control.verbs.desk import Asked, TextSink
-from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.http import ClientLeft, Headers, HttpExchange, Peer
 from lodestard.protocols.sse import SseParser
@@ -26,12 +25,11 @@ DONE = b"[DONE]"
 Handler = Callable[[HttpExchange], Awaitable[None]]
 
 
-async def ask_inside(handler: Handler, body: bytes, sink: TextSink, clock: Clock) -> Asked:
-    """Send a streamed chat completion to ``handler``; its text goes to ``sink`` as it comes.
+async def ask_inside(handler: Handler, exchange: "InnerExchange") -> Asked:
+    """Send a streamed chat completion to ``handler``; its text goes to the exchange's sink as it comes.
 
-    Raises ``Fault`` as the answer gives it. What ``sink`` raises ends the request as if the client had left.
+    Raises ``Fault`` as the answer gives it. What the sink raises ends the request as if the client had left.
     """
-    exchange = InnerExchange(body, sink, clock.monotonic_ns())
     async with trio.open_nursery() as nursery:
         await nursery.start(exchange.heed_cancellation)
         with trio.CancelScope(shield=True) as exchange.scope, suppress(ClientLeft):  # ourselves
@@ -43,11 +41,15 @@ async def ask_inside(handler: Handler, body: bytes, sink: TextSink, clock: Clock
 
 
 class InnerExchange:
-    """An ``HttpExchange`` whose client is ourselves: it reads the answer's events instead of sending them."""
+    """An ``HttpExchange`` whose client is ourselves: it reads the answer's events instead of sending them.
 
-    def __init__(self, body: bytes, sink: TextSink, received_ns: int) -> None:
+    ``folder`` is where whoever asks works; its last name becomes the request's project.
+    """
+
+    def __init__(self, body: bytes, sink: TextSink, received_ns: int, folder: str = "") -> None:
         self.method, self.path, self.query = "POST", CHAT_PATH, ""
-        self.headers = Headers([("content-type", "application/json"), ("user-agent", AGENT)])
+        fields = [("content-type", "application/json"), ("user-agent", AGENT)]
+        self.headers = Headers([*fields, ("x-lodestar-folder", folder)] if folder else fields)
         self.peer = Peer(address="")
         self.secure = self.started = self.finished = self.aborted = False
         self.received_ns = received_ns

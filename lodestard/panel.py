@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, cast
 import msgspec
 import trio
 
+from lodestard.budget import itemise
 from lodestard.cache import BadLine, Cache, read_lines
 from lodestard.config import ConfigError, ConfigFault
 from lodestard.config.diff import Changes
@@ -30,23 +31,28 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
-from lodestard.control.verbs.desk import Asked, HouseState, TextSink, WantedExport
+from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
+from lodestard.domain.bill import Bill
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.news import AttemptEnded, RequestEnded
+from lodestard.domain.price import Price
+from lodestard.domain.request import Caller
+from lodestard.domain.usage import Usage
 from lodestard.endpoints import Endpoints
 from lodestard.house import House
 from lodestard.http import HttpServer
-from lodestard.inside import ask_inside
-from lodestard.ledger import Ledger, Reports, verify
+from lodestard.inside import InnerExchange, ask_inside
+from lodestard.ledger import Ledger, Reports, SessionReports, SessionRow, verify
 from lodestard.ledger.budgets import Budgets
 from lodestard.ledger.exporting import ExportOptions, stream_export
 from lodestard.log import Level, set_level
+from lodestard.prices.refresh import Prices
 from lodestard.runtime import Runtime
 from lodestard.store import open_snapshot
 
 LEDGER_FILE = "ledger.db"
 OURS = "lodestard"
-RUNS_ON = ("apsw", "httptools", "msgspec", "trio")
+RUNS_ON = ("apsw", "genai-prices", "httptools", "msgspec", "trio")
 
 
 class PoolFigures(Protocol):
@@ -75,6 +81,7 @@ class Panel:
     house: House
     ledger: Ledger
     cache: Cache
+    prices: Prices
     proxy: HttpServer
     places: Places
     timezone: str = "UTC"
@@ -189,8 +196,32 @@ class Panel:
         if self.places.simulated:
             raise CallerFault(Code.NOT_SUPPORTED, "The demo's configuration stays as it is; start one of your own.")
 
-    async def ask(self, body: bytes, sink: TextSink) -> Asked:
-        return await ask_inside(Endpoints(self.house), body, sink, self.runtime.clock)
+    async def ask(self, body: bytes, sink: TextSink, folder: str = "") -> Asked:
+        exchange = InnerExchange(body, sink, self.runtime.clock.monotonic_ns(), folder)
+        return await ask_inside(Endpoints(self.house), exchange)
+
+    @property
+    def session_reports(self) -> SessionReports:
+        return self.ledger.session_reports
+
+    def start_session(self, name: str, labels: Caller) -> SessionRow:
+        return self.ledger.sessions.start(name, labels, self.ledger.now_ms())
+
+    def end_session(self, session_id: str) -> SessionRow:
+        return self.ledger.sessions.end(session_id, self.ledger.now_ms())
+
+    def price_book(self) -> BookState:
+        book = self.prices.book
+        return BookState(
+            quotes=book.quotes,
+            version=book.version,
+            made_ms=book.made_ms,
+            problem=self.prices.problem,
+            covered=self.prices.covered,
+        )
+
+    def itemise(self, usage: Usage, price: Price) -> Bill | None:
+        return itemise(usage, price)
 
 
 def state_word(why_not_ready: str, *, draining: bool) -> Literal["ready", "degraded", "draining"]:

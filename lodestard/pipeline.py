@@ -227,5 +227,7 @@ def attempt_news(record: AttemptRecord, flight: Flight) -> AttemptEnded:
         hold_nano_usd=record.hold_nano_usd,
         price="" if record.candidate.free or record.candidate.price is None else record.candidate.price.version,
         request_id=flight.entry.id,
+        ordinal=record.held.ordinal if record.held is not None else 0,
+        state=record.held.state if record.held is not None else "",
         settled=None if record.held is None else attempt_figures(record.held),
     )

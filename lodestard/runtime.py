@@ -5,12 +5,15 @@ they began with.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from lodestard.domain.clock import Clock
 from lodestard.domain.ports import Admission, CachePort, LedgerPort, RoutesPort, Sender
-from lodestard.domain.settings import Settings
+from lodestard.domain.secret import Secret
+from lodestard.domain.settings import KeySource, Settings
 from lodestard.flights import Flights
 from lodestard.hooks import Hooks
 
@@ -20,9 +23,13 @@ class Runtime:
     """Everything that a request needs on its way, and nothing that it could break.
 
     ``transport(upstream)`` gives an ``httpx.AsyncBaseTransport`` over that upstream's own pool, for all that is
-    off the requests' way (probes, alerts); it raises ``LookupError`` where nobody here speaks the upstream's
-    dialect. ``keys_missing`` maps an upstream to the reason why it has no key.
-    ``started_s`` is when the daemon started, in unix seconds.
+    off the requests' way (probes, prices); it raises ``LookupError`` where nobody here speaks the upstream's
+    dialect. ``open_origin(url, name)`` is a context with such a transport to anywhere else, over a pool of its own:
+    ``https://``, or ``http://`` to this machine; it raises ``ValueError`` for anything else, and reads at most 8 MB
+    of an answer. ``secret(source)`` gives what a module's settings name, or raises ``LookupError`` with the reason
+    why there is none. ``timezone`` is the ledger's. ``keys_missing`` maps an upstream to the reason why it has no
+    key. ``started_s`` is when the daemon started, in unix seconds. ``run_dir`` is a folder for small files that live
+    as long as the daemon, None where it has none; it may not be there yet.
     """
 
     settings: Settings
@@ -35,5 +42,10 @@ class Runtime:
     admission: Admission
     flights: Flights
     transport: Callable[[str], Any]
+    open_origin: Callable[[str, str], AbstractAsyncContextManager[Any]]
+    secret: Callable[[KeySource], Secret]
+    state_dir: Path
+    timezone: str
     keys_missing: Mapping[str, str]
     started_s: int
+    run_dir: Path | None = None

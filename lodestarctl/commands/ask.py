@@ -1,6 +1,7 @@
 """``lodestarctl ask``: one question, its answer as it comes."""
 
 from lodestarctl import exit_codes
+from lodestarctl.folder import work_folder
 from lodestarctl.render.words import clean, usd
 from lodestarctl.session import Session
 from lodestarctl.usage import UsageError
@@ -10,7 +11,7 @@ KEEP = "\n\t"
 
 
 def run(session: Session) -> int:
-    arguments = {"question": _question(session), "model": session.args.model}
+    arguments = {"question": _question(session), "model": session.args.model, "folder": work_folder()}
     answer = _Answer(session)
     try:
         session.each("ask", arguments, AskItem, answer.write)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from lodestarctl import exit_codes
+from lodestarctl.folder import work_folder
 from lodestarctl.render.blocks import Tone
 from lodestarctl.render.figures import warmed_line
 from lodestarctl.session import Session
@@ -13,8 +14,8 @@ FINE = ("kept", "hit")
 
 
 def run(session: Session) -> int:
-    lines = _read(session, session.args.file)
-    items = session.each("cache.warm", {"lines": lines}, CacheWarmed, lambda item: _write(session, item))
+    arguments = {"lines": _read(session, session.args.file), "folder": work_folder()}
+    items = session.each("cache.warm", arguments, CacheWarmed, lambda item: _write(session, item))
     return exit_codes.OK if all(item.outcome in FINE for item in items) else exit_codes.FAILURE
 
 

@@ -81,6 +81,8 @@ def _facts(explanation: Explanation) -> Iterator[tuple[str, Cell]]:
         yield "Because", Cell(explanation.reason)
     yield "Answered by", Cell(row.target or "nobody")
     yield "Asked by", Cell(_who(row))
+    if row.switched_from:
+        yield "Switched", Cell(f"from {row.switched_from}, which answered its session before")
     yield "Cache", Cell(row.cache or "not looked at")
     yield "Tokens", Cell(_all_tokens(row))
     yield "Cost", Cell(usd(row.cost_nano_usd), "strong")
@@ -95,7 +97,13 @@ def _who(row: RequestRow) -> str:
 
 
 def _claims(row: RequestRow) -> tuple[tuple[str, str], ...]:
-    return ("client", row.client), ("project", row.project), ("user", row.user), ("session", row.session)
+    return (
+        ("client", row.client),
+        ("task", row.task),
+        ("project", row.project),
+        ("user", row.user),
+        ("session", row.session),
+    )
 
 
 def _all_tokens(row: RequestRow) -> str:

@@ -4,7 +4,7 @@ Law: integers only, rounded up once; nothing here does I/O, reads a clock or rem
 zero: it never comes here.
 """
 
-from lodestard.budget.pricing import cost_nano_usd
+from lodestard.budget.pricing import cost_nano_usd, itemise
 from lodestard.budget.projection import NotEnough, Projection, project
 from lodestard.budget.unpriced import find_unpriced
 from lodestard.budget.worst_case import Bounds, WorstCase, worst_case
@@ -16,6 +16,7 @@ __all__ = [
     "WorstCase",
     "cost_nano_usd",
     "find_unpriced",
+    "itemise",
     "project",
     "worst_case",
 ]

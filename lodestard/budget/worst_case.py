@@ -1,14 +1,20 @@
 """The most that a request can cost, before it is sent.
 
 Law: never less than any bill for the same request can be. A byte-level tokenizer makes at most one token of a byte,
-so the body's size bounds its text; what is not text needs a bound of its own (``Bounds``).
+so the body's size bounds its text; what is not text needs a bound of its own (``Bounds``). All input is held at the
+dearest rate that some of it may be billed at, and so is all output: over the tiers that the prompt's bound reaches
+and the service tiers that the request may be served at. A request that asks for no dearer service is held at the
+usual rates: an account whose own setting is a dearer one must say so in each request.
 """
+
+from collections.abc import Iterable, Iterator
+from types import UnionType
 
 import msgspec
 
 from lodestard.budget.pricing import round_up
-from lodestard.domain.price import Price
-from lodestard.domain.request import ImagePart, OtherPart, Request
+from lodestard.domain.price import USUAL_TIERS, Price, Rates, Tier
+from lodestard.domain.request import ImagePart, OtherPart, Part, Request
 
 
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,8 +48,20 @@ def worst_case(request: Request, price: Price, bounds: Bounds = DEFAULT_BOUNDS) 
     """The most that ``request`` can cost under ``price``: its input at the dearest input rate, its whole output."""
     prompt_tokens = _prompt_bound(request, bounds)
     completion_tokens = _completion_bound(request, price, bounds)
-    pico = prompt_tokens * _dearest_input(price) + completion_tokens * price.output_pico_usd
-    return WorstCase(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, nano_usd=round_up(pico))
+    if price.tiers or price.service_tiers:
+        reached: Iterable[Rates] = _reachable(request, price, prompt_tokens)
+    else:
+        reached = (price,)
+    dearest_input = dearest_output = 0
+    for rates in reached:
+        dearest_input = max(dearest_input, _dearest_input(rates, request))
+        dearest_output = max(dearest_output, _dearest_output(rates, request))
+    pico = prompt_tokens * dearest_input + completion_tokens * dearest_output
+    return WorstCase(
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        nano_usd=round_up(pico) + price.request_nano_usd,
+    )
 
 
 def _prompt_bound(request: Request, bounds: Bounds) -> int:
@@ -63,8 +81,47 @@ def _completion_bound(request: Request, price: Price, bounds: Bounds) -> int:
     if limit is None:
         limit = price.max_output_tokens or bounds.output_tokens
     predicted = len(bytes(request.members.get("prediction", b"")))  # what of it is rejected is billed as output
-    return (max(0, limit) + predicted) * max(1, request.conversation.n)
+    beside = price.max_reasoning_tokens or 0
+    return (max(0, limit) + predicted + beside) * max(1, request.conversation.n)
 
 
-def _dearest_input(price: Price) -> int:
-    return max(price.input_pico_usd, price.cache_read_pico_usd or 0, price.cache_write_pico_usd or 0)
+def _reachable(request: Request, price: Price, prompt_tokens: int) -> Iterator[Rates]:
+    """The rates that it may be billed at: those without a tier, and those of each tier that it may come into."""
+    yield from _up_to(price, price.tiers, prompt_tokens)
+    asked = [msgspec.json.decode(bytes(request.members.get(name, b"null"))) for name in ("service_tier", "speed")]
+    for service in price.service_tiers:
+        if service.name in asked or "auto" in asked or service.name in USUAL_TIERS or "=" in service.name:
+            yield from _up_to(service.rates, service.tiers, prompt_tokens)
+
+
+def _up_to(rates: Rates, tiers: tuple[Tier, ...], prompt_tokens: int) -> Iterator[Rates]:
+    yield rates
+    for tier in tiers:
+        if prompt_tokens > tier.above_prompt_tokens:
+            yield tier.rates
+
+
+def _dearest_input(rates: Rates, request: Request) -> int:
+    """Audio and images count where some of the input may be billed as such."""
+    most = rates.input_pico_usd
+    for rate in (rates.cache_read_pico_usd, rates.cache_write_pico_usd, rates.cache_write_1h_pico_usd):
+        if rate is not None and rate > most:
+            most = rate
+    audio = max(rates.audio_input_pico_usd or 0, rates.audio_cache_read_pico_usd or 0)
+    if audio > most and _brings(request, OtherPart):
+        most = audio
+    image = max(rates.image_input_pico_usd or 0, rates.image_cache_read_pico_usd or 0)
+    if image > most and _brings(request, ImagePart | OtherPart):
+        most = image
+    return most
+
+
+def _dearest_output(rates: Rates, request: Request) -> int:
+    most = max(rates.output_pico_usd, rates.reasoning_pico_usd or 0, rates.image_output_pico_usd or 0)
+    if rates.audio_output_pico_usd is not None and "modalities" in request.members:
+        most = max(most, rates.audio_output_pico_usd)
+    return most
+
+
+def _brings(request: Request, kind: type[Part] | UnionType) -> bool:
+    return any(isinstance(part, kind) for message in request.conversation.messages for part in message.parts)

@@ -1,16 +1,17 @@
-"""Who is asking, by what they say of themselves.
+"""Who is asking, and for what, by what they say of themselves.
 
 Law: nothing here is trusted. It labels reports; only ``principal`` (which the door sets) splits cache and money.
+Headers of ours come first, then the labels in a key, then the folder, then what the dialect's body says.
 """
 
 from functools import lru_cache
-from typing import Protocol
 
 import msgspec
 
+from lodestard.classify.key_label import HeaderView, find_key_label
+from lodestard.classify.label import MAX_LABEL, clean_label
+from lodestard.classify.task import is_aider, name_task, read_opening
 from lodestard.domain.request import Caller, Request
-
-MAX_LABEL = 64
 
 # A client's User-Agent begins with one of these; the first that fits names it.
 _AGENTS = (
@@ -28,37 +29,30 @@ _AGENTS = (
     ("lodestar", "lodestar"),
 )
 
-# Aider's requests carry nothing that says so but how their system prompts begin.
-_AIDER_PROMPTS = (
-    "You are an expert software engineer that generates concise",
-    "*Briefly* summarize",
-    "Act as an expert software developer",
-    "Act as an expert architect engineer",
-    "Act as an expert software engineer who edits source code",
-    "Act as an expert code analyst",
-)
-
-
-class HeaderView(Protocol):
-    def get(self, name: str, /) -> str | None: ...
-
 
 def identify_caller(headers: HeaderView, request: Request, principal: str = "local") -> Caller:
-    """The caller's labels: headers of our own first, then what the dialect's body says, then the client's name."""
+    """The caller's labels."""
+    key = find_key_label(headers)
+    opening = read_opening(request)
     return Caller(
         principal=principal,
-        project=_label(headers.get("x-lodestar-project")),
-        user=_label(headers.get("x-lodestar-user")) or _label(_text_member(request, "user")),
-        session=_label(headers.get("x-lodestar-session")),
-        client=_label(headers.get("x-lodestar-client")) or name_client(headers.get("user-agent") or "", request),
+        project=_label(headers.get("x-lodestar-project"))
+        or key.project
+        or name_folder(headers.get("x-lodestar-folder")),
+        user=_label(headers.get("x-lodestar-user")) or key.user or _label(_text_member(request, "user")),
+        session=_label(headers.get("x-lodestar-session")) or key.session,
+        client=_label(headers.get("x-lodestar-client")) or _name_client(headers.get("user-agent") or "", opening),
+        task=_label(headers.get("x-lodestar-task")) or name_task(opening, request),
     )
 
 
 def name_client(agent: str, request: Request) -> str:
     """The client program's name, or the start of its User-Agent, or an empty string."""
-    if _is_aider(request):
-        return "aider"
-    return _name_agent(agent[:MAX_LABEL])
+    return _name_client(agent, read_opening(request))
+
+
+def _name_client(agent: str, opening: str) -> str:
+    return "aider" if is_aider(opening) else _name_agent(agent[:MAX_LABEL])
 
 
 @lru_cache(maxsize=256)
@@ -67,12 +61,12 @@ def _name_agent(agent: str) -> str:
     for start, name in _AGENTS:
         if lowered.startswith(start):
             return name
-    return _label(agent.split("/", 1)[0].split(" ", 1)[0])
+    return clean_label(agent.split("/", 1)[0].split(" ", 1)[0])
 
 
-def _is_aider(request: Request) -> bool:
-    first = next(iter(request.conversation.messages), None)
-    return first is not None and first.role == "system" and first.text.lstrip().startswith(_AIDER_PROMPTS)
+def name_folder(path: str | None) -> str:
+    """The project that a tool works in: the last name of the folder that it sent. The path itself is kept nowhere."""
+    return clean_label(path.strip().rstrip("/").rpartition("/")[2]) if path else ""
 
 
 def _text_member(request: Request, name: str) -> str:
@@ -86,7 +80,4 @@ def _text_member(request: Request, name: str) -> str:
 
 
 def _label(text: str | None) -> str:
-    """At most 64 printable characters: labels end up on terminals and in reports."""
-    if not text:
-        return ""
-    return "".join(character for character in text[:MAX_LABEL] if character.isprintable()).strip()
+    return clean_label(text) if text else ""

@@ -6,7 +6,6 @@ repeats a value that could be a secret.
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,12 +13,13 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lodestard.config.check_budgets import check_budgets
+from lodestard.config.check_prices import check_paid, check_prices
 from lodestard.config.convert import Finding
 from lodestard.config.fault import KeyPath, or_nearest
 from lodestard.config.listen import parse_listen
+from lodestard.config.secrets import find_sources
 from lodestard.config.zone import is_zone
-from lodestard.domain.money import parse_price
-from lodestard.domain.settings import KeySource, ModelPrice, Settings, Upstream
+from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.domain.upstream import Target
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -46,7 +46,7 @@ class Declared(msgspec.Struct, frozen=True):
 
 def check(settings: Settings, declared: Declared) -> Iterator[Finding]:
     """All findings, fatal ones and warnings."""
-    for part in (_check_server, _check_upstreams, _check_prices, _check_cache, check_budgets):
+    for part in (_check_server, _check_upstreams, check_prices, _check_cache, _check_modules, check_budgets):
         yield from part(settings)
     for part_by_name in (_check_models, _check_ledger):
         yield from part_by_name(settings, declared)
@@ -145,6 +145,13 @@ def _check_headers(path: KeyPath, headers: Mapping[str, str]) -> Iterator[Findin
 
 
 def _check_key(path: KeyPath, key: KeySource, upstream: Upstream) -> Iterator[Finding]:
+    yield from check_source(path, key)
+    if upstream.url.startswith("http://") and not _is_near(upstream.url):
+        yield Finding((*path[:-1], "url"), "http:// sends the key unencrypted; use https://", fatal=False)
+
+
+def check_source(path: KeyPath, key: KeySource) -> Iterator[Finding]:
+    """What is wrong with the place of a secret, whoever it is for."""
     given = [name for name in ("credential", "env", "file") if getattr(key, name)]
     if len(given) != 1:
         yield Finding(path, "expected exactly one of credential, env and file")
@@ -154,8 +161,11 @@ def _check_key(path: KeyPath, key: KeySource, upstream: Upstream) -> Iterator[Fi
         yield Finding((*path, "env"), "expected the name of an environment variable, not the key itself")
     if key.file and not key.file.startswith(("/", "~/")):
         yield Finding((*path, "file"), "expected an absolute path, or one that starts with ~/")
-    if upstream.url.startswith("http://") and not _is_near(upstream.url):
-        yield Finding((*path[:-1], "url"), "http:// sends the key unencrypted; use https://", fatal=False)
+
+
+def _check_modules(settings: Settings) -> Iterator[Finding]:
+    for path, source in find_sources(settings.modules):
+        yield from check_source(path, source)
 
 
 def _is_near(url: str) -> bool:
@@ -183,39 +193,15 @@ def _check_target(path: KeyPath, text: str, settings: Settings, declared: Declar
     upstream = settings.upstreams.get(target.upstream)
     if target.upstream not in declared.upstreams:
         yield Finding(path, f"no upstream {target.upstream!r}{or_nearest(target.upstream, declared.upstreams)}")
-    elif upstream is not None and not upstream.free and text not in declared.prices:
-        yield Finding(path, f'no price: {text} is refused until [prices."{text}"] says what it costs', fatal=False)
-
-
-def _check_prices(settings: Settings) -> Iterator[Finding]:
-    for text, price in settings.prices.items():
-        yield from _check_rates(("prices", text), price)
-        yield from _check_priced(("prices", text), text, settings.upstreams)
-
-
-def _check_rates(path: KeyPath, price: ModelPrice) -> Iterator[Finding]:
-    for name in ("input", "output", "cache_read", "cache_write"):
-        rate: Decimal | None = getattr(price, name)
-        try:
-            parse_price(rate or Decimal(0))
-        except ValueError:
-            yield Finding((*path, name), "expected US dollars per million tokens, from 0 up")
-
-
-def _check_priced(path: KeyPath, text: str, upstreams: Mapping[str, Upstream]) -> Iterator[Finding]:
-    try:
-        target = Target.parse(text)
-    except ValueError:
-        yield Finding(path, 'the name of a price is "upstream/model"')
-        return
-    upstream = upstreams.get(target.upstream)
-    if upstream is not None and upstream.free:
-        yield Finding(path, f"{target.upstream} is free: this price is not used to bill", fatal=False)
+    elif upstream is not None and not upstream.free and (text in settings.prices or text not in declared.prices):
+        yield from check_paid(path, text, upstream, settings)
 
 
 def _check_ledger(settings: Settings, declared: Declared) -> Iterator[Finding]:
     baseline = settings.ledger.baseline
-    if baseline and baseline not in declared.prices:
+    if baseline and "/" not in baseline.strip("/"):
+        yield Finding(("ledger", "baseline"), 'expected "upstream/model"')
+    elif baseline and not settings.price_book.enabled and baseline not in declared.prices:
         yield Finding(("ledger", "baseline"), f"the baseline has no price{or_nearest(baseline, declared.prices)}")
     zone = settings.ledger.timezone
     if zone and not is_zone(zone):

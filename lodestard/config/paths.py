@@ -36,6 +36,16 @@ def find_paths(environ: Mapping[str, str], uid: int) -> Paths:
     )
 
 
+def run_dir(control_socket: Path) -> Path:
+    """The folder of what lives as long as the daemon: named after its socket, so that whoever finds one finds both.
+
+    ``/run/lodestard.sock`` → ``/run/lodestard``, which systemd makes and empties (``RuntimeDirectory=``).
+    """
+    if control_socket.suffix == ".sock":
+        return control_socket.with_suffix("")
+    return control_socket.with_name(f"{control_socket.name}.d")
+
+
 def demo_paths(environ: Mapping[str, str]) -> Paths:
     """The places of ``lodestard --demo``: under the user's home, whoever that is, apart from a real daemon's."""
     home = Path(environ.get("HOME") or "/")

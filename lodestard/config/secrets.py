@@ -1,8 +1,8 @@
-"""Fetches the upstreams' keys from where the configuration says they are.
+"""Fetches the keys of upstreams and modules from where the configuration says they are.
 
-Law: a key that is missing takes out its upstream and nothing else; a key that is there but must not be used
-(empty, readable by others, not a header value) is a fault. No message repeats any part of a key. The returned
-mapping is the only place where keys are.
+Law: a key that is missing takes out its upstream (or what its module does with it) and nothing else; a key that is
+there but must not be used (empty, readable by others, not a header value) is a fault. No message repeats any part of
+a key. The returned mappings are the only place where keys are.
 """
 
 import os
@@ -11,10 +11,11 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
-from lodestard.config.fault import ConfigError, ConfigFault, Place, dotted
+from lodestard.config.fault import ConfigError, ConfigFault, KeyPath, Place, dotted
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
 
@@ -36,6 +37,21 @@ class Keys(msgspec.Struct, frozen=True):
 
     by_upstream: Mapping[str, Secret]
     problems: tuple[KeyProblem, ...]
+
+
+class ModuleSecrets(msgspec.Struct, frozen=True):
+    """What modules name with a ``KeySource``. Called with one, it gives the secret.
+
+    Raises ``LookupError`` with a sentence for a person where there is none.
+    """
+
+    found: Mapping[KeySource, Secret]
+    missing: Mapping[KeySource, str]
+
+    def __call__(self, source: KeySource) -> Secret:
+        if source in self.found:
+            return self.found[source]
+        raise LookupError(self.missing.get(source, "the configuration does not name this secret"))
 
 
 class _MissingError(Exception):
@@ -68,6 +84,47 @@ def resolve_keys(settings: Settings, environ: Mapping[str, str], origins: Mappin
     if faults:
         raise ConfigError(faults)
     return Keys(found, tuple(problems))
+
+
+def resolve_module_keys(
+    settings: Settings, environ: Mapping[str, str], origins: Mapping[str, str] | None = None
+) -> ModuleSecrets:
+    """Look for every secret that modules which are switched on name, wherever in their tables.
+
+    Blocks as ``resolve_keys`` does. Raises ``ConfigError`` with a fault for each that must not be used.
+    """
+    found: dict[KeySource, Secret] = {}
+    missing: dict[KeySource, str] = {}
+    faults: list[ConfigFault] = []
+    for path, source in find_sources(settings.modules):
+        try:
+            found[source] = _checked(_fetch(source, environ))
+        except _MissingError as error:
+            missing[source] = str(error)
+        except _WrongError as error:
+            key = dotted(path)
+            faults.append(ConfigFault(key=key, place=Place((origins or {}).get(key, "")), message=str(error)))
+    if faults:
+        raise ConfigError(faults)
+    return ModuleSecrets(found, missing)
+
+
+def find_sources(modules: Mapping[str, Any]) -> Iterator[tuple[KeyPath, KeySource]]:
+    """Where modules that are switched on name a secret. Pure."""
+    for name, table in modules.items():
+        if getattr(table, "enabled", True):
+            yield from _sources(("modules", name), table)
+
+
+def _sources(path: KeyPath, value: object) -> Iterator[tuple[KeyPath, KeySource]]:
+    if isinstance(value, KeySource):
+        yield path, value
+    elif isinstance(value, msgspec.Struct):
+        for name in value.__struct_fields__:
+            yield from _sources((*path, name), getattr(value, name))
+    elif isinstance(value, Mapping):
+        for name, member in value.items():
+            yield from _sources((*path, name), member)
 
 
 def _checked(text: str) -> Secret:

@@ -1,5 +1,7 @@
 """What the house tells its modules: figures of what has ended, never a word of prompt or answer."""
 
+from typing import Literal
+
 import msgspec
 
 from lodestard.domain.closing import Closed, Closing
@@ -39,8 +41,9 @@ def attempt_figures(attempt: AttemptPort) -> AttemptFigures:
 class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
     """One attempt has ended. ``outcome`` is ``ok`` or a fault's code; ``first_piece_ns`` is counted from dialling.
 
-    ``hold_nano_usd`` is what was held for it; ``price`` the version of its price, empty where it was free.
-    ``settled`` is what the ledger made of it, None where it was refused before it was held.
+    ``hold_nano_usd`` is what was held for it; ``price`` the version of its price, empty where it was free. ``state``
+    is how its money ended (captured, released, unknown), empty where nothing came to be held; ``ordinal`` its number
+    in the ledger's request. ``settled`` is what the ledger made of it, None where it was refused before it was held.
     """
 
     target: Target
@@ -53,6 +56,8 @@ class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
     hold_nano_usd: int = 0
     price: str = ""
     request_id: str = ""
+    ordinal: int = 0
+    state: str = ""
     settled: AttemptFigures | None = None
 
 
@@ -92,3 +97,21 @@ class BudgetAlert(msgspec.Struct, frozen=True, kw_only=True):
     window_end_ms: int | None
     hard: bool
     text: str
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that a person should hear of, from whoever has noticed it.
+
+    ``key`` tells it from every other: what has been told once is not told again. A later alert of the same ``topic``
+    takes the place of this one; after ``until_ms`` it says nothing of the present any more. ``figures`` are for
+    programs, never a prompt, an answer or a key.
+    """
+
+    key: str
+    topic: str
+    source: str
+    severity: Literal["error", "warning", "info"]
+    title: str
+    text: str
+    until_ms: int | None = None
+    figures: dict[str, str | int] = {}

@@ -4,11 +4,13 @@ Law: a room that needs another one takes a port as an argument and never imports
 is typed by these alone.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
+from lodestard.domain.bills import Bill, DayFigures, Look
 from lodestard.domain.closing import Closed, Closing
+from lodestard.domain.price import Price, Quote
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.room import Room
@@ -127,6 +129,11 @@ class EntryPort(Protocol):
         """In the order in which they were held."""
         ...
 
+    @property
+    def caller(self) -> Caller:
+        """Who asks, in the session that the ledger has found for it."""
+        ...
+
 
 class AttemptPort(Protocol):
     """One attempt that is held. It has exactly one end; ``usage`` is what was believed of it then."""
@@ -138,8 +145,13 @@ class AttemptPort(Protocol):
     def hold_nano_usd(self) -> int: ...
 
     @property
+    def ordinal(self) -> int:
+        """Its number in its request."""
+        ...
+
+    @property
     def state(self) -> str:
-        """held, captured, released or unknown."""
+        """``held`` until its end; then captured, released or unknown."""
         ...
 
     @property
@@ -158,15 +170,34 @@ class CostFigures(Protocol):
     @property
     def key(self) -> str: ...
 
+    @property
+    def cost_nano_usd(self) -> int: ...
+
 
 class ReportsPort(Protocol):
     """The one aggregation that every view of money reads."""
 
-    async def costs(self, by: str) -> Sequence[CostFigures]: ...
+    async def costs(self, by: str, *, since_ms: int = ..., timezone: str = ...) -> Sequence[CostFigures]: ...
 
 
 class TotalsPort(Protocol):
-    """What is under way."""
+    """Today's figures, and what is under way.
+
+    ``day`` is today's date in the ledger's zone. ``budget_percent`` is how much of the hard budget that is used most
+    is used, None where there is none.
+    """
+
+    @property
+    def day(self) -> str: ...
+
+    @property
+    def spent_today_nano_usd(self) -> int: ...
+
+    @property
+    def saved_today_nano_usd(self) -> int: ...
+
+    @property
+    def budget_percent(self) -> int | None: ...
 
     @property
     def held_nano_usd(self) -> int: ...
@@ -175,11 +206,38 @@ class TotalsPort(Protocol):
     def open_requests(self) -> int: ...
 
 
+class ReconciliationPort(Protocol):
+    """What providers say they have billed, beside the ledger. Each raises ``HouseFault`` where the file fails."""
+
+    async def ours(self, upstream: str, day_start_ms: int) -> DayFigures:
+        """What the ledger has charged for attempts that began on this UTC day."""
+        ...
+
+    async def post(self, bill: Bill) -> Look:
+        """Write down a look and post what it changes; one that finds nothing new writes nothing."""
+        ...
+
+    async def looks(self, limit: int) -> Sequence[Look]:
+        """The newest first."""
+        ...
+
+    async def known(self, upstream: str, since_day: str) -> Mapping[str, Look]:
+        """The last look at each day from then on."""
+        ...
+
+    async def balance_nano_usd(self) -> int:
+        """What is in the book ``unreconciled``."""
+        ...
+
+
 class LedgerPort(Protocol):
     """Hold before dialling, settle after."""
 
     @property
     def reports(self) -> ReportsPort: ...
+
+    @property
+    def reconciliation(self) -> ReconciliationPort: ...
 
     def totals(self) -> TotalsPort: ...
 
@@ -270,12 +328,25 @@ class RoutesPort(Protocol):
         """Who is asked for ``alias``. Raises ``CallerFault`` where nobody can be."""
         ...
 
+    def price_of(self, target: Target) -> Price | None:
+        """What a target costs now; None where nobody knows."""
+        ...
+
     def free_candidates(self) -> Sequence[Candidate]:
         """The free models, in the order in which they are asked where nothing may be spent."""
         ...
 
     @property
     def aliases(self) -> Sequence[str]: ...
+
+
+class PricesPort(Protocol):
+    """The price list, which may be another one at any time."""
+
+    @property
+    def quotes(self) -> Mapping[str, Quote]:
+        """By target ("upstream/model"). Never changed, only replaced."""
+        ...
 
 
 Task = Callable[[], Awaitable[None]]

@@ -6,9 +6,13 @@ input). A price is a value: equal rates are equal prices, and ``version`` says w
 """
 
 import hashlib
+from bisect import bisect_right
 from functools import lru_cache
 
 import msgspec
+
+USUAL_TIERS = frozenset(("auto", "default", "standard", "on_demand", "flex", "batch"))
+"""Names of service tiers that never cost more than the usual rates, where a price has no rates of their own."""
 
 
 class Rates(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -41,7 +45,8 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True):
 class ServiceTier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the same model costs where the provider serves it as ``name`` says: batch, flex, priority …
 
-    The name is the one that the provider's answers carry. ``tiers`` ascend.
+    The name is the one that the provider's answers carry; with a ``=`` in it (``route=mistral/eu``) it is of a choice
+    that the provider makes and its answers don't tell of. ``tiers`` ascend.
     """
 
     name: str
@@ -75,6 +80,10 @@ class Price(Rates, frozen=True, kw_only=True, omit_defaults=True):
             rates += [service.rates, *(tier.rates for tier in service.tiers)]
         return not self.request_nano_usd and not any(_bills(each) for each in rates)
 
+    def knows_tier(self, name: str) -> bool:
+        """Whether it says what a request served as ``name`` costs."""
+        return any(service.name == name for service in self.service_tiers)
+
     @property
     def version(self) -> str:
         """The name of exactly these rates: 12 hexadecimal digits. The same in every process and at every time."""
@@ -91,3 +100,32 @@ def _bills(rates: Rates) -> bool:
 
 
 FREE = Price(input_pico_usd=0, output_pico_usd=0, cache_read_pico_usd=0, cache_write_pico_usd=0, source="free")
+
+
+class Quote(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a price list says of one target, now and later.
+
+    ``prices`` ascend by ``since_ms``, the first holds from the beginning; there are none where the list has no price
+    that we can bill by, and then ``problem`` says why. ``provider`` and ``listed_as`` are the list's own names, empty
+    where it does not know the provider or the model; ``retired`` says that its provider has given the model up.
+    """
+
+    prices: tuple[Price, ...] = ()
+    provider: str = ""
+    listed_as: str = ""
+    retired: bool = False
+    problem: str = ""
+
+    def price_at(self, now_ms: int) -> Price | None:
+        """The price that holds at that instant."""
+        after = bisect_right(self.prices, now_ms, key=_since_ms)
+        return self.prices[max(0, after - 1)] if self.prices else None
+
+    def change_after_ms(self, now_ms: int) -> int | None:
+        """When the price changes next, or None."""
+        after = bisect_right(self.prices, now_ms, key=_since_ms)
+        return self.prices[after].since_ms if 0 < after < len(self.prices) else None
+
+
+def _since_ms(price: Price) -> int:
+    return price.since_ms

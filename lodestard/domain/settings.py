@@ -145,14 +145,53 @@ class Model(Record, frozen=True):
     description: str = ""
 
 
-class ModelPrice(Record, frozen=True):
-    """US dollars per million tokens, as decimals."""
+class RateTable(Record, frozen=True, kw_only=True):
+    """US dollars per million tokens, as decimals. What is not named costs what the wider kind does."""
 
-    input: Decimal
-    output: Decimal
+    input: Decimal | None = None
+    output: Decimal | None = None
     cache_read: Decimal | None = None
     cache_write: Decimal | None = None
+    cache_write_1h: Decimal | None = None
+    audio_input: Decimal | None = None
+    audio_cache_read: Decimal | None = None
+    audio_output: Decimal | None = None
+    image_input: Decimal | None = None
+    image_cache_read: Decimal | None = None
+    image_output: Decimal | None = None
+    reasoning: Decimal | None = None
+
+
+class PriceTier(RateTable, frozen=True, kw_only=True):
+    """Rates of all tokens of a request whose prompt is longer; those not named are the usual ones."""
+
+    above_prompt_tokens: Positive
+
+
+class ServiceTierPrice(RateTable, frozen=True, kw_only=True):
+    """Rates of a service tier; those not named are the usual ones. Its tiers are its own."""
+
+    tiers: tuple[PriceTier, ...] = ()
+
+
+class ModelPrice(RateTable, frozen=True, kw_only=True):
+    """What a model costs. Without ``input`` and ``output`` the price book's price holds, within these bounds.
+
+    ``request`` is US dollars for each request. ``max_output_tokens`` bounds an answer without a limit of its own,
+    ``max_reasoning_tokens`` what is thought beside the limit, ``context_tokens`` prompt and answer together.
+    """
+
+    tiers: tuple[PriceTier, ...] = ()
+    service_tiers: Mapping[str, ServiceTierPrice] = msgspec.field(default_factory=dict)
+    request: Decimal | None = None
     max_output_tokens: Positive | None = None
+    max_reasoning_tokens: Count | None = None
+    context_tokens: Positive | None = None
+
+    @property
+    def has_rates(self) -> bool:
+        """Whether it is a price of its own."""
+        return self.input is not None and self.output is not None
 
 
 class Ceiling(Record, frozen=True):

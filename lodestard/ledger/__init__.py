@@ -11,6 +11,9 @@ from lodestard.ledger.listing import Explanation, RequestFilter
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import AttemptRow, RequestRow
 from lodestard.ledger.schema import SCHEMA
+from lodestard.ledger.session_reports import SessionReports
+from lodestard.ledger.session_rules import SessionRow, SessionRules
+from lodestard.ledger.sessions import Sessions
 from lodestard.ledger.totals import Totals
 from lodestard.ledger.verify import VerifyReport, verify
 
@@ -26,6 +29,10 @@ __all__ = [
     "Reports",
     "RequestFilter",
     "RequestRow",
+    "SessionReports",
+    "SessionRow",
+    "SessionRules",
+    "Sessions",
     "Totals",
     "VerifyReport",
     "open_ledger",

@@ -19,9 +19,10 @@ from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Usage
 from lodestard.ledger.keeper import NO_CHARGE, Charge
 from lodestard.ledger.rows import AttemptRow, RequestRow, State
+from lodestard.ledger.sessions import Session
+from lodestard.ledger.text import bounded
 
 NS_PER_US = 1_000
-MAX_TEXT = 200
 MAX_TOKENS = 10**12
 MAX_US = 10**15
 COUNTED = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
@@ -38,6 +39,8 @@ class Entry:
     alias: str
     dialect: str
     stream: bool
+    session: Session
+    switched_from: str = ""
     attempts: list["Attempt"] = field(default_factory=list)
     closed: RequestRow | None = None
 
@@ -87,6 +90,7 @@ class Entry:
             load_us=_microseconds(durations.load_ns) if durations else None,
             prefill_us=_microseconds(durations.prefill_ns) if durations else None,
             decode_us=_microseconds(durations.decode_ns) if durations else None,
+            switched_from=bounded(self.switched_from),
             prompt_cache_nano_usd=sum([attempt.prompt_cache_nano_usd for attempt in attempts]),
         )
 
@@ -129,8 +133,10 @@ class Attempt:
         if self.free or usage is None or not (usage.cached_tokens or usage.cache_write_tokens):
             return 0
         with_cache = msgspec.structs.replace(usage, billed_nano_usd=None)
-        saved = cost_nano_usd(uncached(usage), self.price) - cost_nano_usd(with_cache, self.price)
-        return max(-MAX_NANO_USD, min(saved, MAX_NANO_USD))
+        without, paid = cost_nano_usd(uncached(usage), self.price), cost_nano_usd(with_cache, self.price)
+        if without is None or paid is None:  # what the provider billed, no price says
+            return 0
+        return max(-MAX_NANO_USD, min(without - paid, MAX_NANO_USD))
 
     def row(self) -> AttemptRow:
         """As it stands now."""
@@ -200,13 +206,6 @@ def uncached(usage: Usage) -> Usage:
         image_cached_tokens=0,
         billed_nano_usd=None,
     )
-
-
-def bounded(text: str) -> str:
-    """What others wrote, as a column takes it: short, and text that can be encoded."""
-    if len(text) <= MAX_TEXT and text.isascii():
-        return text
-    return text[:MAX_TEXT].encode(errors="replace").decode()
 
 
 def is_plausible(usage: Usage) -> bool:

@@ -16,6 +16,7 @@ import msgspec
 import trio
 
 from lodestard.budget import cost_nano_usd
+from lodestard.budget.fullest import fullest_percent
 from lodestard.budget.rules import Amounts, Rate, Rule
 from lodestard.domain.clock import Clock
 from lodestard.domain.closing import Closed, Closing
@@ -33,9 +34,13 @@ from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible, spen
 from lodestard.ledger.forecast import run_forecasts
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.keeper import Applicant
+from lodestard.ledger.reconciliation import Reconciliation
 from lodestard.ledger.recovery import log_recovered, recover
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import RequestRow, State, write_closing, write_end, write_hold
+from lodestard.ledger.session_reports import SessionReports
+from lodestard.ledger.session_rules import SessionRules
+from lodestard.ledger.sessions import Sessions
 from lodestard.ledger.totals import Tally, Totals
 from lodestard.ledger.upkeep import Upkeep
 
@@ -46,11 +51,13 @@ class LedgerOptions(msgspec.Struct, frozen=True, kw_only=True):
     """``baseline`` is the price that savings are counted against, None for none. ``timezone`` says when a day begins.
 
     ``rules`` and ``rates`` are the budgets and limits to begin with. ``retention_days``: how long single requests are
-    kept. ``strict``: a second end of an attempt raises (for tests) instead of being logged and ignored.
+    kept. ``sessions`` says when one ends. ``strict``: a second end of an attempt raises (for tests) instead of being
+    logged and ignored.
     """
 
     baseline: Price | None = None
     timezone: str = "UTC"
+    sessions: SessionRules = SessionRules()
     rules: tuple[Rule, ...] = ()
     rates: tuple[Rate, ...] = ()
     retention_days: int = 90
@@ -77,17 +84,21 @@ class Ledger:
         self._ending: list[Attempt] | None = None
         self.baseline = options.baseline
         self.reports = Reports(store)
+        self.reconciliation = Reconciliation(store)
         self._seen_ms = read_last_seen_ms(store)
         self.budgets = Budgets(store, ZoneInfo(options.timezone), self.now_ms)
         self.budgets.open(options.rules, options.rates)
         self.upkeep = Upkeep(store, clock, self._settled, options.retention_days)
+        self.sessions = Sessions(store, options.sessions, self.now_ms())
+        self.session_reports = SessionReports(store, self.sessions, clock)
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> Entry:
         """A request has come. In memory until its first hold, or its end."""
         now_ms = self.now_ms()
         seq = self._next_seq
         self._next_seq += 1
-        entry = Entry(seq, self._ids.next_id(now_ms), now_ms, caller, alias, dialect, stream)
+        caller, session = self.sessions.place(caller, now_ms)
+        entry = Entry(seq, self._ids.next_id(now_ms), now_ms, caller, alias, dialect, stream, session)
         self._open[seq] = entry
         self._tally.open += 1
         return entry
@@ -106,11 +117,13 @@ class Ledger:
     ) -> Attempt:
         """An attempt begins. Paid: returns once its worst case is durable. Free: at once, without a checkpoint.
 
-        Raises ``BudgetFault``, ``CallerFault(RATE_LIMITED)``, or ``HouseFault``: ``PRICE_UNKNOWN``, or
-        ``LEDGER_UNAVAILABLE`` where the hold can't be written. However it fails, and where the caller is cancelled
-        while it waits, nothing stays held.
+        Raises ``BudgetFault`` (where its session lasts too long too), ``CallerFault(RATE_LIMITED)``, or
+        ``HouseFault``: ``PRICE_UNKNOWN``, or ``LEDGER_UNAVAILABLE`` where the hold can't be written. However it
+        fails, and where the caller is cancelled while it waits, nothing stays held.
         """
-        attempt = self._begin(_entry(entry), candidate, Amounts(worst_nano_usd, worst_tokens, 1))
+        opened = _entry(entry)
+        self.sessions.refuse_overlong(opened.session, opened.received_ms)
+        attempt = self._begin(opened, candidate, Amounts(worst_nano_usd, worst_tokens, 1))
         if attempt.free:
             return attempt
         try:
@@ -163,7 +176,8 @@ class Ledger:
         return attempt
 
     def capture(self, attempt: AttemptPort, usage: Usage | None) -> int:
-        """Its answer is whole: charge ``usage`` and give the rest back. Without usage a paid attempt is unknown.
+        """Its answer is whole: charge ``usage`` and give the rest back. Without usage a paid attempt is unknown, and
+        so is one whose usage has no price.
 
         Gives the cost in nano-USD. A cost above the hold is charged as it is, and logged.
         """
@@ -175,6 +189,11 @@ class Ledger:
             self.unknown(held, "the upstream did not say what it used")
             return held.cost_nano_usd
         cost = cost_nano_usd(usage, held.price) if usage is not None else 0
+        if cost is None and not held.free:
+            tier = f" as {usage.service_tier}" if usage is not None and usage.service_tier else ""
+            self._end(held, "unknown", held.hold_nano_usd, f"its price does not say what it used{tier}", usage)
+            return held.cost_nano_usd
+        cost = cost or 0
         if self._end(held, "captured", min(cost, MAX_NANO_USD), "", usage) and cost > held.hold_nano_usd:
             _log.error(
                 "ledger: %s at %s cost $%s, above its hold of $%s",
@@ -225,6 +244,7 @@ class Ledger:
         if closed.closed is not None:
             self._refuse(f"{closed.id} is closed already")
             return figures_of(closed.closed, free=False)
+        closed.switched_from = self.sessions.note_end(closed.session, closing, self.now_ms())
         row = closed.closed_row(closing, self._baseline_of(closed, closing))
         closed.closed = row
         del self._open[closed.seq]
@@ -246,7 +266,8 @@ class Ledger:
         if closing.outcome != "ok" and not any(attempt.state == "captured" for attempt in entry.attempts):
             return None
         usage = msgspec.structs.replace(uncached(closing.usage), service_tier="")
-        return min(cost_nano_usd(usage, self.baseline), MAX_NANO_USD)
+        cost = cost_nano_usd(usage, self.baseline)
+        return None if cost is None else min(cost, MAX_NANO_USD)
 
     def _settled(self) -> int:
         """Up to which request all have ended, with all attempts that they have made."""
@@ -261,7 +282,8 @@ class Ledger:
 
     def totals(self) -> Totals:
         """Today's figures and what is held now. In memory; the same that the reports give."""
-        return self._tally.totals(self._clock.now_ms())
+        totals = self._tally.totals(self._clock.now_ms())
+        return msgspec.structs.replace(totals, budget_percent=fullest_percent(self.budgets.standings()))
 
     async def take_in_budgets(self, rules: Sequence[Rule], rates: Sequence[Rate]) -> None:
         """Budgets of a new configuration: counters of those that are as they were go on.
@@ -293,6 +315,7 @@ class Ledger:
             self.unknown(attempt, "lodestard was stopped")
         for entry in tuple(self._open.values()):
             self.close_entry(entry, Closing(outcome=Code.SHUTTING_DOWN, status=503, cache=""))
+        self.sessions.save_all(self.now_ms())
 
 
 def figures_of(row: RequestRow, *, free: bool) -> Closed:

@@ -16,7 +16,10 @@ from lodestard.ledger.rows import RequestRow
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
-    """Today's requests that have ended, and what is under way. ``spent_today`` includes ``unknown_today``."""
+    """Today's requests that have ended, and what is under way. ``spent_today`` includes ``unknown_today``.
+
+    ``budget_percent`` is of the hard budget that is used most, None where there is none.
+    """
 
     day: str
     requests_today: int = 0
@@ -26,6 +29,7 @@ class Totals(msgspec.Struct, frozen=True, kw_only=True):
     saved_today_nano_usd: int = 0
     held_nano_usd: int = 0
     open_requests: int = 0
+    budget_percent: int | None = None
 
 
 class Tally:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from lodestard.domain.errors import HouseFault
+from lodestard.ledger.reconciliation import check_reconciliation
 from lodestard.ledger.verify_sums import SHOWN, Readable, check_mark, check_sums
 
 
@@ -97,7 +98,7 @@ def verify(database: Readable, *, idle: bool = False) -> VerifyReport:
     Never raises for a bad ledger: what can't be read is a problem in the report. About a second per 100,000 requests.
     """
     problems: list[str] = []
-    for check in (_soundness, _attempts, _requests, _hits, _floats, check_mark, check_sums):
+    for check in (_soundness, _attempts, _requests, _hits, _floats, check_mark, check_sums, check_reconciliation):
         _note(problems, check, database)
     try:
         counts = [int(value or 0) for value in database.read(_COUNTS)[0]]

@@ -6,7 +6,7 @@ Source: OpenAI's API reference, "The chat completion chunk object" and "The chat
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -18,7 +18,7 @@ from lodestard.protocols.codec import MAX_ANSWER_BYTES
 from lodestard.protocols.event_reader import EventReader, cut
 from lodestard.protocols.json_depth import nests_deeper
 from lodestard.protocols.openai_errors import stream_fault
-from lodestard.protocols.openai_usage import larger, read_usage
+from lodestard.protocols.openai_usage import larger, read_tier, read_usage
 from lodestard.protocols.sse import SseParser
 
 _ABSENT = msgspec.Raw()
@@ -78,6 +78,7 @@ class _Answer(msgspec.Struct, frozen=True):
     created: int | float | None = None
     choices: list[_Choice] | None = None
     usage: msgspec.Raw = _ABSENT
+    service_tier: Any = None
     error: msgspec.Raw = _ABSENT
 
 
@@ -107,7 +108,7 @@ def open_stream(choices: int) -> EventReader:
 class ChatChunks:
     """What the chunks of one streamed answer say, one after the other."""
 
-    __slots__ = ("_asked", "_calls", "_finished", "_named", "_seen", "_usage", "done")
+    __slots__ = ("_asked", "_calls", "_finished", "_named", "_seen", "_tier", "_usage", "done")
 
     def __init__(self, choices: int) -> None:
         self._asked = choices
@@ -115,6 +116,7 @@ class ChatChunks:
         self._finished: set[int] = set()
         self._calls: dict[int, int] = {}
         self._named = False
+        self._tier: object = None
         self._usage: Usage | None = None
         self.done = False
 
@@ -187,8 +189,9 @@ class ChatChunks:
         return pieces
 
     def _meter(self, chunk: _Answer) -> Usage | None:
-        new = read_usage(chunk.usage)
-        if new is None:
+        if chunk.service_tier is not None:
+            self._tier = chunk.service_tier
+        if chunk.usage is _ABSENT or (new := read_usage(chunk.usage, read_tier(self._tier))) is None:
             return None
         self._usage = larger(self._usage, new)
         return self._usage
@@ -269,7 +272,7 @@ def _read_plain(body: bytes) -> list[Piece]:
         raise _garbage()
     known_id, model, created = _names(answer)
     head = Piece(extra=_extra(body), id=known_id, model=model, created=created)
-    return [head, *map(_whole, answer.choices), Piece(usage=read_usage(answer.usage))]
+    return [head, *map(_whole, answer.choices), Piece(usage=read_usage(answer.usage, read_tier(answer.service_tier)))]
 
 
 def _whole(choice: _Choice) -> Piece:

@@ -19,18 +19,28 @@ TICKS_PER_NANO_USD = 10
 
 _Count = Annotated[int, Meta(ge=0, le=10**10)]
 _ABSENT = msgspec.Raw()
+_PLAIN_TIERS = frozenset(("auto", "default", "standard", "on_demand"))
+_TIER = re.compile(r"[A-Za-z0-9_./:-]{1,64}")
 _NUMBER = re.compile(rb"\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
+
+
+class _CachedDetails(msgspec.Struct, frozen=True):
+    audio_tokens: _Count | None = None
+    image_tokens: _Count | None = None
 
 
 class _PromptDetails(msgspec.Struct, frozen=True):
     cached_tokens: _Count | None = None
     cache_write_tokens: _Count | None = None
     audio_tokens: _Count | None = None
+    image_tokens: _Count | None = None
+    cached_tokens_details: _CachedDetails | None = None
 
 
 class _CompletionDetails(msgspec.Struct, frozen=True):
     reasoning_tokens: _Count | None = None
     audio_tokens: _Count | None = None
+    image_tokens: _Count | None = None
 
 
 class _Usage(msgspec.Struct, frozen=True):
@@ -45,12 +55,17 @@ class _Usage(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(_Usage)
+_COUNTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
 _NO_PROMPT_DETAILS = _PromptDetails()
 _NO_COMPLETION_DETAILS = _CompletionDetails()
+_NO_CACHED_DETAILS = _CachedDetails()
 
 
-def read_usage(raw: msgspec.Raw) -> Usage | None:
-    """A ``usage`` member → usage, or None where there is none or it makes no sense. Never raises."""
+def read_usage(raw: msgspec.Raw, service_tier: str = "") -> Usage | None:
+    """A ``usage`` member → usage, or None where there is none or it makes no sense. Never raises.
+
+    ``service_tier`` is how the answer says that it was served.
+    """
     text = bytes(raw)
     if text in (b"", b"null"):
         return None
@@ -64,28 +79,49 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
     prompt = said.prompt_tokens
     if cached + written > prompt:  # counted beside the prompt
         prompt += cached + written
+    audio, images = prompts.audio_tokens or 0, prompts.image_tokens or 0
+    if audio + images > prompt:
+        prompt += audio + images
+    kept = prompts.cached_tokens_details or _NO_CACHED_DETAILS
     completions = said.completion_tokens_details or _NO_COMPLETION_DETAILS
-    reasoning, billed = completions.reasoning_tokens or 0, _billed(said)
-    if billed is None and (prompts.audio_tokens or completions.audio_tokens):
-        return None  # they cost many times what text does, and no price says how much
     return Usage(
         prompt_tokens=prompt,
-        completion_tokens=_completion(said, reasoning),
+        completion_tokens=_completion(said, completions),
         cached_tokens=cached,
         cache_write_tokens=written,
-        reasoning_tokens=reasoning,
-        billed_nano_usd=billed,
+        reasoning_tokens=completions.reasoning_tokens or 0,
+        audio_prompt_tokens=audio,
+        audio_cached_tokens=min(kept.audio_tokens or 0, audio, cached),
+        audio_completion_tokens=completions.audio_tokens or 0,
+        image_prompt_tokens=images,
+        image_cached_tokens=min(kept.image_tokens or 0, images, cached),
+        image_completion_tokens=completions.image_tokens or 0,
+        service_tier=service_tier,
+        billed_nano_usd=_billed(said),
     )
 
 
-def _completion(said: _Usage, reasoning: int) -> int:
+def read_tier(said: object) -> str:
+    """A decoded ``service_tier`` → how the request was served, empty for the usual way.
+
+    A name that makes no sense is no name that a price knows.
+    """
+    if said is None:
+        return ""
+    if not isinstance(said, str) or not _TIER.fullmatch(said):
+        return "unreadable"
+    return "" if said in _PLAIN_TIERS else said
+
+
+def _completion(said: _Usage, details: _CompletionDetails) -> int:
     """Output with reasoning: xAI counts it beside, and Gemini shows it in the total alone."""
-    completion = said.completion_tokens
+    completion, reasoning = said.completion_tokens, details.reasoning_tokens or 0
     if said.total_tokens is not None and said.total_tokens > said.prompt_tokens + completion:
         completion = said.total_tokens - said.prompt_tokens
     elif said.total_tokens is None and bytes(said.cost_in_usd_ticks):
         completion += reasoning
-    return completion if completion >= reasoning else completion + reasoning
+    parts = reasoning + (details.audio_tokens or 0) + (details.image_tokens or 0)
+    return completion if completion >= parts else completion + parts
 
 
 def _billed(said: _Usage) -> int | None:
@@ -114,11 +150,9 @@ def larger(known: Usage | None, new: Usage) -> Usage:
     if known is None:
         return new
     bills = [bill for bill in (known.billed_nano_usd, new.billed_nano_usd) if bill is not None]
+    largest = {name: max(getattr(known, name), getattr(new, name)) for name in _COUNTS}
     return Usage(
-        prompt_tokens=max(known.prompt_tokens, new.prompt_tokens),
-        completion_tokens=max(known.completion_tokens, new.completion_tokens),
-        cached_tokens=max(known.cached_tokens, new.cached_tokens),
-        cache_write_tokens=max(known.cache_write_tokens, new.cache_write_tokens),
-        reasoning_tokens=max(known.reasoning_tokens, new.reasoning_tokens),
+        **largest,
+        service_tier=new.service_tier or known.service_tier,
         billed_nano_usd=max(bills) if bills else None,
     )

@@ -1,20 +1,23 @@
 """What could answer: the configuration's aliases, upstreams and prices, made ready for quick choices.
 
-Law: built once when a configuration is taken in, frozen, and the only form in which routing sees it.
+Law: built when a configuration is taken in and when a price changes, for one instant; frozen, and the only form in
+which routing sees it.
 """
 
 from collections.abc import Mapping
 
 import msgspec
 
-from lodestard.domain.money import parse_price
-from lodestard.domain.price import FREE, Price
-from lodestard.domain.settings import ModelPrice, Settings
+from lodestard.domain.price import FREE, Price, Quote
+from lodestard.domain.settings import Settings
 from lodestard.domain.upstream import Target
+from lodestard.routing.price_table import PriceTable, read_table
+
+NO_QUOTES: Mapping[str, Quote] = {}
 
 
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
-    """A target and all that the configuration says of it. ``price`` is None where nobody gave one."""
+    """A target and all that is known of it. ``price`` is None where nobody gave one."""
 
     target: Target
     dialect: str
@@ -23,12 +26,17 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
-    """``aliases`` maps an alias to its offers in order; ``upstreams`` maps an upstream to (dialect, free)."""
+    """``aliases`` maps an alias to its offers in order; ``upstreams`` maps an upstream to (dialect, free).
+
+    It holds from ``at_ms`` until ``until_ms``, when some price changes (None: for ever).
+    """
 
     aliases: Mapping[str, tuple[Offer, ...]]
     upstreams: Mapping[str, tuple[str, bool]]
-    prices: Mapping[str, Price]
+    prices: PriceTable
     spoken: frozenset[str]
+    at_ms: int = 0
+    until_ms: int | None = None
 
     def offer(self, target: Target) -> Offer | None:
         """What is offered as ``target``, or None where there is no such upstream."""
@@ -36,34 +44,38 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         if known is None:
             return None
         dialect, free = known
-        price = self.prices.get(str(target), FREE if free else None)
+        price = self.prices.price_at(target, self.at_ms)
+        if price is None:
+            price = FREE if free else self.prices.ceiling_of(target)
         return Offer(target=target, dialect=dialect, free=free, price=price)
 
 
-def read_price(price: ModelPrice) -> Price:
-    """A ``[prices]`` table → integers."""
-    return Price(
-        input_pico_usd=parse_price(price.input),
-        output_pico_usd=parse_price(price.output),
-        cache_read_pico_usd=None if price.cache_read is None else parse_price(price.cache_read),
-        cache_write_pico_usd=None if price.cache_write is None else parse_price(price.cache_write),
-        max_output_tokens=price.max_output_tokens,
-    )
-
-
-def baseline_price(settings: Settings) -> Price | None:
+def baseline_price(settings: Settings, quotes: Mapping[str, Quote] = NO_QUOTES, now_ms: int = 0) -> Price | None:
     """The price that savings are counted against, where there is one."""
-    price = settings.prices.get(settings.ledger.baseline)
-    return read_price(price) if price is not None else None
+    name = settings.ledger.baseline
+    return read_table(settings, quotes).price_at(Target.parse(name), now_ms) if name else None
 
 
-def build_catalog(settings: Settings, spoken: frozenset[str]) -> Catalog:
+def build_catalog(
+    settings: Settings, spoken: frozenset[str], quotes: Mapping[str, Quote] = NO_QUOTES, now_ms: int = 0
+) -> Catalog:
     """The catalogue of a checked configuration. ``spoken`` are the dialects that we have a codec for."""
-    prices = {name: read_price(price) for name, price in settings.prices.items()}
     upstreams = {name: (upstream.dialect, upstream.free) for name, upstream in settings.upstreams.items()}
-    bare = Catalog(aliases={}, upstreams=upstreams, prices=prices, spoken=spoken)
+    bare = Catalog(aliases={}, upstreams=upstreams, prices=read_table(settings, quotes), spoken=spoken)
+    routes = {alias: tuple(map(Target.parse, model.route)) for alias, model in settings.models.items()}
+    return _filled(bare, routes, now_ms)
+
+
+def reprice(catalog: Catalog, quotes: Mapping[str, Quote], now_ms: int) -> Catalog:
+    """The same catalogue with the prices of another list, or of another instant."""
+    routes = {alias: tuple(offer.target for offer in offers) for alias, offers in catalog.aliases.items()}
+    return _filled(msgspec.structs.replace(catalog, prices=catalog.prices.with_quotes(quotes)), routes, now_ms)
+
+
+def _filled(catalog: Catalog, routes: Mapping[str, tuple[Target, ...]], now_ms: int) -> Catalog:
+    at = msgspec.structs.replace(catalog, at_ms=now_ms, until_ms=catalog.prices.change_after_ms(now_ms))
     aliases = {
-        alias: tuple(offer for name in model.route if (offer := bare.offer(Target.parse(name))) is not None)
-        for alias, model in settings.models.items()
+        alias: tuple(offer for target in targets if (offer := at.offer(target)) is not None)
+        for alias, targets in routes.items()
     }
-    return msgspec.structs.replace(bare, aliases=aliases)
+    return msgspec.structs.replace(at, aliases=aliases)

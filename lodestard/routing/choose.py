@@ -70,7 +70,9 @@ def _objection(offer: Offer, catalog: Catalog) -> Rejection | None:
     if offer.dialect not in catalog.spoken:
         why = f"its upstream speaks the {offer.dialect} dialect, which this version can't speak yet"
     elif offer.price is None:
-        why = f'it has no price: add [prices."{offer.target}"] to the configuration, or free = true to its upstream'
+        quote = catalog.prices.quotes.get(str(offer.target))
+        known = f" ({quote.problem})" if quote is not None and quote.problem else ""
+        why = f'it has no price{known}: add [prices."{offer.target}"], or free = true to its upstream'
     else:
         return None
     return Rejection(target=offer.target, reason=why)

@@ -1,18 +1,33 @@
 """The routes of one configuration: the catalogue, and what the house knows right now."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from lodestard.domain.upstream import Candidate, Plan
-from lodestard.routing.catalog import Catalog
+from lodestard.domain.ports import PricesPort
+from lodestard.domain.price import Price, Quote
+from lodestard.domain.upstream import Candidate, Plan, Target
+from lodestard.routing.catalog import Catalog, reprice
 from lodestard.routing.choose import View, choose_free, choose_route
 
 
 class Routes:
-    """Implements ``domain.ports.RoutesPort``: takes the view, leaves the choice to ``choose_route``."""
+    """Implements ``domain.ports.RoutesPort``: takes the view, leaves the choice to ``choose_route``.
 
-    def __init__(self, catalog: Catalog, is_up: Callable[[str], bool]) -> None:
+    ``prices`` holds the price list of this moment; a new one is taken in by the next choice, and so is a price whose
+    time has come by ``now_ms``.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        is_up: Callable[[str], bool],
+        prices: PricesPort | None = None,
+        now_ms: Callable[[], int] = lambda: 0,
+    ) -> None:
         self.catalog = catalog
         self._is_up = is_up
+        self._prices = prices
+        self._now_ms = now_ms
+        self._quotes: Mapping[str, Quote] | None = None
         self._down: frozenset[str] = frozenset()
         self._plans: dict[str, Plan] = {}
 
@@ -21,7 +36,8 @@ class Routes:
         return tuple(self.catalog.aliases)
 
     def choose(self, alias: str) -> Plan:
-        """See the port. Pure, so an alias's plan stands until another upstream goes down or comes up."""
+        """See the port. Pure, so an alias's plan stands until another upstream is down, or a price is another one."""
+        self._take_prices()
         down = self._find_down()
         if down != self._down:
             self._down, self._plans = down, {}
@@ -32,13 +48,30 @@ class Routes:
                 self._plans[alias] = plan
         return plan
 
+    def price_of(self, target: Target) -> Price | None:
+        """See the port."""
+        self._take_prices()
+        offer = self.catalog.offer(target)
+        return self.catalog.prices.price_at(target, self._now_ms()) if offer is None else offer.price
+
     def free_candidates(self) -> Sequence[Candidate]:
         """See the port."""
         return choose_free(self.view())
 
     def view(self) -> View:
         """What is known at this moment, frozen."""
+        self._take_prices()
         return View(catalog=self.catalog, down=self._find_down())
+
+    def _take_prices(self) -> None:
+        """Price anew where there is another list, or where a price's time has come."""
+        until_ms = self.catalog.until_ms
+        come = until_ms is not None and self._now_ms() >= until_ms
+        if self._prices is None or (self._prices.quotes is self._quotes and not come):
+            return
+        self._quotes = self._prices.quotes
+        self.catalog = reprice(self.catalog, self._quotes, self._now_ms())
+        self._plans = {}
 
     def _find_down(self) -> frozenset[str]:
         is_up = self._is_up

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import trio
 
+from lodestard.simulator.paid.providers import AdminHabits
 from lodestard.simulator.world import KINDS, Listener, open_simulators, simulate
 
 _OLLAMA_PORT = 11434
@@ -23,6 +24,16 @@ def read_arguments(argv: Sequence[str]) -> argparse.Namespace:
         parser.add_argument(f"--{kind}-port", type=int, metavar="PORT", help=f"serve {kind} here; 0: a free port")
     parser.add_argument("--profile", choices=("demo", "instant", "t600"), default="demo", help="how fast it is")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
+    admin = parser.add_argument_group("administration", "what paid providers say they billed, by UTC day")
+    admin.add_argument("--admin-key", metavar="KEY", help="the one key that opens it (default: any sk-admin…)")
+    admin.add_argument("--admin-page-buckets", type=int, default=180, metavar="N", help="days to a page at most")
+    admin.add_argument(
+        "--admin-extra-cents",
+        type=int,
+        default=0,
+        metavar="N",
+        help="an untruth: so much more on each day with traffic",
+    )
     return parser.parse_args(argv)
 
 
@@ -36,7 +47,12 @@ def choose_listeners(arguments: argparse.Namespace) -> list[Listener]:
 
 async def run(arguments: argparse.Namespace) -> None:
     """Serves until a signal asks to stop."""
-    simulators = {where: simulate(where, arguments.profile) for where in choose_listeners(arguments)}
+    admin = AdminHabits(
+        key=arguments.admin_key,
+        page_buckets=arguments.admin_page_buckets,
+        extra_cents=arguments.admin_extra_cents,
+    )
+    simulators = {where: simulate(where, arguments.profile, admin=admin) for where in choose_listeners(arguments)}
     with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
         async with open_simulators(simulators) as opened:
             for upstream in opened:

@@ -15,10 +15,11 @@ from lodestard.simulator.faults import FaultPlan
 from lodestard.simulator.ollama.app import OllamaApp
 from lodestard.simulator.paid.anthropic_app import AnthropicApp
 from lodestard.simulator.paid.openai_app import OpenAIApp
-from lodestard.simulator.paid.providers import PROVIDERS, Provider
+from lodestard.simulator.paid.providers import PROVIDERS, AdminHabits, Provider
 from lodestard.simulator.server import Simulator
 from lodestard.simulator.walltime import WallNs, system_wall_ns
 
+_HONEST = AdminHabits()
 KINDS = ("ollama", *PROVIDERS)
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _PAID_PACE = {"instant": (0.0, None), "demo": (0.3, 80.0), "t600": (0.6, 60.0)}
@@ -63,7 +64,13 @@ def simulate_provider(
     return Simulator(app(provider, wall_ns=wall_ns, script=script), faults)
 
 
-def simulate(where: Listener, profile: str = "instant", *, wall_ns: WallNs = system_wall_ns) -> Simulator:
+def simulate(
+    where: Listener,
+    profile: str = "instant",
+    *,
+    wall_ns: WallNs = system_wall_ns,
+    admin: AdminHabits = _HONEST,
+) -> Simulator:
     """The upstream for this listener at the pace of ``profile`` (demo, instant or t600). Raises ``KeyError``."""
     kind = where.kind
     if kind == "ollama":
@@ -71,7 +78,9 @@ def simulate(where: Listener, profile: str = "instant", *, wall_ns: WallNs = sys
         server = msgspec.structs.replace(machine.server, checks_host=where.host in _LOOPBACK)
         return simulate_ollama(msgspec.structs.replace(machine, server=server), wall_ns=wall_ns)
     first_byte_s, tokens_per_s = _PAID_PACE[profile]
-    provider = msgspec.structs.replace(PROVIDERS[kind], first_byte_s=first_byte_s, tokens_per_s=tokens_per_s)
+    provider = msgspec.structs.replace(
+        PROVIDERS[kind], first_byte_s=first_byte_s, tokens_per_s=tokens_per_s, admin=admin
+    )
     return simulate_provider(provider, wall_ns=wall_ns)
 
 

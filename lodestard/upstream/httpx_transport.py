@@ -4,6 +4,7 @@ Law: the only file that imports httpx, imported where it is needed. It reaches t
 other; the pool's key and headers go along and can't be replaced.
 """
 
+import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -19,10 +20,14 @@ from lodestard.upstream.response import Response
 
 
 class PoolTransport(httpx.AsyncBaseTransport):
-    """``httpx.AsyncClient(transport=PoolTransport(pool), trust_env=False)``; its end leaves the pool open."""
+    """``httpx.AsyncClient(transport=PoolTransport(pool), trust_env=False)``; its end leaves the pool open.
 
-    def __init__(self, pool: Pool) -> None:
+    Reading more than ``most_bytes`` of an answer raises ``httpx.ReadError``.
+    """
+
+    def __init__(self, pool: Pool, most_bytes: int = sys.maxsize) -> None:
         self._pool = pool
+        self._most_bytes = most_bytes
         self._origin = pool.settings.origin
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -36,7 +41,10 @@ class PoolTransport(httpx.AsyncBaseTransport):
             await response.__aenter__()
         except Fault as fault:
             raise _translate(fault, request) from fault
-        return httpx.Response(response.status, headers=response.raw_headers, stream=_Body(response, request))
+        return httpx.Response(response.status, headers=response.raw_headers, stream=self._body(response, request))
+
+    def _body(self, response: Response, request: httpx.Request) -> "_Body":
+        return _Body(response, request, self._most_bytes)
 
     async def _plan_call(self, request: httpx.Request) -> Call:
         url, upstream = request.url, self._pool.settings.upstream
@@ -53,14 +61,18 @@ class PoolTransport(httpx.AsyncBaseTransport):
 
 
 class _Body(httpx.AsyncByteStream):
-    def __init__(self, response: Response, request: httpx.Request) -> None:
+    def __init__(self, response: Response, request: httpx.Request, most_bytes: int) -> None:
         self._response = response
         self._request = request
+        self._left_bytes = most_bytes
         self._open = True
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             while data := await self._response.receive_some():
+                self._left_bytes -= len(data)
+                if self._left_bytes < 0:
+                    raise httpx.ReadError("the answer is larger than can be right", request=self._request)
                 yield data
         except Fault as fault:
             raise _translate(fault, self._request) from fault

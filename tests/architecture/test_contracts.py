@@ -29,6 +29,8 @@ PLANTED = {
     "library-httptools": ("lodestard/protocols/planted.py", "import httptools"),
     "library-httpx": ("lodestard/upstream/planted.py", "import httpx"),
     "library-trio": ("lodestarctl/planted.py", "import trio"),
+    "library-genai-prices": ("lodestard/prices/planted.py", "import genai_prices"),
+    "extract": ("lodestard/daemon.py", "from lodestard.prices.extract import units"),
     "library-rich": ("lodestard/control/planted.py", "import rich.table"),
     "library-tomli-w": ("lodestard/store/planted.py", "import tomli_w"),
     "library-prometheus": ("lodestard/ledger/planted.py", "from prometheus_client import Counter"),

@@ -1,9 +1,14 @@
 """What the units promise fits what the program does."""
 
+import os
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 
+from lodestard.config.paths import run_dir
 from lodestard.domain.settings import Limits, Server
 from lodestard.systemd import EXIT_CONFIG
 from tests.architecture.house import ROOT
@@ -42,6 +47,15 @@ def test_debian_12_knows_the_units_type() -> None:
     assert service["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
 
 
+def test_the_figures_for_prompts_have_a_folder_that_the_group_may_enter() -> None:
+    service = options("lodestard.service")
+    (socket,) = options("lodestard-control.socket")["ListenStream"]
+    assert run_dir(Path(socket)) == Path("/run") / service["RuntimeDirectory"][0]
+    assert service["RuntimeDirectoryMode"] == ["0750"]
+    assert service["Group"] == options("lodestard-control.socket")["SocketGroup"]
+    assert "RuntimeDirectoryPreserve" not in service  # what a stopped daemon had spent is no news
+
+
 def test_every_credential_of_the_example_is_loaded() -> None:
     settings = tomllib.loads((ROOT / "config/lodestard.toml").read_text())
     asked = {upstream["key"]["credential"] for upstream in settings["upstreams"].values() if "key" in upstream}
@@ -62,3 +76,21 @@ def test_the_socket_units_listen_where_the_daemon_would(unit: str, name: str, ad
     assert socket["FileDescriptorName"] == [name]
     assert socket["ListenStream"] == [address]
     assert socket["Service"] == ["lodestard.service"]
+
+
+def test_the_ctl_s_script_imports_nothing_that_costs_a_prompt_time() -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    (source,) = wheel["shared-scripts"]
+    script = ROOT / source
+    assert wheel["shared-scripts"][source] == "lodestarctl"
+    assert os.access(script, os.X_OK)
+    imports = [line for line in script.read_text().splitlines() if line.startswith(("import ", "from "))]
+    assert imports == ["import sys", "from lodestarctl.__main__ import main"]
+    done = subprocess.run(
+        [sys.executable, script, "--version"],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        check=True,
+    )
+    assert done.stdout.startswith(b"lodestarctl ")

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from lodestard.budget import itemise
 from lodestard.budget.rules import read_rates, read_rules
 from lodestard.control.messages import (
     CacheReport,
@@ -18,14 +19,21 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
-from lodestard.control.verbs.desk import Asked, HouseState, TextSink, WantedExport
+from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
+from lodestard.domain.bill import Bill
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.domain.news import AttemptEnded, RequestEnded
+from lodestard.domain.price import Price, Quote
+from lodestard.domain.request import Caller
 from lodestard.domain.settings import Budget, Ledger, Model, ModelPrice, RateLimit, Settings, Upstream
 from lodestard.domain.upstream import Candidate, Plan, Rejection, Target
+from lodestard.domain.usage import Usage
 from lodestard.hooks import Hooks, Signal
 from lodestard.ledger import SCHEMA
 from lodestard.ledger.budgets import Budgets
+from lodestard.ledger.session_reports import KnownSession, SessionFigures, SessionReport, Switch
+from lodestard.ledger.session_rules import SessionRow
+from lodestard.routing.catalog import build_catalog
 from lodestard.runtime import Runtime
 from tests.fakes import control_samples as samples
 from tests.fakes.memory_store import MemoryStore
@@ -65,6 +73,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     user: str = ""
     session: str = ""
     client: str = ""
+    task: str = ""
+    switched_from: str = ""
     upstream: str = "t600"
     model: str = "llama3.1:8b"
     cache: str = "miss"
@@ -92,13 +102,20 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     price: str = ""
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    billed_nano_usd: int | None = None
     reason: str = ""
+    free: int = 0
+    details: str = ""
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     request: Record
     attempts: Sequence[Attempt] = ()
     trace: Mapping[str, Any] = {}
+    prices: Mapping[str, Price] = {}
 
 
 @dataclass
@@ -123,6 +140,40 @@ class FakeReports:
         return self.found.get(request_id)
 
 
+SESSION = SessionRow(
+    id="aider-20251121-1200-000",
+    origin="gap",
+    principal="local",
+    project="lodestar",
+    user="",
+    client="aider",
+    started_ms=NOW_MS - 60_000,
+    last_ms=NOW_MS,
+    last_target="t600/llama3.1:8b",
+)
+SESSION_FIGURES = SessionFigures(requests=2, switches=1, cost_nano_usd=7, saved_nano_usd=3)
+KNOWN_SESSION = KnownSession(row=SESSION, figures=SESSION_FIGURES, live=True)
+
+
+@dataclass
+class FakeSessionReports:
+    """One session, and what was started."""
+
+    known: KnownSession = KNOWN_SESSION
+    started: list[tuple[str, Caller]] = field(default_factory=list)
+
+    async def list(self, last: int) -> Sequence[KnownSession]:
+        return [self.known] * min(last, 2)
+
+    async def show(self, session_id: str) -> SessionReport:
+        return SessionReport(
+            session=self.known,
+            tasks=[msgspec.structs.replace(SESSION_FIGURES, key="edit")],
+            models=[msgspec.structs.replace(SESSION_FIGURES, key="t600/llama3.1:8b")],
+            switches=[Switch("req_1", NOW_MS, "openai/gpt-4o", "t600/llama3.1:8b")],
+        )
+
+
 class FakeClock:
     def __init__(self, now_ms: int = NOW_MS) -> None:
         self.ms = now_ms
@@ -137,8 +188,10 @@ class FakeClock:
 class FakeRoutes:
     """``objections`` rule out targets; an alias all of whose targets are ruled out is a fault."""
 
-    def __init__(self, settings: Settings, objections: Mapping[str, str]) -> None:
-        self._settings, self._objections = settings, objections
+    def __init__(
+        self, settings: Settings, objections: Mapping[str, str], quotes: Mapping[str, Quote] | None = None
+    ) -> None:
+        self._settings, self._objections, self._quotes = settings, objections, quotes or {}
 
     @property
     def aliases(self) -> Sequence[str]:
@@ -157,6 +210,10 @@ class FakeRoutes:
         if len(rejected) == len(route):
             raise CallerFault(Code.PRICE_UNKNOWN, f"{alias} can't be used: {rejected[0].reason}.")
         return Plan(alias=alias, candidates=(), rejected=rejected)
+
+    def price_of(self, target: Target) -> Price | None:
+        offer = build_catalog(self._settings, frozenset(), self._quotes, NOW_MS).offer(target)
+        return None if offer is None else offer.price
 
 
 SETTINGS = Settings(
@@ -178,7 +235,11 @@ SETTINGS = Settings(
 
 
 def make_runtime(
-    settings: Settings, *, objections: Mapping[str, str] | None = None, keys_missing: Mapping[str, str] | None = None
+    settings: Settings,
+    *,
+    objections: Mapping[str, str] | None = None,
+    keys_missing: Mapping[str, str] | None = None,
+    quotes: Mapping[str, Quote] | None = None,
 ) -> Runtime:
     """A runtime of which only what verbs look at is there."""
     absent = cast("Any", None)
@@ -186,19 +247,24 @@ def make_runtime(
         settings=settings,
         clock=FakeClock(),
         hooks=Hooks(),
-        routes=FakeRoutes(settings, objections or {}),
+        routes=FakeRoutes(settings, objections or {}, quotes),
         ledger=absent,
         cache=absent,
         sender=absent,
         admission=absent,
         flights=absent,
         transport=absent,
+        open_origin=absent,
+        secret=absent,
+        state_dir=absent,
+        timezone="UTC",
         keys_missing=keys_missing or {},
         started_s=NOW_MS // 1000 - 3_600,
     )
 
 
 READY = HouseState(state="ready")
+NO_BOOK = BookState()
 ANSWERED = Asked(request_id="req_1", cache="miss")
 
 
@@ -226,10 +292,14 @@ class FakeDesk:
     exported: Sequence[bytes] = ()
     wanted: list[WantedExport] = field(default_factory=list)
     bodies: list[dict[str, Any]] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
+    sessions: FakeSessionReports = field(default_factory=FakeSessionReports)
     texts: Sequence[str] = ("Hel", "lo")
     outcome: Asked | Fault = ANSWERED
     budgets: Budgets = field(default_factory=open_budgets)
     changes: list[Mapping[tuple[str, ...], Any]] = field(default_factory=list)
+
+    book: BookState = NO_BOOK
 
     ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
 
@@ -294,8 +364,28 @@ class FakeDesk:
     async def reload_config(self) -> ReloadReport:
         return ReloadReport(ok=True)
 
-    async def ask(self, body: bytes, sink: TextSink) -> Asked:
+    @property
+    def session_reports(self) -> FakeSessionReports:
+        return self.sessions
+
+    def start_session(self, name: str, labels: Caller) -> SessionRow:
+        self.sessions.started.append((name, labels))
+        return msgspec.structs.replace(SESSION, id=name or SESSION.id, project=labels.project)
+
+    def end_session(self, session_id: str) -> SessionRow:
+        if session_id == "nobody":
+            raise CallerFault(Code.NOT_FOUND, "There is no session 'nobody'.")
+        return msgspec.structs.replace(SESSION, ended_ms=NOW_MS)
+
+    def price_book(self) -> BookState:
+        return self.book
+
+    def itemise(self, usage: Usage, price: Price) -> Bill | None:
+        return itemise(usage, price)
+
+    async def ask(self, body: bytes, sink: TextSink, folder: str = "") -> Asked:
         self.bodies.append(msgspec.json.decode(body))
+        self.folders.append(folder)
         for text in self.texts:
             await sink(text, "")
         if isinstance(self.outcome, Fault):

@@ -30,9 +30,11 @@ from lodestard.control.messages import (
     TestResult,
     UpstreamStatus,
 )
+from lodestard.control.messages.alerts import AlertChannel, AlertList, AlertRow
 from lodestard.control.messages.figures import CostSection
 from lodestard.control.messages.house_status import MonthFigures
 from lodestard.control.messages.projection import Projected
+from lodestard.control.messages.reconcile import LookRow, ReconcileProblem, ReconcileReport
 from lodestard.control.messages.reports import MonthReport
 
 NOON_MS = 1_763_726_400_000  # 2025-11-21 12:00 UTC
@@ -241,7 +243,7 @@ WIDE = CostsReport(
     ),
     total=CostRow(name="all", requests=6, cost_nano_usd=1_500_000_020),
 )
-ALERTS = (
+BANNER = (
     Problem(severity="info", what="project lodestar has used 50 % of its month's $10.00."),
     Problem(severity="error", what="user mia is at the limit of $5.00 a day: only free models answer."),
     Problem(
@@ -260,7 +262,7 @@ MONEY_STATUS = replace(
         saved_prompt_cache_nano_usd=0,
     ),
     month=MonthFigures(cost_nano_usd=4_213_400_000, saved_nano_usd=120_000_000_000, projection=PROJECTED),
-    alerts=ALERTS[:2],
+    alerts=BANNER[:2],
 )
 HOSTILE = "<script>alert(1)</script> | a_b*c* [x](http://e.vil) @all $1$ `\x1b[2J"
 MONTH = MonthReport(
@@ -358,6 +360,9 @@ REQUEST = RequestRow(
     saved_nano_usd=9_435_000,
     client="aider",
     project="lodestar",
+    task="edit",
+    session="aider-20251121-1130-k3f",
+    switched_from="t600/llama3.1:8b",
 )
 FAILED = RequestRow(
     request_id="req_06e3ioq1m8hthg9b0opg9z8x",
@@ -432,3 +437,65 @@ DOCTOR = DoctorReport(
     running=True,
 )
 HEALTHY = DoctorReport(findings=(), checks=11)
+
+BUDGET_ALERT = AlertRow(
+    at_ms=NOON_MS,
+    key="budget:team:alice:usd:0:80",
+    source="budget",
+    title="Budget team of alice: 80 % of its limit",
+    text="$8.00 of $10.00 are spent this month.",
+    current=True,
+    pending=("email",),
+)
+ALERTS = AlertList(
+    alerts=(
+        BUDGET_ALERT,
+        AlertRow(
+            at_ms=NOON_MS - 60_000,
+            source="reconcile",
+            severity="error",
+            title="openai billed more",
+            failed={"webhook": "it answers 404"},
+        ),
+        AlertRow(at_ms=NOON_MS - 120_000, source="upstream", severity="info", title="Upstream xai is up again"),
+    ),
+    channels=(
+        AlertChannel(name="webhook"),
+        AlertChannel(name="email", detail="it refuses the user or the password (535)"),
+    ),
+)
+RECONCILED = ReconcileReport(
+    looks=(
+        LookRow(upstream="openai", day="2025-11-20", ours_nano_usd=1_204_500, theirs_nano_usd=1_204_500),
+        LookRow(
+            upstream="openai",
+            day="2025-11-18",
+            ours_nano_usd=12_000_000_000,
+            theirs_nano_usd=12_500_000_001,
+            alarmed=True,
+            final=True,
+            detail={
+                "our_prompt_tokens": 4_000,
+                "their_prompt_tokens": 4_100,
+                "our_completion_tokens": 50,
+                "their_completion_tokens": 50,
+            },
+        ),
+        LookRow(
+            upstream="anthropic",
+            day="2025-11-18",
+            ours_nano_usd=900_000_000,
+            theirs_nano_usd=0,
+            alarmed=True,
+            final=True,
+            detail={
+                "our_prompt_tokens": 1,
+                "their_prompt_tokens": 1,
+                "our_completion_tokens": 2,
+                "their_completion_tokens": 2,
+            },
+        ),
+    ),
+    problems=(ReconcileProblem(upstream="anthropic", what="it refuses the key (401)"),),
+    unreconciled_nano_usd=-399_999_999,
+)

@@ -143,15 +143,18 @@ def connect(port: int) -> http.client.HTTPConnection:
     return http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
 
 
-def get(port: int, path: str, method: str = "GET", body: Any = None) -> Answer:
+def get(
+    port: int, path: str, method: str = "GET", body: Any = None, headers: Mapping[str, str] | None = None
+) -> Answer:
     """One request on a connection of its own."""
     connection = connect(port)
     try:
         data = None if body is None else json.dumps(body).encode()
-        connection.request(method, path, data, {"content-type": "application/json"} if data else {})
+        fields = {**({"content-type": "application/json"} if data else {}), **(headers or {})}
+        connection.request(method, path, data, fields)
         response = connection.getresponse()
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, headers, response.read())
+        told = {name.lower(): value for name, value in response.getheaders()}
+        return Answer(response.status, told, response.read())
     finally:
         connection.close()
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import msgspec
 import trio
@@ -14,10 +15,12 @@ from lodestard.domain.price import Price
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Conversation, Message, Request, TextPart
 from lodestard.domain.room import ROOMY, Room
-from lodestard.domain.settings import Settings, Upstream
+from lodestard.domain.secret import Secret
+from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.domain.usage import Usage
 from lodestard.flights import Flight, Flights, LeavePolicy
+from lodestard.generation import open_origin
 from lodestard.hooks import Hooks
 from lodestard.pipeline import fly
 from lodestard.residency.plain import HostAdmission
@@ -61,14 +64,19 @@ class FakeAttempt:
     target: Target
     hold_nano_usd: int
     state: str = "held"
+    ordinal: int = 1
     free: bool = False
     cost_nano_usd: int = 0
     usage: Usage | None = None
 
 
+NOBODY = Caller()
+
+
 @dataclass(frozen=True, slots=True)
 class FakeEntry:
     id: str = "req_test"
+    caller: Caller = NOBODY
     attempts: Sequence[FakeAttempt] = ()
 
 
@@ -101,13 +109,16 @@ class FakeLedger:
 
     def capture(self, attempt: FakeAttempt, usage: Usage | None) -> int:
         cost = usage.completion_tokens if usage is not None else attempt.hold_nano_usd
+        attempt.state = "captured"
         self._note("capture", attempt, cost)
         return cost
 
     def release(self, attempt: FakeAttempt, why: str) -> None:
+        attempt.state = "released"
         self._note(f"release: {why}", attempt, 0)
 
     def unknown(self, attempt: FakeAttempt, why: str) -> None:
+        attempt.state = "unknown"
         self._note(f"unknown: {why}", attempt, attempt.hold_nano_usd)
 
     def close_entry(self, entry: object, closing: Closing) -> None:
@@ -203,8 +214,15 @@ class NoRoutes:
     def choose(self, alias: str) -> Plan:
         raise AssertionError(alias)
 
+    def price_of(self, target: Target) -> Price | None:
+        raise AssertionError(target)
+
     def free_candidates(self) -> Sequence[Candidate]:
         return ()
+
+
+def no_secret(source: KeySource) -> Secret:
+    raise LookupError(f"no secret in {source.env or source.file}")
 
 
 def make_runtime(
@@ -231,6 +249,10 @@ def make_runtime(
         admission=HostAdmission(upstreams),
         flights=Flights(nursery, fly_here, policy or LeavePolicy(frozenset(), 60, 32)),
         transport=lambda name: None,
+        open_origin=open_origin,
+        secret=no_secret,
+        state_dir=Path("/nonexistent"),
+        timezone="UTC",
         keys_missing={},
         started_s=0,
     )

@@ -4,9 +4,9 @@ A test speaks to it as a tool does (`World.ask`, `World.open`), sees what the up
 `bill_nano_usd`) and what the ledger says (`World.explain`). Leaving it checks that the books add up.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,10 +18,13 @@ import trio
 from lodestard.boot import Reader
 from lodestard.cache import Cache
 from lodestard.daemon import Boot, run_daemon
+from lodestard.domain.clock import NS_PER_MS, Clock, SystemClock
 from lodestard.house import House
 from lodestard.http import HttpServer
 from lodestard.ledger import Explanation, Ledger, RequestRow, verify
+from lodestard.module import Module
 from lodestard.panel import Panel, Places
+from lodestard.prices.refresh import Prices
 from lodestard.simulator.answering.question import Answer as SimAnswer
 from lodestard.simulator.exchange import App, Exchange
 from lodestard.simulator.paid.anthropic_app import AnthropicApp
@@ -29,6 +32,7 @@ from lodestard.simulator.paid.meter import Meter
 from lodestard.simulator.paid.openai_app import OpenAIApp
 from lodestard.simulator.paid.providers import PROVIDERS
 from lodestard.simulator.server import Simulator
+from lodestard.simulator.walltime import WallNs, system_wall_ns
 from lodestard.simulator.wire import Request as SimRequest
 from lodestard.simulator.world import Listener, open_simulators, simulate, simulate_provider
 from lodestard.store import open_snapshot
@@ -231,13 +235,24 @@ class SimUpstream:
         await eventually(lambda: not self.app.under_way, "the end of its answers")
 
 
-def make_simulator(kind: str) -> Simulator:
+class Stage(msgspec.Struct, frozen=True):
+    """What else a house is opened with: modules, a clock that its upstreams share, more of the environment."""
+
+    modules: Sequence[Module] = ()
+    clock: Clock = SystemClock()
+    environ: Mapping[str, str] = {}
+
+    def wall_ns(self) -> int:
+        return self.clock.now_ms() * NS_PER_MS
+
+
+def make_simulator(kind: str, wall_ns: WallNs = system_wall_ns) -> Simulator:
     """An upstream of that kind that takes no time; those with a key insist on it."""
     key = KEYS.get(f"{kind.upper()}_API_KEY")
     if kind in PROVIDERS:
-        simulator = simulate_provider(msgspec.structs.replace(PROVIDERS[kind], key=key))
+        simulator = simulate_provider(msgspec.structs.replace(PROVIDERS[kind], key=key), wall_ns=wall_ns)
     else:
-        simulator = simulate(Listener(kind=kind), "instant")
+        simulator = simulate(Listener(kind=kind), "instant", wall_ns=wall_ns)
     simulator.app = Watched(simulator.app)
     return simulator
 
@@ -366,6 +381,7 @@ class World:
     house: House
     ledger: Ledger
     cache: Cache
+    prices: Prices
     proxy: HttpServer
     upstreams: Mapping[str, SimUpstream]
 
@@ -445,23 +461,31 @@ def chat(alias: str, text: str = "Tell me something.", **members: Any) -> dict[s
     return {"model": alias, "messages": [{"role": "user", "content": text}], **members}
 
 
+PLAIN = Stage()
+
+
 @asynccontextmanager
 async def open_world(
-    folder: Path, overlay: str = "", *, around: AbstractContextManager[object] | None = None
+    folder: Path,
+    overlay: str = "",
+    *,
+    around: AbstractContextManager[object] | None = None,
+    stage: Stage = PLAIN,
 ) -> AsyncIterator[World]:
-    """A house that serves, on ports of its own. ``overlay`` is TOML that is laid over ``CONFIG``; ``around`` is open
-    for as long as the house is.
+    """A house that serves, on ports of its own. ``overlay`` is TOML that is laid over ``CONFIG``, where ``{openai}``
+    and its like stand for the upstreams' URLs; ``around`` is open for as long as the house is.
 
     Leaving checks the ledger: its file adds up, nothing is held, and what the upstreams billed was charged.
     """
-    simulators = {Listener(kind=kind): make_simulator(kind) for kind in ("ollama", *PROVIDERS)}
+    simulators = {Listener(kind=kind): make_simulator(kind, stage.wall_ns) for kind in ("ollama", *PROVIDERS)}
     with trio.socket.socket() as closed:
         await closed.bind(("127.0.0.1", 0))  # bound and not listening: whoever dials it is refused
         async with open_simulators(simulators) as opened:
             upstreams = {one.kind: see(one.url, one.simulator) for one in opened}
             reader = write_config(folder, upstreams, closed.getsockname()[1], overlay)
+            reader = replace(reader, environ={**KEYS, **stage.environ}, modules=stage.modules)
             with around or nullcontext():
-                async with open_house(reader, folder, upstreams) as world:
+                async with open_house(reader, folder, upstreams, stage.clock) as world:
                     yield world
                     await world.settle()
     check_books(folder / "state" / "ledger.db", sum(upstream.bill_nano_usd for upstream in upstreams.values()))
@@ -481,12 +505,16 @@ def write_config(folder: Path, upstreams: Mapping[str, SimUpstream], closed_port
     file.write_text(CONFIG.format(folder=folder, closed_port=closed_port, **urls))
     if overlay:
         (folder / "conf.d").mkdir()
+        for kind, url in urls.items():
+            overlay = overlay.replace(f"{{{kind}}}", url)
         (folder / "conf.d" / "journey.toml").write_text(overlay)
     return Reader(file, KEYS, ())
 
 
 @asynccontextmanager
-async def open_house(reader: Reader, folder: Path, upstreams: Mapping[str, SimUpstream]) -> AsyncIterator[World]:
+async def open_house(
+    reader: Reader, folder: Path, upstreams: Mapping[str, SimUpstream], clock: Clock | None = None
+) -> AsyncIterator[World]:
     """The daemon, whole, in this process. Its rooms are seen through the panel of its control socket."""
     panels: list[Panel] = []
     ready = trio.Event()
@@ -507,10 +535,10 @@ async def open_house(reader: Reader, folder: Path, upstreams: Mapping[str, SimUp
     )
     async with trio.open_nursery() as nursery:
         with patch("lodestard.daemon.Panel", open_panel):
-            nursery.start_soon(run_daemon, boot)
+            nursery.start_soon(run_daemon, boot, clock)
             await ready.wait()
         (panel,) = panels
-        yield World(folder, panel.house, panel.ledger, panel.cache, panel.proxy, upstreams)
+        yield World(folder, panel.house, panel.ledger, panel.cache, panel.prices, panel.proxy, upstreams)
         nursery.cancel_scope.cancel()
 
 

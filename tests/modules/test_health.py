@@ -12,7 +12,7 @@ from msgspec.structs import replace as edit
 from trio.testing import MockClock
 
 from lodestard.domain.errors import Code
-from lodestard.domain.news import AttemptEnded
+from lodestard.domain.news import Alert, AttemptEnded
 from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.modules.health import MODULE
@@ -137,7 +137,9 @@ async def test_unknown_counts_as_up(autojump_clock: MockClock) -> None:
 
 async def test_down_only_after_failures_in_a_row(autojump_clock: MockClock, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "lodestard")
+    alerts: list[Alert] = []
     async with watched(refused) as (runtime, (server,)):
+        runtime.hooks.alert.always(alerts.append)
         await wait_probes(server, 1)
         assert (known(runtime)["state"], known(runtime)["failures"]) == ("unknown", 1)
         assert runtime.hooks.is_up("u0")
@@ -152,6 +154,10 @@ async def test_down_only_after_failures_in_a_row(autojump_clock: MockClock, capl
     assert [record.getMessage() for record in caplog.records] == [
         "upstream u0 is down: connection refused",
         "upstream u0 is up again",
+    ]
+    assert [(alert.title, alert.severity, alert.topic) for alert in alerts] == [
+        ("Upstream u0 is down", "warning", "upstream:u0"),
+        ("Upstream u0 is up again", "info", "upstream:u0"),
     ]
 
 

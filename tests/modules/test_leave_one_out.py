@@ -36,9 +36,16 @@ def check_that_it_works(daemon: Daemon, others: set[str]) -> None:
     assert daemon.ctl_json("costs")["total"]["requests"] == 2
     assert daemon.ctl("models").returncode == 0
     assert daemon.get("/metrics").status == (200 if "metrics" in others else 404)
+    file = daemon.socket.with_suffix("") / "statusline.json"
+    if "statusline" in others:
+        wait_for(file.exists, "the figures for prompts are written")
+        assert daemon.ctl("statusline").stdout.startswith("$0.")
+    else:
+        assert daemon.ctl("statusline").stdout == "lodestard down\n"
     if "health" in others:
         wait_for(lambda: "up" in str(daemon.ctl_json("status")["upstreams"]), "health has looked")
     assert daemon.stop() == 0
+    assert not file.exists()
     assert "Traceback" not in daemon.log
     daemon.verify()
 

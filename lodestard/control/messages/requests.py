@@ -4,7 +4,10 @@ from lodestard.control.envelope import Message
 
 
 class RequestRow(Message, frozen=True):
-    """One request. ``outcome`` is ``ok`` or a code; ``cost_nano_usd`` is what is charged or still held."""
+    """One request. ``outcome`` is ``ok`` or a code; ``cost_nano_usd`` is what is charged or still held.
+
+    ``task`` is what it was for; ``switched_from`` the model that had answered its session before, if another one.
+    """
 
     request_id: str
     started_ms: int
@@ -29,6 +32,8 @@ class RequestRow(Message, frozen=True):
     user: str = ""
     session: str = ""
     client: str = ""
+    task: str = ""
+    switched_from: str = ""
 
 
 class AttemptRow(Message, frozen=True):

@@ -6,6 +6,7 @@ Law: a verb decides nothing and keeps nothing. It reads its arguments, asks the 
 
 from collections.abc import Mapping
 
+from lodestard.control.verbs.aider import aider_verbs
 from lodestard.control.verbs.ask import ask_verbs
 from lodestard.control.verbs.budgets import budget_verbs
 from lodestard.control.verbs.cache import cache_verbs
@@ -16,8 +17,10 @@ from lodestard.control.verbs.doctor import doctor_verbs
 from lodestard.control.verbs.figures import figure_verbs
 from lodestard.control.verbs.house import house_verbs
 from lodestard.control.verbs.models import model_verbs
+from lodestard.control.verbs.prices import price_verbs
 from lodestard.control.verbs.reports import report_verbs
 from lodestard.control.verbs.requests import request_verbs
+from lodestard.control.verbs.sessions import session_verbs
 from lodestard.domain.verbs import Verb
 
 __all__ = ["Desk", "core_verbs"]
@@ -29,9 +32,12 @@ FAMILIES = (
     budget_verbs,
     request_verbs,
     dashboard_verbs,
+    session_verbs,
+    price_verbs,
     cache_verbs,
     model_verbs,
     ask_verbs,
+    aider_verbs,
     configuration_verbs,
     doctor_verbs,
 )

@@ -11,24 +11,26 @@ from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
 
 def ask_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def ask(arguments: Arguments, emit: Emit) -> None:
-        await ask_one(desk, arguments["question"], arguments["model"], emit)
+        await ask_one(desk, arguments, emit)
 
     taken = (
         Argument(name="question", required=True, help="the question"),
         Argument(name="model", default="auto", help="the alias to ask"),
+        Argument(name="folder", help="the folder that is worked in; its last name is the project"),
     )
     return (Verb(name="ask", summary="ask a model one question", needs="admin", arguments=taken, stream=ask),)
 
 
-async def ask_one(desk: Desk, question: str, model: str, emit: Emit) -> None:
+async def ask_one(desk: Desk, arguments: Arguments, emit: Emit) -> None:
     """Pieces as they come, then one item with what is known of the request."""
+    question = arguments["question"]
     if not question.strip():
         raise CallerFault(Code.INVALID_REQUEST, "The question is empty.", param="question")
 
     async def hear(text: str, reasoning: str) -> None:
         await emit(AskItem(text=text, reasoning=reasoning))
 
-    asked = await desk.ask(ask_body(question, model), hear)
+    asked = await desk.ask(ask_body(question, arguments["model"]), hear, arguments["folder"] or "")
     found = await desk.reports.explain(asked.request_id)
     await emit(
         AskItem(

@@ -27,7 +27,7 @@ def cache_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def warm(arguments: Arguments, emit: Emit) -> None:
         for number, line in enumerate(arguments["lines"], start=1):
             if line.strip():
-                await emit(await warm_with(desk, number, line))
+                await emit(await warm_with(desk, number, line, arguments["folder"] or ""))
 
     async def export(_arguments: Arguments, emit: Emit) -> None:
         async for line in desk.export_cache():
@@ -39,6 +39,7 @@ def cache_verbs(desk: Desk) -> tuple[Verb, ...]:
     )
     lines = (
         Argument(name="lines", kind="list", required=True, help="each a request or an exported answer, as JSON"),
+        Argument(name="folder", help="the folder that is worked in; its last name is the project"),
     )
     return (
         Verb(name="cache.export", summary="every kept answer", needs="admin", stream=export),
@@ -72,7 +73,7 @@ def targets_of(desk: Desk, model: str) -> tuple[str, ...]:
     raise CallerFault(Code.MODEL_NOT_FOUND, f"There is no model {model!r}.{hint}", param="model")
 
 
-async def warm_with(desk: Desk, number: int, line: str) -> CacheWarmed:
+async def warm_with(desk: Desk, number: int, line: str, folder: str = "") -> CacheWarmed:
     """Take in an answer, or ask a request; what is wrong with it is an outcome, not the end of the file."""
     try:
         members = read_line(line)
@@ -80,13 +81,13 @@ async def warm_with(desk: Desk, number: int, line: str) -> CacheWarmed:
             why = await desk.take_in_answer(line.encode())
             target = str(members.get("target", ""))
             return CacheWarmed(line=number, outcome="not kept" if why else "kept", target=target, detail=why)
-        return await _warm_by_asking(desk, number, members)
+        return await _warm_by_asking(desk, number, members, folder)
     except Fault as fault:
         return CacheWarmed(line=number, outcome=fault.code.value, detail=fault.message)
 
 
-async def _warm_by_asking(desk: Desk, number: int, request: Mapping[str, Any]) -> CacheWarmed:
-    asked = await desk.ask(msgspec.json.encode({**request, "stream": True}), _hear_nothing)
+async def _warm_by_asking(desk: Desk, number: int, request: Mapping[str, Any], folder: str) -> CacheWarmed:
+    asked = await desk.ask(msgspec.json.encode({**request, "stream": True}), _hear_nothing, folder)
     found = await desk.reports.explain(asked.request_id)
     return CacheWarmed(
         line=number,

@@ -19,9 +19,12 @@ from typing import Any
 import msgspec
 import trio
 
+from lodestard.control.messages.prices import PriceFinding
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.house import HEALTH_PART, down_advice, part_of
+from lodestard.control.verbs.price_check import check_prices
 from lodestard.domain.errors import Fault
+from lodestard.domain.provider import may_be_listed
 from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.runtime import Runtime
@@ -57,6 +60,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     keys_missing: Mapping[str, str] = {}
     unusable_aliases: Mapping[str, str] = {}
     baseline_without_price: str = ""
+    prices: tuple[PriceFinding, ...] = ()
     state_dir: FolderFacts = FolderFacts()
     sqlite: str = ""
     ports_taken: tuple[str, ...] = ()
@@ -76,6 +80,8 @@ async def gather(desk: Desk) -> Facts:
         upstreams=with_health(around.upstreams, runtime),
         keys_missing=runtime.keys_missing,
         unusable_aliases=unusable_aliases(runtime),
+        baseline_without_price=baseline_now(runtime),
+        prices=check_prices(runtime, desk.price_book()).findings,
         sqlite=desk.versions().get("sqlite", ""),
     )
 
@@ -122,9 +128,19 @@ def unusable_aliases(runtime: Runtime) -> Mapping[str, str]:
 
 
 def baseline_without_price(settings: Settings) -> str:
-    """The baseline model where its price is not known, otherwise an empty string. Pure."""
+    """The baseline model where it can have no price, otherwise an empty string. Pure."""
     baseline = settings.ledger.baseline
-    return baseline if baseline and baseline not in settings.prices else ""
+    if not baseline or baseline in settings.prices:
+        return ""
+    upstream = settings.upstreams.get(Target.parse(baseline).upstream)
+    listed = settings.price_book.enabled and (upstream is None or may_be_listed(upstream))
+    return "" if listed else baseline
+
+
+def baseline_now(runtime: Runtime) -> str:
+    """The baseline model where it has no price now, otherwise an empty string."""
+    baseline = runtime.settings.ledger.baseline
+    return baseline if baseline and runtime.routes.price_of(Target.parse(baseline)) is None else ""
 
 
 def look_at_folder(path: str) -> FolderFacts:

@@ -17,49 +17,14 @@ from lodestard.control.messages import (
     Listener,
     ReloadReport,
 )
+from lodestard.control.verbs.attempt import AttemptRecord
+from lodestard.control.verbs.cost_figures import CostFigures as CostFigures
+from lodestard.control.verbs.session_desk import SessionDesk
+from lodestard.domain.bill import Bill
 from lodestard.domain.news import AttemptEnded, RequestEnded
+from lodestard.domain.price import Price, Quote
+from lodestard.domain.usage import Usage
 from lodestard.runtime import Runtime
-
-
-class CostFigures(Protocol):
-    """A line of the ledger's report."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def requests(self) -> int: ...
-    @property
-    def errors(self) -> int: ...
-    @property
-    def cache_hits(self) -> int: ...
-    @property
-    def free_requests(self) -> int: ...
-    @property
-    def prompt_tokens(self) -> int: ...
-    @property
-    def completion_tokens(self) -> int: ...
-    @property
-    def cached_tokens(self) -> int: ...
-    @property
-    def cache_write_tokens(self) -> int: ...
-    @property
-    def cost_nano_usd(self) -> int: ...
-    @property
-    def unknown_nano_usd(self) -> int: ...
-    @property
-    def baseline_nano_usd(self) -> int: ...
-    @property
-    def saved_nano_usd(self) -> int: ...
-    @property
-    def saved_local_nano_usd(self) -> int: ...
-    @property
-    def saved_cache_nano_usd(self) -> int: ...
-    @property
-    def saved_cheaper_nano_usd(self) -> int: ...
-    @property
-    def saved_prompt_cache_nano_usd(self) -> int: ...
-    @property
-    def total_us(self) -> int: ...
 
 
 class RequestRecord(Protocol):
@@ -85,6 +50,10 @@ class RequestRecord(Protocol):
     def session(self) -> str: ...
     @property
     def client(self) -> str: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def switched_from(self) -> str: ...
     @property
     def upstream(self) -> str: ...
     @property
@@ -117,33 +86,10 @@ class RequestRecord(Protocol):
     def overhead_us(self) -> int: ...
 
 
-class AttemptRecord(Protocol):
-    """An attempt's row. ``reason`` is why it ended as it did, empty where it was captured."""
-
-    @property
-    def upstream(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def total_us(self) -> int: ...
-    @property
-    def held_nano_usd(self) -> int: ...
-    @property
-    def cost_nano_usd(self) -> int: ...
-    @property
-    def price(self) -> str: ...
-    @property
-    def prompt_tokens(self) -> int | None: ...
-    @property
-    def completion_tokens(self) -> int | None: ...
-    @property
-    def reason(self) -> str: ...
-
-
 class Explained(Protocol):
-    """All that the ledger has of one request. ``trace`` is what the hallway wrote when it ended."""
+    """All that the ledger has of one request. ``trace`` is what the hallway wrote when it ended; ``prices`` are
+    those that its attempts were made with, by version.
+    """
 
     @property
     def request(self) -> RequestRecord: ...
@@ -151,6 +97,8 @@ class Explained(Protocol):
     def attempts(self) -> Sequence[AttemptRecord]: ...
     @property
     def trace(self) -> Mapping[str, Any]: ...
+    @property
+    def prices(self) -> Mapping[str, Price]: ...
 
 
 class Reports(Protocol):
@@ -287,6 +235,18 @@ class HouseState(msgspec.Struct, frozen=True, kw_only=True):
     pools: Mapping[str, tuple[int, int]] = {}
 
 
+class BookState(msgspec.Struct, frozen=True, kw_only=True):
+    """The price list at this moment. ``problem``: why it could not be made anew; ``covered``: it is of what is
+    configured now, by the package that is installed.
+    """
+
+    quotes: Mapping[str, Quote] = {}
+    version: str = ""
+    made_ms: int = 0
+    problem: str = ""
+    covered: bool = True
+
+
 class WantedExport(msgspec.Struct, frozen=True, kw_only=True):
     """Requests received in [``since_ms``, ``until_ms``), None where open. ``names``: as they are, not as hashes."""
 
@@ -307,7 +267,7 @@ TextSink = Callable[[str, str], Awaitable[None]]
 """Awaited with (text, reasoning) as they come."""
 
 
-class Desk(Protocol):
+class Desk(SessionDesk, Protocol):
     """Everything that the core's verbs need."""
 
     @property
@@ -382,12 +342,20 @@ class Desk(Protocol):
         """
         ...
 
+    def price_book(self) -> BookState: ...
+
+    def itemise(self, usage: Usage, price: Price) -> Bill | None:
+        """What ``usage`` costs, line by line; None where the price does not say."""
+        ...
+
     async def change_configs(self, change: Mapping[tuple[str, ...], Any]) -> ReloadReport:
         """Set several keys at once; None takes one back. As ``change_config``."""
         ...
 
-    async def ask(self, body: bytes, sink: TextSink) -> Asked:
+    async def ask(self, body: bytes, sink: TextSink, folder: str = "") -> Asked:
         """Send a chat completion (a JSON body, streamed) through the proxy's own endpoint, as any client would.
+
+        ``folder`` is where whoever asks works: its last name is the project.
 
         Raises ``Fault`` as the endpoint gives it; cancelled, it is as if the client had left.
         """

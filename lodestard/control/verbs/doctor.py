@@ -68,6 +68,12 @@ def _check_baseline(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _check_prices(facts: Facts) -> Iterator[Finding]:
+    for found in facts.prices:
+        if found.kind != "differs":  # as it may: lodestarctl prices check tells
+            yield Finding(severity=found.severity, code=f"price_{found.kind}", what=found.what, mend=found.mend)
+
+
 def _check_models(facts: Facts) -> Iterator[Finding]:
     for name, upstream in facts.upstreams.items():
         for model in upstream.models_missing:
@@ -135,6 +141,7 @@ CHECKS: tuple[Check, ...] = (
     _check_keys,
     _check_aliases,
     _check_baseline,
+    _check_prices,
     _check_models,
     _check_clock,
     _check_state_dir,

@@ -5,8 +5,11 @@ from os import getpid
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from lodestard import __version__
 from lodestard.control.messages import Draining, Figures, LogLevel, Problem, Status, UpstreamStatus, VersionReport
+from lodestard.control.messages.alerts import AlertsPart
 from lodestard.control.messages.house_status import MonthFigures
 from lodestard.control.verbs.cost_rows import AGAINST_BASELINE, cost_row, sum_rows
 from lodestard.control.verbs.desk import CostFigures, Desk, HouseState
@@ -18,6 +21,8 @@ from lodestard.runtime import Runtime
 
 MS_PER_S = 1_000
 HEALTH_PART = "upstreams"
+ALERTS_PART = "alerts"
+OF_BUDGETS = "budget"
 LEVELS: tuple[str, ...] = get_args(Log.__annotations__["level"])
 LOOKED_UP = ("hit", "shared", "miss")
 HIT = ("hit", "shared")
@@ -70,12 +75,27 @@ async def read_status(desk: Desk) -> Status:
         upstreams=upstreams,
         today=await read_today(desk, state.held_nano_usd),
         month=await read_month_figures(desk),
-        alerts=tuple(Problem(severity="warning", what=text) for text in desk.budgets.banner()),
+        alerts=tuple(find_alerts(desk.budgets.banner(), part_of(parts, ALERTS_PART))),
         problems=tuple(find_problems(runtime, state, upstreams)),
         connections=state.connections,
         exchanges=state.exchanges,
-        parts={name: part for name, part in parts.items() if name != HEALTH_PART},
+        parts={name: part for name, part in parts.items() if name not in (HEALTH_PART, ALERTS_PART)},
     )
+
+
+def find_alerts(budgets: Sequence[str], part: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is alerted now: the budgets' own, and what else the alerts module (where it is there) tells of."""
+    yield from (Problem(severity="warning", what=text) for text in budgets)
+    try:
+        told = msgspec.convert(part, AlertsPart)
+    except msgspec.ValidationError:
+        return
+    for alert in told.current:
+        if alert.source != OF_BUDGETS:
+            yield Problem(severity=alert.severity, what=alert.title, advice=alert.text)
+    if told.undelivered:
+        what = f"Alerts that could not be delivered yet: {told.undelivered}."
+        yield Problem(severity="warning", what=what, advice="lodestarctl alerts says why.")
 
 
 def part_of(parts: Mapping[str, Any], name: str) -> Mapping[str, Any]:

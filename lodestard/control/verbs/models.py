@@ -10,9 +10,9 @@ from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.house import HEALTH_PART, part_of
 from lodestard.domain.clock import NS_PER_MS
 from lodestard.domain.errors import CallerFault, Code, Fault
-from lodestard.domain.money import PICO_PER_NANO, parse_price
+from lodestard.domain.money import PICO_PER_NANO
 from lodestard.domain.near import did_you_mean
-from lodestard.domain.settings import ModelPrice, Settings
+from lodestard.domain.price import Price
 from lodestard.domain.upstream import Target
 from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
 from lodestard.runtime import Runtime
@@ -28,10 +28,10 @@ def model_verbs(desk: Desk) -> tuple[Verb, ...]:
         return list_models(desk.runtime)
 
     async def plan(arguments: Arguments) -> TestPlans:
-        return TestPlans(calls=tuple(plan_calls(desk.runtime.settings, arguments["aliases"] or ())))
+        return TestPlans(calls=tuple(plan_calls(desk.runtime, arguments["aliases"] or ())))
 
     async def test(arguments: Arguments, emit: Emit) -> None:
-        for call in plan_calls(desk.runtime.settings, arguments["aliases"] or ()):
+        for call in plan_calls(desk.runtime, arguments["aliases"] or ()):
             if call.max_cost_nano_usd is not None:
                 await emit(await make_call(desk, call))
 
@@ -56,7 +56,7 @@ def list_models(runtime: Runtime) -> ModelsReport:
                 alias=alias,
                 description=model.description,
                 targets=tuple(
-                    model_target(name, settings, health, objections(alias, runtime)) for name in model.route
+                    model_target(name, runtime, health, objections(alias, runtime)) for name in model.route
                 ),
             )
             for alias, model in settings.models.items()
@@ -74,59 +74,59 @@ def objections(alias: str, runtime: Runtime) -> Mapping[str, str]:
 
 
 def model_target(
-    name: str, settings: Settings, health: Mapping[str, Any], objections: Mapping[str, str]
+    name: str, runtime: Runtime, health: Mapping[str, Any], objections: Mapping[str, str]
 ) -> ModelTarget:
-    """One target, with its price and what speaks against it. Pure."""
+    """One target, with its price and what speaks against it."""
     target = Target.parse(name)
-    upstream = settings.upstreams.get(target.upstream)
-    price = settings.prices.get(name)
+    upstream = runtime.settings.upstreams.get(target.upstream)
+    price = runtime.routes.price_of(target)
     known = part_of(health, target.upstream).get("state")
     state: State = known if known in ("up", "down") else "unknown"
-    free = upstream.free if upstream is not None else False
+    free = upstream is not None and upstream.free and (price is None or price.source == "free")
     return ModelTarget(
         target=name,
         dialect=upstream.dialect if upstream is not None else "",
-        free=free and price is None,
+        free=free,
         state=state,
-        input_pico_usd=None if price is None else parse_price(price.input),
-        output_pico_usd=None if price is None else parse_price(price.output),
+        input_pico_usd=None if price is None or free else price.input_pico_usd,
+        output_pico_usd=None if price is None or free else price.output_pico_usd,
         note=objections.get(name) or objections.get("", ""),
     )
 
 
-def plan_calls(settings: Settings, aliases: Iterable[str]) -> Iterator[TestPlan]:
-    """The calls that test ``aliases``; without any, the cheapest alias of each upstream. Pure.
+def plan_calls(runtime: Runtime, aliases: Iterable[str]) -> Iterator[TestPlan]:
+    """The calls that test ``aliases``; without any, the cheapest alias of each upstream.
 
     Raises ``CallerFault`` for an alias that is not there.
     """
-    named = tuple(aliases)
+    named, settings = tuple(aliases), runtime.settings
     for alias in named:
         if alias not in settings.models:
             near = did_you_mean(alias, settings.models)
             hint = f" Did you mean {near}?" if near else ""
             raise CallerFault(Code.MODEL_NOT_FOUND, f"There is no model {alias!r}.{hint}", param="aliases")
-    plans = [plan_call(alias, settings) for alias in named or settings.models]
+    plans = [plan_call(alias, runtime) for alias in named or settings.models]
     yield from plans if named else cheapest_each(plans)
 
 
-def plan_call(alias: str, settings: Settings) -> TestPlan:
+def plan_call(alias: str, runtime: Runtime) -> TestPlan:
     """The call to an alias's first target, and the most that it can cost."""
-    name = settings.models[alias].route[0]
-    upstream = settings.upstreams.get(Target.parse(name).upstream)
-    price = settings.prices.get(name)
-    if price is None and upstream is not None and upstream.free:
-        return TestPlan(alias=alias, target=name, max_cost_nano_usd=0, note="free")
+    name = runtime.settings.models[alias].route[0]
+    price = runtime.routes.price_of(Target.parse(name))
     if price is None:
         return TestPlan(alias=alias, target=name, max_cost_nano_usd=None, note="has no price: not called")
+    if price.source == "free":
+        return TestPlan(alias=alias, target=name, max_cost_nano_usd=0, note="free")
     return TestPlan(alias=alias, target=name, max_cost_nano_usd=call_cost(price))
 
 
-def call_cost(price: ModelPrice) -> int:
-    """The most that one test call costs, in nano-USD, rounded up."""
-    rates = [rate for rate in (price.input, price.cache_write) if rate is not None]
-    dearest_input = max(parse_price(rate) for rate in rates)
-    pico_usd = PROMPT_TOKENS * dearest_input + OUTPUT_TOKENS * parse_price(price.output)
-    return -(-pico_usd // PICO_PER_NANO)
+def call_cost(price: Price) -> int:
+    """The most that one test call costs, in nano-USD, rounded up. It is too short for any tier."""
+    dearest_input = max(price.input_pico_usd, price.cache_write_pico_usd or 0, price.cache_write_1h_pico_usd or 0)
+    dearest_output = max(price.output_pico_usd, price.reasoning_pico_usd or 0)
+    output_tokens = OUTPUT_TOKENS + (price.max_reasoning_tokens or 0)
+    pico_usd = PROMPT_TOKENS * dearest_input + output_tokens * dearest_output
+    return -(-pico_usd // PICO_PER_NANO) + price.request_nano_usd
 
 
 def cheapest_each(plans: Iterable[TestPlan]) -> Iterator[TestPlan]:

@@ -6,7 +6,8 @@ from typing import Any
 import trio
 
 from lodestard.control.messages import AttemptRow, CandidateRow, Explanation, RequestList, RequestRow
-from lodestard.control.verbs.desk import AttemptRecord, Desk, Explained, RequestRecord
+from lodestard.control.verbs.attempt import AttemptRecord
+from lodestard.control.verbs.desk import Desk, Explained, RequestRecord
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
@@ -111,6 +112,8 @@ def request_row(row: RequestRecord) -> RequestRow:
         user=row.user,
         session=row.session,
         client=row.client,
+        task=row.task,
+        switched_from=row.switched_from,
     )
 
 
@@ -137,6 +140,12 @@ def news_row(ended: RequestEnded, now_ms: int) -> RequestRow:
         prompt_tokens=usage.prompt_tokens if usage is not None else None,
         completion_tokens=usage.completion_tokens if usage is not None else None,
         cost_nano_usd=ended.cost_nano_usd,
+        project=ended.figures.project,
+        user=ended.caller.user,
+        session=ended.figures.session,
+        client=ended.caller.client,
+        task=ended.caller.task,
+        switched_from=ended.figures.switched_from,
     )
 
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 import msgspec
 
+from lodestard.domain.news import Alert
+
 State = Literal["unknown", "up", "down"]
 
 # A probe that costs nothing. Any answer below 500 shows that the server is there, a refused key too.
@@ -55,3 +57,17 @@ def read_status(status: int) -> tuple[str, str]:
     if status in (401, 403):
         return "", f"it refuses the key ({status})"
     return "", ""
+
+
+def alert_of(upstream: str, health: Health) -> Alert:
+    """What there is to tell when an upstream has gone down, or come back."""
+    down = health.state == "down"
+    return Alert(
+        key=f"upstream:{upstream}:{health.state}:{health.since_ms}",
+        topic=f"upstream:{upstream}",
+        source="upstream",
+        severity="warning" if down else "info",
+        title=f"Upstream {upstream} is {'down' if down else 'up again'}",
+        text=f"{health.error}." if down else "It answers its probes.",
+        figures={"upstream": upstream, "state": health.state},
+    )

@@ -15,7 +15,7 @@ import trio
 from lodestard.domain.errors import Code
 from lodestard.domain.news import AttemptEnded
 from lodestard.domain.settings import Upstream
-from lodestard.modules.health.judge import PROBE_PATHS, Health, Probe, judge, read_status
+from lodestard.modules.health.judge import PROBE_PATHS, Health, Probe, alert_of, judge, read_status
 from lodestard.modules.health.settings import HealthSettings
 from lodestard.runtime import Runtime
 
@@ -101,6 +101,8 @@ class HealthLoop:
         after = self._known[name] = judge(before, probe, self._settings.failures_to_down)
         if after.state == before.state:
             return
+        if after.state == "down" or before.state == "down":
+            self._runtime.hooks.alert.tell(alert_of(name, after))
         if after.state == "down":
             logger.warning("upstream %s is down: %s", name, probe.error)
         elif before.state == "down":

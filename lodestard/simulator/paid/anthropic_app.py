@@ -1,4 +1,4 @@
-"""A simulated Anthropic: messages plain and streamed, token counting, models.
+"""A simulated Anthropic: messages plain and streamed, token counting, models, administration.
 
 Law: refusals come in the order version, key, route, body, model, limits; nothing is billed for a refusal.
 Owner: the provider's `Desk`.
@@ -41,6 +41,9 @@ class AnthropicApp:
         self.desk.meter.seen += 1
         if not exchange.request.header("anthropic-version"):
             raise Refusal(400, "anthropic-version: header is required")
+        if exchange.request.path.startswith("/v1/organizations/") and exchange.request.method == "GET":
+            await self.desk.admin.answer_anthropic(exchange)
+            return
         if not self.desk.key_is_good(exchange):
             raise Refusal(401, "invalid x-api-key")
         match exchange.request.method, exchange.request.path:

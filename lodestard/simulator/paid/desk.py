@@ -8,6 +8,7 @@ import trio
 from lodestard.simulator.answering.mind import Mind
 from lodestard.simulator.answering.question import Script
 from lodestard.simulator.exchange import Exchange, Refusal
+from lodestard.simulator.paid.admin import Admin
 from lodestard.simulator.paid.allowances import Window
 from lodestard.simulator.paid.meter import Meter, Order, Tab, Tokens
 from lodestard.simulator.paid.prompt_cache import PromptCache
@@ -22,7 +23,8 @@ class Desk:
 
     def __init__(self, provider: Provider, *, wall_ns: WallNs, script: Script | None = None) -> None:
         self.provider = provider
-        self.meter = Meter(provider.name)
+        self.meter = Meter(provider.name, wall_ns)
+        self.admin = Admin(self.meter, provider.admin, wall_ns)
         self.window = Window(provider.allowance)
         self.cache = PromptCache()
         self.mind = Mind(script)

@@ -12,7 +12,9 @@ from typing import Self
 import msgspec
 
 from lodestard.simulator.answering.question import Json
+from lodestard.simulator.walltime import WallNs
 
+DAY_NS = 86_400_000_000_000
 _PICO_PER_NANO = 1000
 _KEPT = 10_000
 
@@ -74,15 +76,17 @@ class Totals(msgspec.Struct, kw_only=True):
 
 
 class Meter:
-    """Counts. Read it in-process, or at ``GET /__sim/meter``."""
+    """Counts. Read it in-process, or at ``GET /__sim/meter``. ``days``: the same sums by UTC day and model."""
 
-    def __init__(self, provider: str) -> None:
+    def __init__(self, provider: str, wall_ns: WallNs = lambda: 0) -> None:
         self.provider = provider
+        self._wall_ns = wall_ns
         self.reset()
 
     def reset(self) -> None:
         self.seen = 0
         self.models: dict[str, Totals] = {}
+        self.days: dict[int, dict[str, Totals]] = {}
         self.entries: deque[Entry] = deque(maxlen=_KEPT)
 
     @property
@@ -96,6 +100,7 @@ class Meter:
 
     def post(self, entry: Entry) -> None:
         self.models.setdefault(entry.model, Totals()).add(entry)
+        self.days.setdefault(self._wall_ns() // DAY_NS, {}).setdefault(entry.model, Totals()).add(entry)
         self.entries.append(entry)
 
     def to_json(self) -> Json:

@@ -1,4 +1,4 @@
-"""A simulated provider of OpenAI's shape: its routes, its keys and its models.
+"""A simulated provider of OpenAI's shape: its routes, its keys, its models and its administration.
 
 Law: refusals come in OpenAI's order: key, route, body, model, limits; nothing is billed for a refusal.
 Owner: the provider's `Desk`.
@@ -18,6 +18,7 @@ from lodestard.simulator.walltime import WallNs
 
 _BAD_KEY = "Incorrect API key provided. You can find your API key in your account settings."
 _NO_KEY = "You didn't provide an API key. Provide it in an Authorization header using Bearer auth."
+_ORGANIZATION = "/organization"
 Route = Callable[[Desk, Exchange], Awaitable[None]]
 _POSTS: dict[str, Route] = {
     "/chat/completions": answer_chat,
@@ -40,8 +41,11 @@ class OpenAIApp:
     async def answer(self, exchange: Exchange) -> None:
         """Answers one request. Raises `Refusal`. Cancelled: billed by the provider's habit."""
         self.desk.meter.seen += 1
-        self._check_key(exchange)
         path = self._local_path(exchange.request.path)
+        if path.startswith(_ORGANIZATION) and exchange.request.method == "GET":
+            await self.desk.admin.answer_openai(exchange, path.removeprefix(_ORGANIZATION))
+            return
+        self._check_key(exchange)
         route = _POSTS.get(path)
         if route is not None and exchange.request.method == "POST":
             await route(self.desk, exchange)

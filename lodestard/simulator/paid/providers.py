@@ -45,6 +45,17 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     always_usage: bool = False
 
 
+class AdminHabits(msgspec.Struct, frozen=True, kw_only=True):
+    """How its administration answers. ``key`` None: any that begins as an admin's key does.
+
+    ``page_buckets``: days to a page at most. ``extra_cents``: what each day with traffic says beyond the truth.
+    """
+
+    key: str | None = None
+    page_buckets: int = 180
+    extra_cents: int = 0
+
+
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
     """One paid provider. ``key`` None: any key, or none, is good. ``tokens_per_s`` None: no waiting."""
 
@@ -57,6 +68,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
     first_byte_s: float = 0.0
     tokens_per_s: float | None = None
     image_tokens: int = 85
+    admin: AdminHabits = AdminHabits()
 
     @property
     def token_s(self) -> float:

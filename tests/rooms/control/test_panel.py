@@ -11,6 +11,7 @@ import trio
 
 from lodestard.control.arguments import read_arguments
 from lodestard.control.messages import AskItem, CacheWarmed, Explanation, Status, TestResult
+from lodestard.control.messages.prices import CostExplanation, PriceCheck, PricesReport
 from lodestard.control.verbs import core_verbs
 from lodestard.domain.errors import Code, Fault
 from lodestard.inside import read_chunk, read_fault
@@ -46,7 +47,7 @@ class Verbs:
 async def opened(folder: Path, overlay: str = "") -> AsyncIterator[tuple[World, Verbs]]:
     async with open_world(folder, overlay) as world:
         places = Places(folder / "lodestard.toml", folder / "state", folder / "control.sock", simulated=True)
-        yield world, Verbs(Panel(world.house, world.ledger, world.cache, world.proxy, places))
+        yield world, Verbs(Panel(world.house, world.ledger, world.cache, world.prices, world.proxy, places))
 
 
 async def test_ask_goes_through_the_endpoint_and_is_accounted_for(tmp_path: Path) -> None:
@@ -103,7 +104,7 @@ async def test_ask_whose_reader_breaks_is_a_client_that_left(tmp_path: Path) -> 
             raise ConnectionError("gone")
 
         with pytest.raises(ConnectionError):
-            await ask({"question": "why?", "model": "local-llama"}, emit)
+            await ask({"question": "why?", "model": "local-llama", "folder": ""}, emit)
         assert (await world.row()).outcome == Code.CLIENT_LEFT.value
 
 
@@ -127,6 +128,24 @@ async def test_status_costs_and_models_say_the_same_as_the_ledger(tmp_path: Path
         models = {model.alias: model for model in (await verbs.call("models")).models}
         assert models["gpt-4o"].targets[0].input_pico_usd == 2_500_000
         assert models["unpriced"].targets[0].note
+
+
+async def test_a_cost_is_explained_with_the_price_that_it_was_made_with(tmp_path: Path) -> None:
+    listed = '[upstreams.openai]\nprice_provider = "openai"\n'
+    async with opened(tmp_path, listed) as (world, verbs):
+        answer = await world.ask("unpriced", max_completion_tokens=200)
+        await world.settle()
+        explained: CostExplanation = await verbs.call("costs.explain", id=answer.id)
+        (attempt,) = explained.attempts
+        pico_usd = sum(line.tokens * line.rate_pico_usd for line in attempt.lines)
+        assert -(-pico_usd // 1_000) == attempt.cost_nano_usd == explained.cost_nano_usd == world.openai.bill_nano_usd
+        assert attempt.given_back_nano_usd == attempt.hold_nano_usd - attempt.cost_nano_usd
+        prices: PricesReport = await verbs.call("prices", model="unpriced")
+        assert prices.prices[0].now is not None
+        assert prices.prices[0].now.version == attempt.price_version
+        check: PriceCheck = await verbs.call("prices.check")
+        assert {finding.target for finding in check.findings if finding.kind == "unpriced"} == set()
+        assert prices.list_version == check.list_version != ""
 
 
 async def test_models_are_tested_within_the_price_that_was_said(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import os
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -15,12 +16,15 @@ from lodestard.domain.closing import Closing
 from lodestard.domain.errors import HouseFault
 from lodestard.domain.request import Caller
 from lodestard.domain.usage import Usage
+from lodestard.ledger.export import rows as export_rows
 from lodestard.ledger.export.__main__ import main
 from lodestard.ledger.export.formats import COLUMNS, LAYOUTS, csv_cell, json_text
 from lodestard.ledger.export.names import hasher
-from lodestard.ledger.export.rows import NAMED, PLAIN
+from lodestard.ledger.export.rows import NAMED, PLAIN, read_rows
 from lodestard.ledger.export.writing import MOST_KEPT, Kept, write_rows
-from lodestard.ledger.exporting import ExportOptions, Format, stream_export
+from lodestard.ledger.exporting import ExportOptions, Format, command_of, stream_export
+from lodestard.ledger.periods import Range
+from lodestard.store import open_snapshot
 from tests.bench.ledger_rows import PAID, SetClock, fill, opened
 
 EVIL = '=HYPERLINK("http://x","y")\r\n, "quoted" ünïcode'
@@ -171,3 +175,32 @@ def test_a_hash_needs_the_salt() -> None:
 
 def test_columns_are_those_of_the_rows() -> None:
     assert set(PLAIN) | set(NAMED) < set(COLUMNS)
+
+
+def test_a_reader_who_leaves_is_told_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    trio.run(fill, path, 2_000)
+    command = command_of(path, ExportOptions(format="jsonl"))
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stdout is not None and child.stderr is not None
+        assert child.stdout.read(10)
+        child.stdout.close()
+        assert child.wait(30) == 1
+        assert child.stderr.read() == b""
+
+
+def test_requests_that_asked_several_models_are_read_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.db"
+    trio.run(fill, path, 400)
+
+    def exported_rows() -> list[tuple[object, ...]]:
+        layout = LAYOUTS["csv"]
+        with open_snapshot(path) as snapshot:
+            return sorted(read_rows(snapshot, Range(0, 2**40), layout.first, layout.numbers))
+
+    at_once = exported_rows()
+    assert sum("attempt," in str(row[2]) for row in at_once) > 4
+    monkeypatch.setattr(export_rows, "MIXED_AT_ONCE", 2)
+    assert exported_rows() == at_once

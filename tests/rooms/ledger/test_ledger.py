@@ -443,11 +443,12 @@ async def test_foreign_things_are_refused(path: Path, autojump_clock: object) ->
         id = "req_x"
         attempts = ()
         target = PAID.target
-        hold_nano_usd = 1
+        hold_nano_usd = ordinal = 1
         state = "held"
         free = False
         cost_nano_usd = 0
         usage = None
+        caller = Caller()
 
     async with opened(path) as house:
         with pytest.raises(TypeError):

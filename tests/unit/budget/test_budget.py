@@ -62,6 +62,13 @@ def request(size: int = 1_000, limit: int | None = None, n: int = 1, *parts: obj
     )
 
 
+def cost_of(usage: Usage, price: Price) -> int:
+    """The cost where the price says it all."""
+    cost = cost_nano_usd(usage, price)
+    assert cost is not None
+    return cost
+
+
 @pytest.mark.parametrize(
     ("usage", "price", "expected"),
     [
@@ -85,13 +92,13 @@ def request(size: int = 1_000, limit: int | None = None, n: int = 1, *parts: obj
     ],
 )
 def test_costs(usage: Usage, price: Price, expected: int) -> None:
-    assert cost_nano_usd(usage, price) == expected
+    assert cost_of(usage, price) == expected
 
 
 def test_nonsense_never_makes_a_cost_smaller() -> None:
-    assert cost_nano_usd(Usage(prompt_tokens=-5, completion_tokens=-5), SONNET) == 0
-    assert cost_nano_usd(Usage(billed_nano_usd=-1), SONNET) == 0
-    assert cost_nano_usd(Usage(prompt_tokens=10, cached_tokens=20), SONNET) == 20 * 300
+    assert cost_of(Usage(prompt_tokens=-5, completion_tokens=-5), SONNET) == 0
+    assert cost_of(Usage(billed_nano_usd=-1), SONNET) == 0
+    assert cost_of(Usage(prompt_tokens=10, cached_tokens=20), SONNET) == 20 * 300
 
 
 @given(usages(), prices)
@@ -106,7 +113,7 @@ def test_a_cost_is_the_exact_sum_rounded_up(usage: Usage, price: Price) -> None:
         + usage.completion_tokens * price.output_pico_usd,
         1_000,
     )
-    cost = cost_nano_usd(usage, price)
+    cost = cost_of(usage, price)
     assert type(cost) is int
     assert exact <= cost < exact + 1
 
@@ -114,13 +121,13 @@ def test_a_cost_is_the_exact_sum_rounded_up(usage: Usage, price: Price) -> None:
 @given(usages(), prices, st.sampled_from(["completion_tokens", "prompt_tokens"]), st.integers(0, 10_000))
 def test_more_tokens_never_cost_less(usage: Usage, price: Price, member: str, more: int) -> None:
     larger = msgspec.structs.replace(usage, **{member: getattr(usage, member) + more})
-    assert cost_nano_usd(larger, price) >= cost_nano_usd(usage, price)
+    assert cost_of(larger, price) >= cost_of(usage, price)
 
 
 @given(usages(), prices, st.sampled_from(["input_pico_usd", "output_pico_usd"]), st.integers(0, 10**6))
 def test_higher_prices_never_cost_less(usage: Usage, price: Price, member: str, more: int) -> None:
     dearer = msgspec.structs.replace(price, **{member: getattr(price, member) + more})
-    assert cost_nano_usd(usage, dearer) >= cost_nano_usd(usage, price)
+    assert cost_of(usage, dearer) >= cost_of(usage, price)
 
 
 @given(usages(prompt=5_000, completion=3_000), prices, st.integers(5_000, 50_000), st.integers(1, 4))
@@ -131,7 +138,7 @@ def test_no_usage_within_the_bounds_costs_more_than_the_worst_case(
     assert usage.prompt_tokens <= worst.prompt_tokens
     assert usage.completion_tokens <= worst.completion_tokens
     assert type(worst.nano_usd) is int
-    assert cost_nano_usd(usage, price) <= worst.nano_usd
+    assert cost_of(usage, price) <= worst.nano_usd
 
 
 @given(prices, st.integers(0, 10**6), st.integers(0, 10**6), st.integers(1, 8), st.integers(0, 1_000))

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from lodestard.classify.caller import identify_caller, name_client
+from lodestard.classify.caller import identify_caller, name_client, name_folder
 from lodestard.domain.request import Conversation, Message, Request, TextPart
 
 
@@ -56,6 +56,24 @@ def test_headers_come_before_the_body_and_the_agent() -> None:
     assert caller.principal == "local"
     assert identify_caller({}, request_of(user="bob")).user == "bob"
     assert identify_caller({}, request_of(user=7)).user == ""
+
+
+def test_a_header_comes_before_a_key_and_a_key_before_the_folder_and_the_body() -> None:
+    headers = {"authorization": "Bearer lodestar:web:s1:ann", "x-lodestar-folder": "/home/ann/work/"}
+    caller = identify_caller(headers, request_of(user="bob"))
+    assert (caller.project, caller.session, caller.user) == ("web", "s1", "ann")
+    caller = identify_caller({**headers, "x-lodestar-project": "mine"}, request_of())
+    assert (caller.project, caller.session) == ("mine", "s1")
+    caller = identify_caller({"authorization": "Bearer sk-x", "x-lodestar-folder": "/home/ann/work/"}, request_of())
+    assert (caller.project, caller.session, caller.user) == ("work", "", "")
+
+
+@pytest.mark.parametrize(
+    ("path", "project"),
+    [("/home/ann/alpha", "alpha"), ("/", ""), ("", ""), (None, ""), ("beta", "beta"), ("/a/b/ ", "b")],
+)
+def test_of_a_folder_only_the_last_name_is_read(path: str | None, project: str) -> None:
+    assert name_folder(path) == project
 
 
 def test_labels_are_short_and_printable() -> None:

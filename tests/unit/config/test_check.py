@@ -151,9 +151,14 @@ def test_a_key_sent_unencrypted_is_a_warning(url: str, warned: bool) -> None:
 
 
 def test_paid_targets_without_a_price_are_a_warning() -> None:
-    found = warnings(UPSTREAM + AUTO)
+    no_price = {"models.auto.route[0]": 'no price: a/m is refused until [prices."a/m"] says what it costs'}
+    own = UPSTREAM.replace("https://a.example", "http://192.168.1.7:8000")
 
-    assert found == {"models.auto.route[0]": 'no price: a/m is refused until [prices."a/m"] says what it costs'}
+    assert warnings(UPSTREAM + AUTO + "[price_book]\nenabled = false\n") == no_price
+    assert warnings(own + AUTO) == no_price
+    assert warnings(own + AUTO + "[price_book.ceiling]\ninput = 30\noutput = 150\n") == {}
+    assert warnings(own + 'price_provider = "openai"\n' + AUTO) == {}
+    assert warnings(UPSTREAM + AUTO) == {}, "the price list may know it"
 
 
 def test_prices_of_free_upstreams_and_a_missing_auto_are_warnings() -> None:
@@ -162,7 +167,7 @@ def test_prices_of_free_upstreams_and_a_missing_auto_are_warnings() -> None:
 
 def test_models_prices_and_the_baseline() -> None:
     text = UPSTREAM + '[models."a b"]\nroute = ["a/m"]\n[models.c]\nroute = ["b/m"]\n' + PRICE
-    text += '[prices.x]\ninput = -1\noutput = 1e11\n[ledger]\nbaseline = "a/n"\n'
+    text += '[prices.x]\ninput = -1\noutput = 1e11\n[ledger]\nbaseline = "a/n"\n[price_book]\nenabled = false\n'
 
     assert fault_keys(text) == {
         'models."a b"': "an alias has up to 200 printable ASCII characters and no space",
@@ -171,6 +176,38 @@ def test_models_prices_and_the_baseline() -> None:
         "prices.x.input": "expected US dollars per million tokens, from 0 up",
         "prices.x.output": "expected US dollars per million tokens, from 0 up",
         "ledger.baseline": "the baseline has no price; did you mean 'a/m'?",
+    }
+
+
+def test_a_price_has_both_rates_or_bounds_alone() -> None:
+    bounds = '[prices."a/m"]\nmax_output_tokens = 100\nmax_reasoning_tokens = 0\n'
+    off = "[price_book]\nenabled = false\n"
+
+    assert warnings(UPSTREAM + AUTO + bounds) == {}
+    assert 'prices."a/m"' in warnings(UPSTREAM + AUTO + bounds + off)
+    assert 'prices."a/m"' in fault_keys(UPSTREAM + AUTO + '[prices."a/m"]\ninput = 1\n')
+    assert 'prices."a/m"' in fault_keys(UPSTREAM + AUTO + '[prices."a/m"]\ncache_read = 1\n')
+    assert fault_keys(UPSTREAM + AUTO + '[ledger]\nbaseline = "sonnet"\n') == {
+        "ledger.baseline": 'expected "upstream/model"'
+    }
+
+
+def test_every_rate_is_looked_at() -> None:
+    text = UPSTREAM + AUTO + PRICE + "request = -1\naudio_input = -1\n"
+    text += '[[prices."a/m".tiers]]\nabove_prompt_tokens = 10\ninput = -2\n'
+    text += '[[prices."a/m".tiers]]\nabove_prompt_tokens = 10\n'
+    text += '[prices."a/m".service_tiers.priority]\noutput = -3\n'
+    text += '[[prices."a/m".service_tiers.priority.tiers]]\nabove_prompt_tokens = 9\nreasoning = -4\n'
+    text += "[price_book.ceiling]\ninput = -5\noutput = 1\n"
+
+    assert set(fault_keys(text)) == {
+        'prices."a/m".request',
+        'prices."a/m".audio_input',
+        'prices."a/m".tiers[0].input',
+        'prices."a/m".tiers',
+        'prices."a/m".service_tiers.priority.output',
+        'prices."a/m".service_tiers.priority.tiers[0].reasoning',
+        "price_book.ceiling.input",
     }
 
 

@@ -1,7 +1,6 @@
 """The example files load, without a warning, and say what the documentation promises."""
 
 import re
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -11,8 +10,11 @@ from lodestard.config import build, load
 from lodestard.config.describe import describe
 from lodestard.config.source import Source
 from lodestard.domain.upstream import Target
+from lodestard.prices.book import plan_list
+from lodestard.prices.extract.program import quote
 
 COMMENTED = re.compile(r"^# (?=\[[a-z._]+\]|[a-z_]+ = )", re.MULTILINE)
+SECRET = re.compile(r"\.(key|password)\.")  # where a secret is has no default
 EXAMPLES = Path(__file__).parents[3] / "config"
 ALIASES = {
     "auto",
@@ -43,7 +45,11 @@ def test_every_paid_target_is_priced_with_a_bound() -> None:
 
     assert paid == set(settings.prices)
     assert all(settings.prices[text].max_output_tokens for text in paid)
-    assert settings.prices["openai/gpt-4o-mini"].input == Decimal("0.15")
+    listed = {want.name: quote(want) for want in plan_list(settings)}
+    assert set(listed) == paid
+    for text, found in listed.items():
+        assert settings.prices[text].has_rates == (not found.prices), f"{text} is priced once"
+    assert listed["openai/gpt-4o-mini"].prices[-1].input_pico_usd == 150_000
     assert all(upstream.free or upstream.key for upstream in settings.upstreams.values())
 
 
@@ -55,7 +61,11 @@ def test_the_demo_needs_no_key_and_nobody_is_paid() -> None:
 
 def test_what_is_commented_out_are_the_defaults() -> None:
     text = (EXAMPLES / "lodestard.toml").read_text()
-    text = re.sub(r"# \[(upstreams\.llamacpp|budgets\.per-project|rate_limits\.everybody)\]\n(# .*\n)+", "", text)
+    text = re.sub(
+        r"# \[(upstreams\.llamacpp|budgets\.per-project|rate_limits\.everybody|price_book\.ceiling)\].*\n(# .*\n)+",
+        "",
+        text,
+    )
     schemas = {module.name: module.settings for module in MODULES}
     plain = build([Source("x", text)], module_schemas=schemas)
     uncommented = build([Source("x", COMMENTED.sub("", text))], module_schemas=schemas)
@@ -63,5 +73,5 @@ def test_what_is_commented_out_are_the_defaults() -> None:
     assert uncommented.settings == plain.settings
     assert uncommented.warnings == ()
     named = ("upstreams.", "models.", "prices.", "budgets.", "rate_limits.", "price_book.ceiling.")
-    told = {key.name for key in describe(schemas) if not key.name.startswith(named)}
+    told = {key.name for key in describe(schemas) if not key.name.startswith(named) and not SECRET.search(key.name)}
     assert told - set(uncommented.origins) == set()

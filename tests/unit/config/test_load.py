@@ -142,7 +142,8 @@ def test_a_fault_reads_as_one_line() -> None:
 
 def test_a_wrong_upstream_is_not_told_again_at_its_aliases_and_prices() -> None:
     found = faults(
-        '[upstreams.a]\nurl = 5\n[models.m]\nroute = ["a/x"]\n[ledger]\nbaseline = "a/x"\n[prices."a/x"]\n'
+        '[upstreams.a]\nurl = 5\n[models.m]\nroute = ["a/x"]\n[ledger]\nbaseline = "a/x"\n'
+        '[prices."a/x"]\ninput = "x"\noutput = "y"\n'
     )
 
     assert set(found) == {

@@ -2,14 +2,17 @@
 
 import os
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from lodestard.config import ConfigError
-from lodestard.config.secrets import MAX_KEY_BYTES, Keys, resolve_keys
+from lodestard.config.check import Declared, check
+from lodestard.config.secrets import MAX_KEY_BYTES, Keys, resolve_keys, resolve_module_keys
 from lodestard.domain.secret import Secret
-from lodestard.domain.settings import KeySource, Settings, Upstream
+from lodestard.domain.settings import KeySource, Record, Settings, Upstream
+from lodestard.module import ModuleSettings
 
 
 def settings(**keys: KeySource | None) -> Settings:
@@ -134,3 +137,47 @@ def test_a_secret_does_not_tell_itself() -> None:
     assert hash(secret) == hash(Secret("sk-1"))
     with pytest.raises(TypeError):
         pickle.dumps(secret)
+
+
+class Channel(Record, frozen=True):
+    key: KeySource | None = None
+
+
+class Talkative(ModuleSettings, frozen=True):
+    webhook: Channel = Channel()
+    more: Mapping[str, Channel] = {}
+
+
+def of_modules(*, enabled: bool = True, **keys: KeySource) -> Settings:
+    more = {name: Channel(key=key) for name, key in keys.items()}
+    return Settings(modules={"talk": Talkative(enabled=enabled, webhook=Channel(), more=more)})
+
+
+def test_secrets_of_modules_are_found_wherever_their_tables_name_them(tmp_path: Path) -> None:
+    there, nowhere = KeySource(env="HOOK"), KeySource(env="NOWHERE")
+    secret = resolve_module_keys(of_modules(a=there, b=nowhere), {"HOOK": "sk-hook"})
+
+    assert secret(there).reveal() == "sk-hook"
+    with pytest.raises(LookupError, match="NOWHERE is not set"):
+        secret(nowhere)
+    with pytest.raises(LookupError, match="does not name"):
+        secret(KeySource(env="HOOK2"))
+    assert "sk-hook" not in repr(secret)
+
+
+def test_a_secret_of_a_module_that_must_not_be_used_is_a_fault(tmp_path: Path) -> None:
+    wrong = KeySource(file=secret_file(tmp_path, mode=0o644))
+    with pytest.raises(ConfigError) as caught:
+        resolve_module_keys(of_modules(a=wrong), {}, {"modules.talk.more.a.key": "f:3"})
+    (told,) = caught.value.faults
+    assert (told.key, str(told.place)) == ("modules.talk.more.a.key", "f:3")
+    assert resolve_module_keys(of_modules(enabled=False, a=wrong), {}).found == {}
+
+
+def test_the_place_of_a_module_s_secret_is_checked() -> None:
+    findings = list(
+        check(of_modules(a=KeySource(), b=KeySource(env="not a name")), Declared(frozenset(), frozenset()))
+    )
+    told = {finding.path[3:]: finding.message for finding in findings if finding.path[0] == "modules"}
+    assert "exactly one" in told["a", "key"]
+    assert "environment variable" in told["b", "key", "env"]

@@ -9,9 +9,10 @@ import trio
 
 from lodestard.control.arguments import read_arguments
 from lodestard.control.messages import CacheWarmed, RequestRow
+from lodestard.control.messages.alerts import AlertRow, AlertsPart
 from lodestard.control.verbs import core_verbs
 from lodestard.control.verbs.desk import Asked, HouseState
-from lodestard.control.verbs.house import read_status
+from lodestard.control.verbs.house import find_alerts, read_status
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import CallerFault, Code, UpstreamFault
 from lodestard.domain.news import RequestEnded
@@ -40,8 +41,8 @@ def desk() -> FakeDesk:
     return FakeDesk(make_runtime(SETTINGS))
 
 
-async def call(desk: FakeDesk, name: str, **arguments: Any) -> Any:
-    verb = core_verbs(desk)[name]
+async def call(desk: FakeDesk, verb_name: str, /, **arguments: Any) -> Any:
+    verb = core_verbs(desk)[verb_name]
     assert verb.answer is not None
     answer = await verb.answer(read_arguments(verb, msgspec.json.encode(arguments)))
     return msgspec.json.decode(msgspec.json.encode(answer), type=type(answer))
@@ -78,6 +79,8 @@ def test_every_verb_is_under_its_own_name_and_does_one_thing(desk: FakeDesk) -> 
         "drain",
         "log-level",
         "models.test",
+        "session.end",
+        "session.start",
     }
 
 
@@ -478,3 +481,69 @@ async def test_the_configuration_is_checked_shown_and_reloaded(desk: FakeDesk) -
 async def test_a_value_is_set_and_taken_back(desk: FakeDesk) -> None:
     assert (await call(desk, "config.set", key="cache.ttl_s", value="30")).changed == ("cache.ttl_s=30",)
     assert (await call(desk, "config.unset", key="cache.ttl_s")).changed == ("cache.ttl_s=None",)
+
+
+def test_alerts_of_budgets_come_from_the_ledger_and_the_others_from_their_module() -> None:
+    told = AlertRow(at_ms=1, title="openai billed more", text="See reconcile show.", source="reconcile")
+    budget = AlertRow(at_ms=1, title="a budget", source="budget")
+    part = msgspec.to_builtins(AlertsPart(current=(told, budget), undelivered=2))
+    assert [(problem.what, problem.advice) for problem in find_alerts(["The budget 'b' …"], part)] == [
+        ("The budget 'b' …", ""),
+        ("openai billed more", "See reconcile show."),
+        ("Alerts that could not be delivered yet: 2.", "lodestarctl alerts says why."),
+    ]
+    assert list(find_alerts([], {"current": "of a version that we don't know"})) == []
+
+
+# sessions
+
+
+async def test_sessions_are_listed_and_shown_as_the_ledger_has_them(desk: FakeDesk) -> None:
+    listed = await call(desk, "session.list")
+    first, _second = listed.sessions
+    assert (first.id, first.state, first.project, first.requests, first.switches) == (
+        "aider-20251121-1200-000",
+        "live",
+        "lodestar",
+        2,
+        1,
+    )
+    assert (first.cost_nano_usd, first.saved_nano_usd, first.limit_ms) == (7, None, None)
+    shown = await call(FakeDesk(make_runtime(with_baseline())), "session.show")
+    assert (shown.session.saved_nano_usd, shown.tasks[0].name, shown.models[0].name) == (
+        3,
+        "edit",
+        "t600/llama3.1:8b",
+    )
+    (switch,) = shown.switches
+    assert (switch.from_target, switch.to_target, switch.request_id) == ("openai/gpt-4o", "t600/llama3.1:8b", "req_1")
+
+
+@pytest.mark.parametrize(("ended_ms", "state"), [(None, "silent"), (NOW_MS, "ended")])
+async def test_a_session_that_is_over_says_how(desk: FakeDesk, ended_ms: int | None, state: str) -> None:
+    known = desk.sessions.known
+    row = msgspec.structs.replace(known.row, ended_ms=ended_ms)
+    desk.sessions.known = msgspec.structs.replace(known, row=row, live=False)
+    assert (await call(desk, "session.show")).session.state == state
+
+
+async def test_a_session_is_started_and_ended(desk: FakeDesk) -> None:
+    started = await call(desk, "session.start", name=" refactor ", project="alpha", client="aider")
+    assert (started.id, started.project, started.ended_ms) == ("refactor", "alpha", None)
+    assert desk.sessions.started == [("refactor", Caller(project="alpha", client="aider"))]
+    assert (await call(desk, "session.end")).ended_ms == NOW_MS
+    with pytest.raises(CallerFault, match="nobody"):
+        await call(desk, "session.end", id="nobody")
+
+
+@pytest.mark.parametrize("name", ["x" * 65, "a\x1bb"])
+async def test_a_name_must_be_fit_for_a_terminal(desk: FakeDesk, name: str) -> None:
+    with pytest.raises(CallerFault, match="at most 64 printable") as refused:
+        await call(desk, "session.start", name=name)
+    assert refused.value.param == "name"
+
+
+async def test_our_own_requests_say_where_they_come_from(desk: FakeDesk) -> None:
+    await gather(desk, "ask", question="why?", folder="/home/ann/alpha")
+    await gather(desk, "cache.warm", lines=['{"model": "local-llama"}'], folder="/home/ann/beta")
+    assert desk.folders == ["/home/ann/alpha", "/home/ann/beta"]

@@ -10,8 +10,10 @@ import msgspec
 import pytest
 
 from lodestarctl import exit_codes
+from lodestarctl.folder import work_folder
 from lodestard.control.messages import Argument, AskItem, CacheWarmed, Draining, LogLevel, ReloadReport, VerbInfo
 from tests.fakes import control_samples as samples
+from tests.fakes import price_samples, session_samples
 from tests.fakes.command_line import Run
 from tests.fakes.control_client import refusal
 
@@ -44,6 +46,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
     ("words", "verb", "arguments", "data", "shows"),
     [
         ("status", "status", {}, samples.STATUS, "● degraded"),
+        ("alerts", "alerts", {"last": 50}, samples.ALERTS, "not yet by email"),
+        ("alerts list -n 2", "alerts", {"last": 2}, samples.ALERTS, "never by webhook"),
+        ("reconcile show -n 2", "reconcile.show", {"last": 2}, samples.RECONCILED, "not final"),
         ("version", "version", {}, {"version": "0.1.0"}, "lodestard    0.1.0"),
         (
             "costs",
@@ -93,6 +98,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
         ("models list", "models", {}, samples.MODELS, "$25.00"),
         ("requests -n 3", "requests", {"last": 3}, {"requests": [samples.REQUEST]}, "0opg1a2c"),
         ("explain abcd", "explain", {"id": "abcd"}, samples.EXPLANATION, "Candidates"),
+        ("prices", "prices", {}, price_samples.PRICES, "price list 0.2.3"),
+        ("prices gpt-4o --no-color", "prices", {"model": "gpt-4o"}, price_samples.PRICES, "aa11bb22cc33"),
+        ("prices check", "prices.check", {}, price_samples.GOOD_CHECK, "each has its price"),
+        ("costs explain abcd", "costs.explain", {"id": "abcd"}, price_samples.COST, "rounded up"),
         ("config check", "config.check", {}, samples.CONFIG_GOOD, "is good"),
         ("config", "config.show", {}, samples.CONFIG_VALUES, "server.listen"),
         ("config show --origin", "config.show", {}, samples.CONFIG_VALUES, "a.toml:3"),
@@ -101,6 +110,18 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
         ("log-level debug", "log-level", {"level": "debug"}, LogLevel(level="debug", was="info"), "it was info"),
         ("drain", "drain", {}, Draining(exchanges=2, drain_s=120), "2 requests under way, at most 2 min"),
         ("doctor", "doctor", {}, samples.HEALTHY, "All is well"),
+        ("session", "session.list", {"last": 20}, session_samples.LIST, "aider-20251121-1130-k3f"),
+        ("session list -n 3", "session.list", {"last": 3}, session_samples.LIST, "nightly"),
+        ("session show", "session.show", {"id": None}, session_samples.REPORT, "Model switches"),
+        ("session show x", "session.show", {"id": "x"}, session_samples.REPORT, "$0.042345678"),
+        ("session end", "session.end", {"id": None}, session_samples.STOPPED, "ended after 1 h 1 min"),
+        (
+            "session start refactor --project lodestar --client aider",
+            "session.start",
+            {"name": "refactor", "project": "lodestar", "user": None, "client": "aider"},
+            session_samples.STARTED,
+            "Session refactor has begun",
+        ),
     ],
 )
 def test_a_command_asks_its_verb_and_shows_the_answer(
@@ -110,6 +131,11 @@ def test_a_command_asks_its_verb_and_shows_the_answer(
     assert run.called == (verb, arguments)
     assert shows in run.out
     assert run.err == ""
+
+
+def test_a_check_that_finds_something_fails(run: Run) -> None:
+    assert run("prices", "check", answers={"prices.check": price_samples.CHECK}) == exit_codes.FAILURE
+    assert run.out.index("grok-beta") < run.out.index("differ"), "what is to be mended comes first"
 
 
 @pytest.mark.parametrize("words", ["status --json", "--json status"])
@@ -159,7 +185,7 @@ def test_an_answer_of_another_version_is_said_so(run: Run) -> None:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["statsu"], "Did you mean 'status'?"),
+        (["statsu"], "Did you mean 'status'"),
         (["cache", "clera"], "Did you mean 'cache clear'"),
         (["xyzzy"], "lodestarctl --help"),
         (["xyzzy", "--flag"], "'xyzzy'"),
@@ -221,7 +247,7 @@ def test_ask_writes_the_answer_to_stdout_and_the_rest_to_stderr(run: Run) -> Non
         AskItem(request_id="req_1", target="t/m", cost_nano_usd=1_000, cache="hit"),
     ]
     assert run("ask", "what", "is", "it?", "-m", "local-llama", answers={"ask": items}) == exit_codes.OK
-    assert run.called == ("ask", {"question": "what is it?", "model": "local-llama"})
+    assert run.called == ("ask", {"question": "what is it?", "model": "local-llama", "folder": work_folder()})
     assert run.out == "Hello\n"
     assert run.err == "t/m from the cache, $0.000001, req_1\n"
 
@@ -273,7 +299,7 @@ def test_warming_reads_the_file_and_tells_each_line(run: Run, tmp_path: Path) ->
     file.write_text("{}\n\n{}\n")
     items = [CacheWarmed(line=1, outcome="kept"), CacheWarmed(line=3, outcome="hit")]
     assert run("cache", "warm", str(file), answers={"cache.warm": items}) == exit_codes.OK
-    assert run.called == ("cache.warm", {"lines": ["{}", "", "{}"]})
+    assert run.called == ("cache.warm", {"lines": ["{}", "", "{}"], "folder": work_folder()})
     assert run.out == "line 1: kept\nline 3: hit\n"
     bad = [CacheWarmed(line=1, outcome="invalid_json")]
     assert run("cache", "warm", "-", answers={"cache.warm": bad}, stdin="x") == exit_codes.FAILURE
@@ -364,3 +390,25 @@ def test_near_names_include_the_daemons_verbs(run: Run) -> None:
     assert "Did you mean 'gpu limit'?" in run.err
     assert run("statsu") == exit_codes.USAGE
     assert "'status'" in run.err
+
+
+def test_alerts_are_tested_by_every_way(run: Run) -> None:
+    log = {"channel": "log", "outcome": "ok"}
+    good = {"channel": "webhook", "outcome": "ok", "total_ms": 41}
+    bad = {"channel": "email", "outcome": "failed", "detail": "it answers 550"}
+    assert run("alerts", "test", answers={"alerts.test": [log, good]}) == exit_codes.OK
+    assert run.out == "log: ok\nwebhook: ok (41 ms)\n"
+    assert run("alerts", "test", answers={"alerts.test": [log, bad]}) == exit_codes.FAILURE
+    assert "email: failed: it answers 550" in run.out
+    assert run("alerts", "test", answers={"alerts.test": [log]}) == exit_codes.OK
+    assert "Only the log" in run.out + run.err
+    assert run("alerts", "-n", "-1") == exit_codes.USAGE
+
+
+def test_bills_that_can_t_be_seen_are_a_failure(run: Run) -> None:
+    words = ("reconcile", "--day", "2025-11-18")
+    assert run(*words, answers={"reconcile.run": samples.RECONCILED}) == exit_codes.UNAVAILABLE
+    assert run.called == ("reconcile.run", {"day": "2025-11-18"})
+    assert "it refuses the key" in run.out
+    assert run("reconcile", answers={"reconcile.run": {"looks": []}}) == exit_codes.OK
+    assert run("reconcile", "show", "-n", "-1") == exit_codes.USAGE

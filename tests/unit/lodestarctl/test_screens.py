@@ -11,7 +11,19 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from lodestarctl.render import banner, costs, figures, findings, models, requests, status
+from lodestarctl.render import (
+    alerts,
+    banner,
+    costs,
+    figures,
+    findings,
+    models,
+    prices,
+    reconcile,
+    requests,
+    sessions,
+    status,
+)
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Note, Table
 from lodestarctl.render.generic import render_anything
 from lodestarctl.render.plain import paint_plain
@@ -31,8 +43,12 @@ from lodestard.control.messages import (
     TestPlans,
     VersionReport,
 )
+from lodestard.control.messages.alerts import AlertList
 from lodestard.control.messages.figures import CostSection
+from lodestard.control.messages.reconcile import ReconcileReport
+from lodestard.control.messages.sessions import SessionList, SessionReport
 from tests.fakes import control_samples as samples
+from tests.fakes import price_samples, session_samples
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTH = 80
@@ -53,6 +69,10 @@ LONG_NAMES = Table(
 
 SCREENS: dict[str, Sequence[Block]] = {
     "status": status.render_status(samples.STATUS),
+    "alerts": alerts.render_alerts(samples.ALERTS),
+    "alerts-none": alerts.render_alerts(AlertList()),
+    "reconcile": reconcile.render_reconcile(samples.RECONCILED),
+    "reconcile-none": reconcile.render_reconcile(ReconcileReport()),
     "status-new": status.render_status(Status(version="0.1.0", pid=1, state="starting", uptime_s=0, simulated=True)),
     "version": status.render_version(VersionReport(version="0.1.0", runs_on={"python": "3.11.2"}), "0.1.0"),
     "costs": costs.render_costs(samples.COSTS),
@@ -61,7 +81,7 @@ SCREENS: dict[str, Sequence[Block]] = {
     "costs-top": costs.render_costs(samples.TOP),
     "costs-wide-letters": costs.render_costs(samples.WIDE),
     "status-money": status.render_status(samples.MONEY_STATUS),
-    "banner": banner.render_banner(samples.ALERTS),
+    "banner": banner.render_banner(samples.BANNER),
     "costs-none": costs.render_costs(CostsReport(by="day", rows=(), total=CostRow(name="all"))),
     "costs-no-baseline": costs.render_costs(
         CostsReport(
@@ -82,6 +102,13 @@ SCREENS: dict[str, Sequence[Block]] = {
     "requests": requests.render_requests([samples.REQUEST, samples.FAILED, samples.CACHED, samples.RUNNING]),
     "requests-none": requests.render_requests([]),
     "explain": requests.render_explanation(samples.EXPLANATION),
+    "prices": prices.render_prices(price_samples.PRICES),
+    "prices-no-list": prices.render_prices(price_samples.NO_LIST),
+    "prices-one": prices.render_price(price_samples.PRICES),
+    "prices-check": prices.render_check(price_samples.CHECK),
+    "prices-check-good": prices.render_check(price_samples.GOOD_CHECK),
+    "costs-explain": prices.render_cost(price_samples.COST),
+    "costs-explain-unknown": prices.render_cost(price_samples.COST_UNKNOWN),
     "config": findings.render_config_report(samples.CONFIG_BAD),
     "config-good": findings.render_config_report(samples.CONFIG_GOOD),
     "config-values": findings.render_values(samples.CONFIG_VALUES, origin=False),
@@ -94,6 +121,13 @@ SCREENS: dict[str, Sequence[Block]] = {
     "reload-refused": findings.render_reload(ReloadReport(ok=False, faults=samples.CONFIG_BAD.faults)),
     "doctor": findings.render_doctor(samples.DOCTOR),
     "doctor-well": findings.render_doctor(samples.HEALTHY),
+    "sessions": sessions.render_sessions(session_samples.LIST),
+    "sessions-none": sessions.render_sessions(SessionList(sessions=())),
+    "session": sessions.render_session(session_samples.REPORT),
+    "session-overlong": sessions.render_session(SessionReport(session=session_samples.OVERLONG)),
+    "session-switches": sessions.render_session(session_samples.MANY_SWITCHES),
+    "session-started": sessions.render_started(session_samples.STARTED),
+    "session-ended": sessions.render_ended(session_samples.STOPPED),
     "anything": render_anything(ANYTHING),
     "anything-list": render_anything([{"a": 1}, {"b": "two"}]),
     "anything-word": render_anything("done and dusted"),

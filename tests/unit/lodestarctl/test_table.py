@@ -92,7 +92,7 @@ def test_the_shell_itself_can_read_them(shell: str) -> None:
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
-        ("lodestarctl sta", ["status"]),
+        ("lodestarctl sta", ["status", "statusline"]),
         ("lodestarctl cache ", ["stats", "clear", "warm", "export"]),
         ("lodestarctl --socket /x cache cl", ["clear"]),
         ("lodestarctl costs --by d", ["day"]),

@@ -127,6 +127,23 @@ def test_the_usage_that_only_we_asked_for_is_left_out() -> None:
     assert writer.write(read(stream)) + writer.close() == stream.replace(sse(USAGE_CHUNK, done=False), b"")
 
 
+@pytest.mark.parametrize(
+    ("early", "late", "tier"),
+    [
+        ("priority", "priority", "priority"),
+        ("priority", None, "priority"),
+        ("default", "flex", "flex"),
+        ("default", "default", ""),
+        (None, None, ""),
+        (7, None, "unreadable"),
+    ],
+)
+def test_how_it_was_served_is_in_its_usage(early: object, late: object, tier: str) -> None:
+    stream = sse(chunk({"content": "x"}, "stop", service_tier=early), {**USAGE_CHUNK, "service_tier": late})
+    reply = assemble(read(stream))
+    assert reply.usage == Usage(prompt_tokens=10, completion_tokens=5, service_tier=tier)
+
+
 def test_a_usage_chunk_that_makes_no_sense_is_left_out_too() -> None:
     bad = sse(chunk(choices=[], usage={"prompt_tokens": -5}), done=False)
     stream = sse(chunk({"content": "x"}, "stop"), done=False) + bad + sse()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.usage import Usage
-from lodestard.protocols.openai_usage import larger, read_usage
+from lodestard.protocols.openai_usage import larger, read_tier, read_usage
 
 
 def read(text: str | dict[str, Any]) -> Usage | None:
@@ -20,13 +20,59 @@ def counted(prompt: int = 10, completion: int = 5, **more: Any) -> dict[str, Any
     return {"prompt_tokens": prompt, "completion_tokens": completion, **more}
 
 
-@pytest.mark.parametrize("details", ["prompt_tokens_details", "completion_tokens_details"])
-def test_audio_has_no_price_per_token_of_text(details: str) -> None:
-    said = counted() | {details: {"audio_tokens": 1}}
-    assert read(said) is None
-    billed = read(said | {"cost": 0.5})
-    assert billed is not None
-    assert billed.billed_nano_usd == 500_000_000
+def test_tokens_of_every_kind_are_read() -> None:
+    said = counted(100, 50) | {
+        "prompt_tokens_details": {
+            "audio_tokens": 40,
+            "image_tokens": 30,
+            "cached_tokens": 20,
+            "cached_tokens_details": {"audio_tokens": 8, "image_tokens": 90},
+        },
+        "completion_tokens_details": {"audio_tokens": 7, "image_tokens": 6, "reasoning_tokens": 5},
+    }
+    assert read(said) == Usage(
+        prompt_tokens=100,
+        completion_tokens=50,
+        cached_tokens=20,
+        reasoning_tokens=5,
+        audio_prompt_tokens=40,
+        audio_cached_tokens=8,
+        audio_completion_tokens=7,
+        image_prompt_tokens=30,
+        image_cached_tokens=20,
+        image_completion_tokens=6,
+    )
+
+
+def test_parts_beside_the_whole_are_added_to_it() -> None:
+    audio = {"prompt_tokens_details": {"audio_tokens": 30}, "completion_tokens_details": {"audio_tokens": 20}}
+    usage = read(counted() | audio)
+    assert usage is not None
+    assert (usage.prompt_tokens, usage.completion_tokens) == (40, 25)
+
+
+@pytest.mark.parametrize(
+    ("said", "tier"),
+    [
+        (None, ""),
+        ("default", ""),
+        ("auto", ""),
+        ("flex", "flex"),
+        ("priority", "priority"),
+        (5, "unreadable"),
+        ({"a": 1}, "unreadable"),
+        ("", "unreadable"),
+        ("two words", "unreadable"),
+        ("x" * 65, "unreadable"),
+    ],
+)
+def test_how_it_was_served(said: object, tier: str) -> None:
+    assert read_tier(said) == tier
+
+
+def test_the_larger_report_keeps_how_it_was_served() -> None:
+    first, second = Usage(prompt_tokens=5, service_tier="flex"), Usage(prompt_tokens=4, audio_prompt_tokens=1)
+    assert larger(first, second) == Usage(prompt_tokens=5, audio_prompt_tokens=1, service_tier="flex")
 
 
 @pytest.mark.parametrize(

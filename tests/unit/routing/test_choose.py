@@ -92,7 +92,7 @@ def test_a_target_can_be_named_outright() -> None:
 
 
 def test_prices_become_integers() -> None:
-    price = CATALOG.prices["openai/gpt-4o"]
+    price = CATALOG.prices.own["openai/gpt-4o"]
     assert (price.input_pico_usd, price.output_pico_usd) == (2_500_000, 10_000_000)
     assert baseline_price(SETTINGS) == price
 

@@ -1,0 +1,49 @@
+"""Labels for tools that can set nothing but an API key: ``lodestar:PROJECT[:SESSION[:USER]]``.
+
+Law: a key that is no label is not looked at any further, and is kept nowhere. One that is a label opens no door: it
+names things for reports, like a header. No client's key ever leaves for an upstream.
+"""
+
+from typing import NamedTuple, Protocol
+
+from lodestard.classify.label import clean_label
+
+MARK = "lodestar:"
+KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+_SCHEME = "bearer "
+_FIELDS = 3
+
+
+class HeaderView(Protocol):
+    def get(self, name: str, /) -> str | None: ...
+
+
+class KeyLabel(NamedTuple):
+    """What a key names; empty where it names nothing."""
+
+    project: str = ""
+    session: str = ""
+    user: str = ""
+
+
+NO_LABEL = KeyLabel()
+
+
+def find_key_label(headers: HeaderView) -> KeyLabel:
+    """The labels of the first header that carries a key with some."""
+    for name in KEY_HEADERS:
+        value = headers.get(name)
+        if value is not None and (label := read_key_label(value)) is not NO_LABEL:
+            return label
+    return NO_LABEL
+
+
+def read_key_label(value: str) -> KeyLabel:
+    """A header's value → its labels. Fields may be left empty (``lodestar::review``); what follows the third is
+    part of it."""
+    key = value[len(_SCHEME) :] if value[: len(_SCHEME)].lower() == _SCHEME else value
+    key = key.strip()
+    if key[: len(MARK)].lower() != MARK:
+        return NO_LABEL
+    fields = key[len(MARK) :].split(":", _FIELDS - 1)
+    return KeyLabel(*(clean_label(field) for field in fields))

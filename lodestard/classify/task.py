@@ -1,0 +1,62 @@
+"""What a request is for, in one word. Pure.
+
+Law: cheap. Nothing is read but the beginning of the first system message and what the request asks for; a word that
+the client gave itself comes first. Where nothing tells, it is a ``chat``.
+"""
+
+from lodestard.domain.request import Request
+
+OPENING = 120
+"""Characters of the first system message that tell who speaks."""
+
+# How Aider's system prompts begin (aider-chat 0.86.2, aider/coders/*_prompts.py and aider/prompts.py). The first
+# that fits says what the call is for, so the longer ones stand before their beginnings.
+AIDER_TASKS = (
+    ("You are an expert software engineer that generates concise", "commit"),
+    ("*Briefly* summarize", "summary"),
+    ("Act as an expert architect engineer", "architect"),
+    ("Act as an expert software developer who edits source code", "editor"),
+    ("Act as an expert software developer and make changes to source code", "editor"),
+    ("Act as an expert software engineer who edits source code", "editor"),
+    ("Act as an expert software developer", "edit"),
+    ("Act as an expert code analyst", "ask"),
+    ("You are an expert on the AI coding tool called Aider", "help"),
+)
+_AIDER_OPENINGS = tuple(opening for opening, _ in AIDER_TASKS)
+# Marks of fill-in-the-middle prompts: DeepSeek-Coder's, Code Llama's, StarCoder's and Qwen's, Codestral's.
+_FIM_MARKS = ("<\uff5cfim", "<PRE>", "<fim_prefix>", "<|fim_prefix|>", "[SUFFIX]", "[PREFIX]")
+_FIM_MEMBERS = ("suffix", "prefix")
+
+
+def read_opening(request: Request) -> str:
+    """How its first message begins, where that is the system's; otherwise an empty string."""
+    messages = request.conversation.messages
+    if not messages or messages[0].role not in ("system", "developer"):
+        return ""
+    return messages[0].text[:OPENING].lstrip()
+
+
+def is_aider(opening: str) -> bool:
+    """Whether it is one of Aider's prompts: its requests carry nothing else that says so."""
+    return opening.startswith(_AIDER_OPENINGS)
+
+
+def name_task(opening: str, request: Request) -> str:
+    """``commit``, ``summary``, ``architect``, ``editor``, ``edit``, ``ask`` and ``help`` of Aider; ``autocomplete``,
+    ``tools``, ``json`` or ``chat`` of anybody."""
+    if is_aider(opening):
+        return next(task for start, task in AIDER_TASKS if opening.startswith(start))
+    conversation = request.conversation
+    if _fills_a_gap(request):
+        return "autocomplete"
+    if conversation.tools:
+        return "tools"
+    return "chat" if conversation.format.kind == "text" else "json"
+
+
+def _fills_a_gap(request: Request) -> bool:
+    """Fill-in-the-middle: by its member, or by the mark at the beginning of a lone message."""
+    if any(name in request.members for name in _FIM_MEMBERS):
+        return True
+    messages = request.conversation.messages
+    return len(messages) == 1 and messages[0].text.startswith(_FIM_MARKS)

@@ -1,0 +1,33 @@
+"""What an upstream's address tells of its provider.
+
+Law: a guess that may be wrong is never one that makes something cheaper.
+"""
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from lodestard.domain.settings import Upstream
+
+_XAI = "x-ai"
+_XAI_HOST = "api.x.ai"
+
+
+def may_be_listed(upstream: Upstream) -> bool:
+    """Whether a public price list can know what it costs: it is neither free nor in one's own network."""
+    return not upstream.free and (bool(upstream.price_provider) or not is_own(upstream.url))
+
+
+def is_own(url: str) -> bool:
+    """Whether it is a machine in one's own network."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return "." not in host
+
+
+def reasons_beside(upstream: Upstream) -> bool:
+    """Whether its provider bills reasoning beside the limit that a request names: xAI does."""
+    if upstream.price_provider:
+        return upstream.price_provider == _XAI
+    return urlsplit(upstream.url).hostname == _XAI_HOST
