@@ -80,6 +80,10 @@ contracts: $(DEV_STAMP) ## who may import what (import-linter)
 bench: $(DEV_STAMP) ## direct call, bare relay and lodestard side by side, as a Markdown table
 	@$(BIN)/python -m tests.bench.run $(BENCH)
 
+.PHONY: bench-dashboard
+bench-dashboard: $(DEV_STAMP) ## the live screen over a million requests: load, memory, key to paint
+	@$(BIN)/python -m tests.bench.dashboard $(BENCH)
+
 .PHONY: bench-ledger
 bench-ledger: $(DEV_STAMP) ## a ledger of a million requests: how quick it is, and that all its views agree
 	@$(BIN)/python -m tests.bench.ledger $(BENCH)

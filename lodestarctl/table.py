@@ -49,6 +49,7 @@ GROUPS = (
     "model", "provider", "project", "user", "session", "task", "client", "alias", "upstream", "principal",
     "hour", "day", "week", "month",
 )  # fmt: skip
+SCREENS = ("overview", "models", "projects", "sessions", "providers", "requests")
 LEVELS = ("debug", "info", "warning", "error")
 UNTIL = "to when, as --since (a date is included)"
 SINCE = "from when: 7d, 24h, today, month, or a date like 2025-11-30"
@@ -64,6 +65,7 @@ COMMANDS = (
             Option(("--since",), f"{SINCE} (default: month)", metavar="WHEN"),
             Option(("--until",), UNTIL, metavar="WHEN"),
             Option(("--top",), "list so many groups and sum the rest", "integer", default=0, metavar="N"),
+            Option(("--dashboard",), "look at it live, at the screen of what is grouped by", "flag"),
             Option(("--graph",), "also the course of time, and how the month may end", "flag"),
         ),
     ),
@@ -90,6 +92,17 @@ COMMANDS = (
             Option(("--until",), UNTIL, metavar="WHEN"),
             Option(("--names",), "names as they are, where [ledger] anonymise hides them", "flag"),
             Option(("-o", "--output"), "write to FILE, replacing it; - for standard output", "file", metavar="FILE"),
+        ),
+    ),
+    Command(
+        "dashboard",
+        "live figures on the whole terminal, as they change",
+        "dashboard",
+        (
+            Option(("--screen",), "the screen to begin with", choices=SCREENS, default="overview"),
+            Option(("--span",), "the span to begin with", choices=("today", "month"), default="today"),
+            Option(("--once",), "print the screen once and exit", "flag"),
+            Option(("--ascii",), "draw with ASCII characters alone", "flag"),
         ),
     ),
     Command(

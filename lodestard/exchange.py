@@ -11,7 +11,7 @@ from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, Fault
 from lodestard.domain.money import format_usd
-from lodestard.domain.news import RequestEnded
+from lodestard.domain.news import RequestEnded, attempt_figures
 from lodestard.domain.ports import EntryPort, Kept, Ticket
 from lodestard.domain.reply import Piece, Reply, disassemble
 from lodestard.domain.request import Caller, Request
@@ -296,6 +296,7 @@ class Exchange:
             cost_nano_usd=self.cost_nano_usd,
             closing=closing,
             figures=figures,
+            settled=tuple(attempt_figures(attempt) for attempt in self.entry.attempts),
         )
         self.runtime.hooks.request_ended.tell(ended)
 

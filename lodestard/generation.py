@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from lodestard.domain.clock import Clock
-from lodestard.domain.news import BudgetAlert, RequestEnded
+from lodestard.domain.news import AttemptEnded, BudgetAlert, RequestEnded
 from lodestard.domain.ports import CachePort, LedgerPort, PricesPort
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings, Upstream
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 class Foundation:
     """What outlives every generation: there is one ledger, one cache and one price book, whatever the configuration.
 
-    ``ended`` tells of the requests of all generations, for who listens across a reload. ``budget_alert`` is told by
-    the ledger's side; the generation that serves passes it on to its modules. ``timezone`` is the ledger's.
+    ``ended`` and ``attempts`` tell of what ends in all generations, for who listens across a reload. ``budget_alert``
+    is told by the ledger's side; the generation that serves passes it on to its modules. ``timezone``: the ledger's.
     """
 
     clock: Clock
@@ -52,6 +52,7 @@ class Foundation:
     timezone: str
     budget_alert: Signal[BudgetAlert] = field(default_factory=lambda: Signal("budget_alert, of all generations"))
     run_dir: Path | None = None
+    attempts: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended, of all generations"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             run_dir=foundation.run_dir,
         )
         hooks.request_ended.always(foundation.ended.tell)
+        hooks.attempt_ended.always(foundation.attempts.tell)
         yield runtime
 
 

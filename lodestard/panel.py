@@ -34,7 +34,7 @@ from lodestard.control.messages import (
 from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
 from lodestard.domain.bill import Bill
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.news import RequestEnded
+from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.price import Price
 from lodestard.domain.request import Caller
 from lodestard.domain.usage import Usage
@@ -93,6 +93,9 @@ class Panel:
     def hear_ended(self, hear: Callable[[RequestEnded], object]) -> AbstractContextManager[None]:
         return self.house.foundation.ended.listen(hear)
 
+    def hear_attempts(self, hear: Callable[[AttemptEnded], object]) -> AbstractContextManager[None]:
+        return self.house.foundation.attempts.listen(hear)
+
     @property
     def reports(self) -> Reports:
         return self.ledger.reports
@@ -102,7 +105,7 @@ class Panel:
         return self.ledger.budgets
 
     def state(self) -> HouseState:
-        why = self.house.why_not_ready
+        why, totals = self.house.why_not_ready, self.ledger.totals()
         control = Listener(address=str(self.places.control_socket), kind="control")
         pools = cast("Mapping[str, PoolFigures]", getattr(self.runtime.sender, "status", {}))
         return HouseState(
@@ -114,7 +117,9 @@ class Panel:
             listeners=(*(Listener(address=address) for address in self.proxy.addresses), control),
             connections=self.proxy.connections,
             exchanges=self.proxy.exchanges,
-            held_nano_usd=self.ledger.totals().held_nano_usd,
+            held_nano_usd=totals.held_nano_usd,
+            open_requests=totals.open_requests,
+            ended_today=totals.requests_today,
             pools={name: (pool.open, pool.leased) for name, pool in pools.items()},
         )
 

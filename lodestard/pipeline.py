@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from lodestard.bid import Bid, OutputCap, make_bid
 from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
-from lodestard.domain.news import AttemptEnded
+from lodestard.domain.news import AttemptEnded, attempt_figures
 from lodestard.domain.ports import AttemptPort, LedgerPort
 from lodestard.domain.reply import Piece
 from lodestard.domain.upstream import Candidate
@@ -229,4 +229,5 @@ def attempt_news(record: AttemptRecord, flight: Flight) -> AttemptEnded:
         request_id=flight.entry.id,
         ordinal=record.held.ordinal if record.held is not None else 0,
         state=record.held.state if record.held is not None else "",
+        settled=None if record.held is None else attempt_figures(record.held),
     )

@@ -5,9 +5,37 @@ from typing import Literal
 import msgspec
 
 from lodestard.domain.closing import Closed, Closing
+from lodestard.domain.ports import AttemptPort
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Durations, Usage
+
+
+class AttemptFigures(msgspec.Struct, frozen=True, gc=False):
+    """What an attempt came to in the ledger. ``state`` is held (still under way), captured, released or unknown.
+
+    Tokens are those that the ledger believed.
+    """
+
+    target: Target
+    state: str
+    free: bool = False
+    cost_nano_usd: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+def attempt_figures(attempt: AttemptPort) -> AttemptFigures:
+    """An attempt as it stands now. Pure."""
+    usage = attempt.usage
+    return AttemptFigures(
+        attempt.target,
+        attempt.state,
+        attempt.free,
+        attempt.cost_nano_usd,
+        usage.prompt_tokens if usage is not None else 0,
+        usage.completion_tokens if usage is not None else 0,
+    )
 
 
 class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,7 +43,7 @@ class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
 
     ``hold_nano_usd`` is what was held for it; ``price`` the version of its price, empty where it was free. ``state``
     is how its money ended (captured, released, unknown), empty where nothing came to be held; ``ordinal`` its number
-    in the ledger's request.
+    in the ledger's request. ``settled`` is what the ledger made of it, None where it was refused before it was held.
     """
 
     target: Target
@@ -30,13 +58,14 @@ class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     ordinal: int = 0
     state: str = ""
+    settled: AttemptFigures | None = None
 
 
 class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
     """One request has ended; ``closing`` says how, ``caller`` who asked, by what it said of itself.
 
-    ``figures`` are those of its row in the ledger. An attempt that ends later still (a drained answer) is told of by
-    ``AttemptEnded`` alone.
+    ``figures`` are those of its row in the ledger, ``settled`` those of its attempts. One that ends later still
+    (it is held in ``settled``) is told of by ``AttemptEnded`` alone.
     """
 
     request_id: str
@@ -46,6 +75,7 @@ class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):
     cost_nano_usd: int
     closing: Closing
     figures: Closed = Closed()
+    settled: tuple[AttemptFigures, ...] = ()
 
 
 class BudgetAlert(msgspec.Struct, frozen=True, kw_only=True):

@@ -125,13 +125,21 @@ class EntryPort(Protocol):
         ...
 
     @property
+    def attempts(self) -> "Sequence[AttemptPort]":
+        """In the order in which they were held."""
+        ...
+
+    @property
     def caller(self) -> Caller:
         """Who asks, in the session that the ledger has found for it."""
         ...
 
 
 class AttemptPort(Protocol):
-    """One attempt that is held. It has exactly one end."""
+    """One attempt that is held. It has exactly one end; ``usage`` is what was believed of it then."""
+
+    @property
+    def target(self) -> Target: ...
 
     @property
     def hold_nano_usd(self) -> int: ...
@@ -145,6 +153,15 @@ class AttemptPort(Protocol):
     def state(self) -> str:
         """``held`` until its end; then captured, released or unknown."""
         ...
+
+    @property
+    def free(self) -> bool: ...
+
+    @property
+    def cost_nano_usd(self) -> int: ...
+
+    @property
+    def usage(self) -> Usage | None: ...
 
 
 class CostFigures(Protocol):

@@ -22,7 +22,7 @@ from lodestard.control.messages import (
 from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
 from lodestard.domain.bill import Bill
 from lodestard.domain.errors import CallerFault, Code, Fault
-from lodestard.domain.news import RequestEnded
+from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.price import Price, Quote
 from lodestard.domain.request import Caller
 from lodestard.domain.settings import Budget, Ledger, Model, ModelPrice, RateLimit, Settings, Upstream
@@ -302,6 +302,11 @@ class FakeDesk:
     book: BookState = NO_BOOK
 
     ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
+
+    attempts: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended"))
+
+    def hear_attempts(self, hear: Callable[[AttemptEnded], object]) -> AbstractContextManager[None]:
+        return self.attempts.listen(hear)
 
     def hear_ended(self, hear: Callable[[RequestEnded], object]) -> AbstractContextManager[None]:
         return self.ended.listen(hear)

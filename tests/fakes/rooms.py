@@ -65,6 +65,9 @@ class FakeAttempt:
     hold_nano_usd: int
     state: str = "held"
     ordinal: int = 1
+    free: bool = False
+    cost_nano_usd: int = 0
+    usage: Usage | None = None
 
 
 NOBODY = Caller()
@@ -74,6 +77,7 @@ NOBODY = Caller()
 class FakeEntry:
     id: str = "req_test"
     caller: Caller = NOBODY
+    attempts: Sequence[FakeAttempt] = ()
 
 
 @dataclass(slots=True, eq=False)

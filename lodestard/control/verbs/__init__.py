@@ -11,6 +11,7 @@ from lodestard.control.verbs.ask import ask_verbs
 from lodestard.control.verbs.budgets import budget_verbs
 from lodestard.control.verbs.cache import cache_verbs
 from lodestard.control.verbs.configuration import configuration_verbs
+from lodestard.control.verbs.dashboard import dashboard_verbs
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.doctor import doctor_verbs
 from lodestard.control.verbs.figures import figure_verbs
@@ -30,6 +31,7 @@ FAMILIES = (
     report_verbs,
     budget_verbs,
     request_verbs,
+    dashboard_verbs,
     session_verbs,
     price_verbs,
     cache_verbs,

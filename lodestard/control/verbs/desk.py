@@ -18,53 +18,13 @@ from lodestard.control.messages import (
     ReloadReport,
 )
 from lodestard.control.verbs.attempt import AttemptRecord
+from lodestard.control.verbs.cost_figures import CostFigures as CostFigures
 from lodestard.control.verbs.session_desk import SessionDesk
 from lodestard.domain.bill import Bill
-from lodestard.domain.news import RequestEnded
+from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.price import Price, Quote
 from lodestard.domain.usage import Usage
 from lodestard.runtime import Runtime
-
-
-class CostFigures(Protocol):
-    """A line of the ledger's report."""
-
-    @property
-    def key(self) -> str: ...
-    @property
-    def requests(self) -> int: ...
-    @property
-    def errors(self) -> int: ...
-    @property
-    def cache_hits(self) -> int: ...
-    @property
-    def free_requests(self) -> int: ...
-    @property
-    def prompt_tokens(self) -> int: ...
-    @property
-    def completion_tokens(self) -> int: ...
-    @property
-    def cached_tokens(self) -> int: ...
-    @property
-    def cache_write_tokens(self) -> int: ...
-    @property
-    def cost_nano_usd(self) -> int: ...
-    @property
-    def unknown_nano_usd(self) -> int: ...
-    @property
-    def baseline_nano_usd(self) -> int: ...
-    @property
-    def saved_nano_usd(self) -> int: ...
-    @property
-    def saved_local_nano_usd(self) -> int: ...
-    @property
-    def saved_cache_nano_usd(self) -> int: ...
-    @property
-    def saved_cheaper_nano_usd(self) -> int: ...
-    @property
-    def saved_prompt_cache_nano_usd(self) -> int: ...
-    @property
-    def total_us(self) -> int: ...
 
 
 class RequestRecord(Protocol):
@@ -256,7 +216,10 @@ class BudgetDesk(Protocol):
 
 
 class HouseState(msgspec.Struct, frozen=True, kw_only=True):
-    """The house at this moment. ``why`` says why it is not ready; ``pools`` maps an upstream to (open, busy)."""
+    """The house at this moment. ``why`` says why it is not ready; ``pools`` maps an upstream to (open, busy).
+
+    ``ended_today`` is the ledger's count of the day's requests.
+    """
 
     state: Literal["starting", "ready", "degraded", "draining"]
     why: str = ""
@@ -267,6 +230,8 @@ class HouseState(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 0
     exchanges: int = 0
     held_nano_usd: int = 0
+    open_requests: int = 0
+    ended_today: int = 0
     pools: Mapping[str, tuple[int, int]] = {}
 
 
@@ -312,6 +277,10 @@ class Desk(SessionDesk, Protocol):
 
     def hear_ended(self, hear: Callable[[RequestEnded], object]) -> AbstractContextManager[None]:
         """Call ``hear`` for every request that ends, across reloads, until the context is left."""
+        ...
+
+    def hear_attempts(self, hear: Callable[[AttemptEnded], object]) -> AbstractContextManager[None]:
+        """The same for every attempt."""
         ...
 
     @property

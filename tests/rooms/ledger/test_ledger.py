@@ -441,8 +441,13 @@ async def test_stopping_gives_everything_an_end(path: Path, autojump_clock: obje
 async def test_foreign_things_are_refused(path: Path, autojump_clock: object) -> None:
     class Stranger:
         id = "req_x"
+        attempts = ()
+        target = PAID.target
         hold_nano_usd = ordinal = 1
         state = "held"
+        free = False
+        cost_nano_usd = 0
+        usage = None
         caller = Caller()
 
     async with opened(path) as house:
