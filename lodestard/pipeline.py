@@ -21,9 +21,6 @@ from lodestard.flights import AttemptRecord, Flight
 from lodestard.http.firewall import defect, log_defect
 from lodestard.runtime import Runtime
 
-# What a hold is read off, below the top level (where no key comes twice).
-PRICED_MEMBERS = ("messages", "tools")
-
 # Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
 NEXT_MAY_DO_BETTER = frozenset(
     {

@@ -24,7 +24,8 @@ def render_budgets(report: BudgetsReport) -> list[Block]:
     """Alerts first, then a line for each limit of each budget, then what limits the rate."""
     blocks: list[Block] = [Note(text, "warn", "!") for text in report.banner]
     blocks += [Heading((Cell("Budgets", "strong"),)), budget_table(report.budgets)]
-    blocks += [Note(text, "dim", "·") for budget in report.budgets for text in _remarks(budget)]
+    remarks = [text for budget in report.budgets for text in _remarks(budget)]
+    blocks += [Note(text, "dim", "·") for text in dict.fromkeys(remarks)]
     if report.rates:
         blocks.append(Table(cells_of_rates(), [_rate(rate) for rate in report.rates], "Rate limits, a minute"))
     return blocks
@@ -37,10 +38,10 @@ def budget_table(budgets: Sequence[BudgetRow], title: str = "") -> Table:
         Column("of", flexible=True),
         Column("window"),
         Column("spent", "right"),
-        Column("held", "right"),
+        Column("held", "right", spare="narrow"),
         Column("limit", "right"),
         Column("used", "right"),
-        Column("begins anew"),
+        Column("begins anew", spare="narrow"),
     )
     rows = [_row(budget, line) for budget in budgets for line in budget.lines]
     empty = "There is no budget. lodestarctl budget set month --usd 20 --window month sets one."

@@ -25,7 +25,7 @@ def say_amount(unit: Unit, amount: int) -> str:
 
 def _digits(unit: Unit, amount: int) -> str:
     if unit == "usd":
-        places = 2 if amount == 0 or amount >= 10_000_000 else 6
+        places = 2 if amount == 0 or amount >= 1_000_000_000 else 6
         whole, _, rest = format_usd(amount, places=places).partition(".")
         return f"${int(whole):,}.{rest.rstrip('0'):0<2}"
     return f"{amount:,} {unit if amount != 1 else unit[:-1]}"

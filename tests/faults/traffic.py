@@ -125,7 +125,8 @@ async def blow(world: World, storm: Storm) -> None:
         await eventually(lambda: all(map(le, footprint(world), before)), "the tasks and sockets at rest")
     except AssertionError as error:
         raise AssertionError(f"seed {storm.seed}: {error}: {before} before, {footprint(world)} now") from None
-    assert (await world.ask("gpt-4o-mini", f"after {storm.seed}")).status == 200
+    after = await world.ask("gpt-4o-mini", f"after {storm.seed}")
+    assert after.status == 200 or after.error["code"] == "budget_refused"
 
 
 def say_nothing_of_it(question: Question) -> str | None:

@@ -23,7 +23,7 @@ from lodestard.control.messages.prices import PriceFinding
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.house import HEALTH_PART, down_advice, part_of
 from lodestard.control.verbs.price_check import check_prices
-from lodestard.domain.errors import Fault
+from lodestard.domain.errors import Code, Fault
 from lodestard.domain.provider import may_be_listed
 from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
@@ -117,13 +117,14 @@ def with_health(seen: Mapping[str, UpstreamFacts], runtime: Runtime) -> Mapping[
 
 
 def unusable_aliases(runtime: Runtime) -> Mapping[str, str]:
-    """Aliases that nobody can answer, with the reason."""
+    """Aliases that nobody can answer, with the reason; missing prices are told of by the model that lacks one."""
     found = {}
     for alias in runtime.settings.models:
         try:
             runtime.routes.choose(alias)
         except Fault as fault:
-            found[alias] = fault.message
+            if fault.code != Code.PRICE_UNKNOWN:
+                found[alias] = fault.message
     return found
 
 

@@ -122,9 +122,10 @@ class Alerts:
         Cancelled, it gets some seconds to end: given up half-way, it would be delivered again.
         """
         why_not = ""
+        scope = trio.CancelScope(shield=True)
         async with trio.open_nursery() as nursery:
-            with trio.CancelScope(shield=True) as scope:
-                await nursery.start(give_grace, scope)
+            await nursery.start(give_grace, scope)
+            with scope:
                 try:
                     await channel.deliver(notice.alert, notice.at_ms)
                 except DeliveryError as error:

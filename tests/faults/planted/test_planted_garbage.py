@@ -50,7 +50,7 @@ async def test_garbage_that_is_not_charged(tmp_path: Path, monkeypatch: pytest.M
 
 
 async def test_usage_that_makes_no_sense_and_is_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(openai_stream, "read_usage", lambda raw: Usage() if bytes(raw) else None)
+    monkeypatch.setattr(openai_stream, "read_usage", lambda raw, *_tier: Usage() if bytes(raw) else None)
     with pytest.raises(BaseException) as caught:
         await ask_much(tmp_path, spoil_usage)
     assert caught.group_contains(AssertionError, match="charged")
