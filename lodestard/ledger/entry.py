@@ -43,10 +43,17 @@ class Entry:
     switched_from: str = ""
     attempts: list["Attempt"] = field(default_factory=list)
     closed: RequestRow | None = None
+    _opened: RequestRow | None = None
+    _opened_for: Caller | None = None
 
     def opened_row(self) -> RequestRow:
-        """Its row as long as it is under way."""
-        caller = self.caller
+        """Its row as long as it is under way. Made once for each caller that it is known to have."""
+        if self._opened is None or self._opened_for is not self.caller:
+            self._opened_for = self.caller
+            self._opened = self._open_row(self.caller)
+        return self._opened
+
+    def _open_row(self, caller: Caller) -> RequestRow:
         return RequestRow(
             self.seq,
             self.id,

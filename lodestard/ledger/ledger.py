@@ -125,7 +125,9 @@ class Ledger:
     def _hold_of(self, attempt: Attempt) -> Callable[[Tx], None]:
         """The work that writes a hold, and the first time its price with it."""
         price = "" if attempt.price_version in self._prices else price_text(attempt.price)
-        return partial(write_hold, request=attempt.entry.opened_row(), attempt=attempt.row(), price=price)
+        entry = attempt.entry
+        late = entry.closed is not None
+        return partial(write_hold, request=entry.opened_row(), attempt=attempt.row(), price=price, late=late)
 
     def _begin(self, entry: Entry, candidate: Candidate, worst: Amounts) -> Attempt:
         price = candidate.price
@@ -211,7 +213,9 @@ class Ledger:
         if entry.closed is not None:
             self._tally.count_late(entry.closed, cost, cost if state == "unknown" else 0, attempt.ended_ms)
         if not attempt.free or entry.closed is not None:
-            self._store.post(partial(write_end, request=entry.opened_row(), attempt=attempt.row()))
+            late = entry.closed is not None
+            work = partial(write_end, request=entry.opened_row(), attempt=attempt.row(), late=late)
+            self._store.post(work)
         return True
 
     def close_entry(self, entry: EntryPort, closing: Closing) -> Closed:

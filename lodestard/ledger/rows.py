@@ -5,7 +5,8 @@ that has ended; one that is open has none yet. Where a request has paid attempts
 the database itself. Works touch only what they are given (they run on the writer's thread, perhaps more than once).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -135,29 +136,36 @@ _SUM_UP_ONE = f"{SUM_UP} WHERE seq = ?"
 _SUM_UP_CLOSED = f"{SUM_UP} WHERE seq = ? AND state <> 'open'"
 
 
-def write_hold(tx: Tx, request: RequestRow, attempt: AttemptRow, price: str) -> None:
+def write_hold(tx: Tx, request: RequestRow, attempt: AttemptRow, price: str, *, late: bool = True) -> None:
     """A paid attempt begins: its request is known, its worst case is held.
 
-    ``price`` is its price, as JSON; empty where its version is in the tables already.
+    ``price`` is its price, as JSON; empty where its version is in the tables already. ``late``: its request may have
+    ended (a shared flight asks again after the one that began it has left); then its sums follow.
     """
     if price:
         tx.execute(_INSERT_PRICE, (attempt.price, price))
     tx.execute(_INSERT_REQUEST, msgspec.structs.astuple(request))
-    with amended(tx, attempt.request_seq):  # a shared flight may ask again after the request that began it has ended
+    with _summed(tx, attempt.request_seq) if late else nullcontext():
         tx.execute(_INSERT_ATTEMPT, msgspec.structs.astuple(attempt))
         _move(tx, attempt, 0, (Move("hold", "funds", "held", attempt.held_nano_usd),))
-        tx.execute(_SUM_UP_CLOSED, (attempt.request_seq,))
 
 
-def write_end(tx: Tx, request: RequestRow, attempt: AttemptRow) -> None:
-    """A paid attempt ends. ``attempt`` is its last state.
+def write_end(tx: Tx, request: RequestRow, attempt: AttemptRow, *, late: bool = True) -> None:
+    """A paid attempt ends. ``attempt`` is its last state; ``late`` as of a hold.
 
     Raises ``HouseFault(INTERNAL)`` where it has ended before. One whose hold was never written (the file failed, or
     the caller left first) is written as it is, with nothing held.
     """
-    with amended(tx, attempt.request_seq):
+    with _summed(tx, attempt.request_seq) if late else nullcontext():
         _write_end(tx, request, attempt)
-        tx.execute(_SUM_UP_CLOSED, (attempt.request_seq,))
+
+
+@contextmanager
+def _summed(tx: Tx, seq: int) -> Iterator[None]:
+    """A change of a request's attempts, which its sums follow where it has ended."""
+    with amended(tx, seq):
+        yield
+        tx.execute(_SUM_UP_CLOSED, (seq,))
 
 
 def _write_end(tx: Tx, request: RequestRow, attempt: AttemptRow) -> None:

@@ -1,10 +1,14 @@
 """``make bench-admission``: what a hold costs, beside a bare commit of the same file, in one run.
 
 Sixty-four tasks ask at once. A round of bare commits (one small row each, through the same writer) and a round of
-holds (three hard budgets each, checked, held and durable) take turns; the table has medians over the rounds. Then
-free and cached requests are counted: none of them may wait for anything.
+paid requests (a hold in three hard budgets, checked, held and durable; then its end and its row) take turns; timed is
+what a request waits for, the commit or the hold. The table has medians over the rounds: once with an upstream that
+takes 25 to 75 ms, as the quickest do, and once with one that takes no time at all, so that the processor is always
+full.
+Then free and cached requests are counted: none of them may wait for anything.
 """
 
+import random
 import statistics
 import sys
 import tempfile
@@ -26,7 +30,7 @@ from lodestard.domain.settings import Budget
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage
 from lodestard.ledger import SCHEMA, Ledger, LedgerOptions, open_ledger
-from lodestard.store import StoreOptions, open_store
+from lodestard.store import FileStore, StoreOptions, open_store
 
 TASKS = 64
 EACH = 10
@@ -35,6 +39,8 @@ FREE_REQUESTS = 2_000
 NS_PER_MS = 1_000_000
 MOST_RATIO = 3
 MOST_MORE_MS = 1.0
+UPSTREAMS = {"takes 25 to 75 ms": 0.05, "takes no time": 0.0}
+Rounds = tuple[list[list[float]], list[list[float]]]
 PAID = Candidate(
     target=Target("openai", "gpt-4o"),
     dialect="openai",
@@ -51,15 +57,22 @@ BUDGETS = {
 USAGE = Usage(prompt_tokens=900, completion_tokens=120)
 
 
-async def timed_round(work: Callable[[int], Awaitable[None]]) -> list[float]:
-    """Milliseconds that each of ``TASKS`` times ``EACH`` calls took, all tasks at once."""
+Finish = Callable[[], object]
+
+
+async def timed_round(work: Callable[[int], Awaitable[Finish]], upstream_s: float) -> list[float]:
+    """Milliseconds that each of ``TASKS`` times ``EACH`` calls took, all tasks at once; then the upstream answers."""
     taken: list[float] = []
+    luck = random.Random(TASKS)
 
     async def run(number: int) -> None:
+        await trio.sleep(upstream_s * number / TASKS)
         for _ in range(EACH):
             start = time.perf_counter_ns()
-            await work(number)
+            finish = await work(number)
             taken.append((time.perf_counter_ns() - start) / NS_PER_MS)
+            await trio.sleep(upstream_s * (0.5 + luck.random()))
+            finish()
 
     async with trio.open_nursery() as nursery:
         for number in range(TASKS):
@@ -72,8 +85,8 @@ def write_row(tx: Tx) -> None:
     tx.execute("INSERT INTO bench (body) VALUES (?)", ("x" * 100,))
 
 
-async def measure(folder: Path) -> tuple[list[list[float]], list[list[float]], int]:
-    """Rounds of bare commits, rounds of holds, and how many free and cached requests waited."""
+async def measure(folder: Path) -> tuple[dict[str, Rounds], int]:
+    """Rounds of bare commits and of holds by kind of upstream, and how many free and cached requests waited."""
     clock = SystemClock()
     options = LedgerOptions(rules=read_rules(BUDGETS))
     async with (
@@ -81,20 +94,32 @@ async def measure(folder: Path) -> tuple[list[list[float]], list[list[float]], i
         open_ledger(store, clock, options=options) as ledger,
     ):
         await store.commit(lambda tx: tx.execute("CREATE TABLE bench (body TEXT)"))
-        bare: list[list[float]] = []
-        holds: list[list[float]] = []
-        for _ in range(ROUNDS):
-            bare.append(await timed_round(lambda _number: store.commit(write_row)))
-            holds.append(await timed_round(lambda number: hold(ledger, number)))
-        return bare, holds, await count_waits(ledger)
+        found: dict[str, Rounds] = {}
+        for name, upstream_s in UPSTREAMS.items():
+            bare: list[list[float]] = []
+            holds: list[list[float]] = []
+            for _ in range(ROUNDS):
+                bare.append(await timed_round(lambda _number: commit(store), upstream_s))
+                holds.append(await timed_round(lambda number: hold(ledger, number), upstream_s))
+            found[name] = bare, holds
+        return found, await count_waits(ledger)
 
 
-async def hold(ledger: Ledger, number: int) -> None:
-    """What a paid request waits for; its end is posted."""
+async def commit(store: FileStore) -> Finish:
+    await store.commit(write_row)
+    return int
+
+
+async def hold(ledger: Ledger, number: int) -> Finish:
+    """What a paid request waits for; gives back what ends it."""
     entry = ledger.open_entry(Caller(project=f"p{number % 8}"), "gpt-4o", dialect="openai", stream=True)
     attempt = await ledger.hold(entry, PAID, 10_000_000, 2_000)
-    ledger.capture(attempt, USAGE)
-    ledger.close_entry(entry, Closing(outcome="ok", status=200, cache="miss", target=PAID.target, usage=USAGE))
+
+    def finish() -> None:
+        ledger.capture(attempt, USAGE)
+        ledger.close_entry(entry, Closing(outcome="ok", status=200, cache="miss", target=PAID.target, usage=USAGE))
+
+    return finish
 
 
 async def count_waits(ledger: Ledger) -> int:
@@ -123,20 +148,20 @@ def percentile(values: list[float], share: float) -> float:
 
 def main() -> int:
     with tempfile.TemporaryDirectory(dir=Path.cwd()) as folder:
-        bare, holds, waited = trio.run(measure, Path(folder))
-    rows = []
-    for share, name in ((0.5, "p50"), (0.99, "p99")):
-        commit_ms = statistics.median(percentile(values, share) for values in bare)
-        hold_ms = statistics.median(percentile(values, share) for values in holds)
-        rows.append((name, commit_ms, hold_ms))
-    sys.stdout.write(f"{TASKS} at once, {TASKS * EACH} a round, medians of {ROUNDS} rounds\n\n")
-    sys.stdout.write("| | bare commit | hold with 3 budgets | allowed |\n|---|---|---|---|\n")
-    for name, commit_ms, hold_ms in rows:
-        allowed_ms = MOST_RATIO * commit_ms + MOST_MORE_MS
-        sys.stdout.write(f"| {name} | {commit_ms:.2f} ms | {hold_ms:.2f} ms | {allowed_ms:.2f} ms |\n")
-    sys.stdout.write(f"\n{waited} of {FREE_REQUESTS} free and cached requests waited\n")
-    _, commit_ms, hold_ms = rows[1]
-    return 0 if hold_ms <= MOST_RATIO * commit_ms + MOST_MORE_MS and not waited else 1
+        found, waited = trio.run(measure, Path(folder))
+    out = [f"{TASKS} at once, {TASKS * EACH} a round, medians of {ROUNDS} rounds", ""]
+    out += ["| upstream | | bare commit | hold with 3 budgets | allowed |", "|---|---|---|---|---|"]
+    missed = 0
+    for name, (bare, holds) in found.items():
+        for share, words in ((0.5, "p50"), (0.99, "p99")):
+            commit_ms = statistics.median(percentile(values, share) for values in bare)
+            hold_ms = statistics.median(percentile(values, share) for values in holds)
+            allowed_ms = MOST_RATIO * commit_ms + MOST_MORE_MS
+            out.append(f"| {name} | {words} | {commit_ms:.2f} ms | {hold_ms:.2f} ms | {allowed_ms:.2f} ms |")
+            missed += words == "p99" and hold_ms > allowed_ms
+    out += ["", f"{waited} of {FREE_REQUESTS} free and cached requests waited"]
+    sys.stdout.write("\n".join(out) + "\n")
+    return 1 if missed or waited else 0
 
 
 if __name__ == "__main__":
