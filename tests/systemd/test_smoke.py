@@ -133,6 +133,18 @@ def test_the_ctl_talks_to_it(debian: Debian) -> None:
     assert status
 
 
+def test_its_own_processes_run_in_the_sandbox(debian: Debian) -> None:
+    """The price list is read and exports are made by children of the daemon's; the status line's file is there."""
+    ctl = "/opt/lodestard/bin/lodestarctl"
+    prices = json.loads(debian.run(ctl, "prices", "--json"))["data"]
+    assert prices["list_version"], prices
+    exported = debian.run(ctl, "costs", "export", "--csv").splitlines()
+    assert exported[0].startswith("kind,id,")
+    assert any(line.startswith("request,req_") for line in exported[1:])
+    assert "today" in debian.run(ctl, "statusline")
+    assert debian.run("stat", "--format=%U:%G %a", "/run/lodestard").strip() == "lodestar:lodestar 750"
+
+
 def test_a_member_of_the_group_may_look_and_others_may_not(debian: Debian) -> None:
     debian.run("useradd", "--groups=lodestar", "member")
     debian.run("useradd", "stranger")
