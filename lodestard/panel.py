@@ -104,6 +104,9 @@ class Panel:
     def budgets(self) -> Budgets:
         return self.ledger.budgets
 
+    async def unreconciled_nano_usd(self, month: str) -> int | None:
+        return await self.ledger.reconciliation.month_nano_usd(month)
+
     def state(self) -> HouseState:
         why, totals = self.house.why_not_ready, self.ledger.totals()
         control = Listener(address=str(self.places.control_socket), kind="control")

@@ -33,6 +33,10 @@ _NEWEST = f"SELECT {_COLUMNS} FROM reconciliation ORDER BY id DESC LIMIT ?"  # n
 _SETTLED = f"SELECT {_COLUMNS} FROM reconciliation WHERE upstream = ? AND day >= ? ORDER BY id"  # noqa: S608
 _INSERT_LOOK = "INSERT INTO reconciliation VALUES (NULL, ?, ?, ?, ?, ?, ?, ?) RETURNING id"
 _INSERT_ADJUSTMENT = "INSERT INTO adjustment VALUES (?, ?, ?, ?, ?)"
+_OF_MONTH = """
+SELECT sum(theirs_nano_usd - ours_nano_usd) FROM reconciliation WHERE substr(day, 1, 7) = ?
+    AND id IN (SELECT max(id) FROM reconciliation GROUP BY upstream, day)
+"""
 _BALANCE = """
 SELECT coalesce(sum(iif(to_book = 'unreconciled', amount_nano_usd, -amount_nano_usd)), 0) FROM adjustment
 """
@@ -88,6 +92,11 @@ class Reconciliation:
         """The last look at each day from then on."""
         rows = await self._store.query(_SETTLED, (upstream, since_day))
         return {look.day: look for look in map(_look, rows)}
+
+    async def month_nano_usd(self, month: str) -> int | None:
+        """What providers billed in a month (``2026-11``, of UTC days) beyond what we know of; None: nobody looked."""
+        ((difference,),) = await self._store.query(_OF_MONTH, (month,))
+        return None if difference is None else _int(difference)
 
     async def balance_nano_usd(self) -> int:
         """What is in the book ``unreconciled``: what providers billed beyond what we know of."""

@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 FIRST_S = 20.0
 EVERY_S = 3_600.0
 RETRY_S = 60.0
-ENOUGH = 4 * SLICE
+ENOUGH = 20 * SLICE  # reports read what is not counted yet row by row: some milliseconds
 
 
 class Upkeep:

@@ -298,6 +298,7 @@ class FakeDesk:
     outcome: Asked | Fault = ANSWERED
     budgets: Budgets = field(default_factory=open_budgets)
     changes: list[Mapping[tuple[str, ...], Any]] = field(default_factory=list)
+    unreconciled: dict[str, int] = field(default_factory=dict)
 
     book: BookState = NO_BOOK
 
@@ -356,6 +357,9 @@ class FakeDesk:
 
     async def change_config(self, key: str, value: str | None) -> ReloadReport:
         return ReloadReport(ok=True, changed=(f"{key}={value}",))
+
+    async def unreconciled_nano_usd(self, month: str) -> int | None:
+        return self.unreconciled.get(month)
 
     async def change_configs(self, change: Mapping[tuple[str, ...], Any]) -> ReloadReport:
         self.changes.append(change)

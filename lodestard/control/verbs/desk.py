@@ -289,6 +289,10 @@ class Desk(SessionDesk, Protocol):
     @property
     def budgets(self) -> BudgetDesk: ...
 
+    async def unreconciled_nano_usd(self, month: str) -> int | None:
+        """What providers billed in a month beyond what we know of, or None where nobody looked."""
+        ...
+
     @property
     def timezone(self) -> str:
         """The zone in which the ledger's days begin."""

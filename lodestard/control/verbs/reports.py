@@ -74,6 +74,7 @@ async def read_report(desk: Desk, month: str, top: int) -> MonthReport:
         settled=settled,
         projection=None if over else (await read_month(desk))[1],
         budgets=None if over else read_budgets(desk.budgets).budgets,
+        unreconciled_nano_usd=await desk.unreconciled_nano_usd(f"{begins:%Y-%m}"),
     )
 
 

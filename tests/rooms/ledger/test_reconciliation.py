@@ -132,3 +132,17 @@ async def test_looks_are_reported_and_the_ledger_still_verifies(tmp_path: Path) 
         }  # fmt: skip
         assert await port.known("openai", "2026-11-26") == {}
         assert await port.balance_nano_usd() == 0
+
+
+async def test_a_month_has_the_last_looks_at_its_days(tmp_path: Path) -> None:
+    async with opened(tmp_path / "ledger.db") as house:
+        bills = house.ledger.reconciliation
+        assert await bills.month_nano_usd("2026-11") is None
+        for bill in (
+            a_bill(10, 15),
+            a_bill(10, 30),
+            a_bill(10, 7, upstream="anthropic"),
+            a_bill(0, 99, day="2026-12-01"),
+        ):
+            await bills.post(bill)
+        assert await bills.month_nano_usd("2026-11") == 20 - 3

@@ -252,7 +252,9 @@ async def test_a_report_is_of_one_month_and_sums_to_one_total(desk: FakeDesk) ->
 
 async def test_last_month_is_over(desk: FakeDesk) -> None:
     desk.house = msgspec.structs.replace(desk.house, held_nano_usd=7)
+    desk.unreconciled = {"2025-10": 5}
     report: MonthReport = await call(desk, "costs.report", month="last")
+    assert report.unreconciled_nano_usd == 5
     assert (report.month, report.over, report.projection, report.total.held_nano_usd) == ("2025-10", True, None, 0)
     assert report.budgets is None
     assert (report.since_ms, report.until_ms) == (at_ms("2025-10-01"), at_ms("2025-11-01"))
