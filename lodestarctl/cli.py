@@ -10,6 +10,8 @@ from argparse import Namespace
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from msgspec.structs import replace
+
 from lodestarctl import exit_codes
 from lodestarctl.output import Output, terminal_width
 from lodestarctl.parser import command_parser, group_help, main_parser
@@ -87,11 +89,19 @@ def _guarded(run: Run, session: Session) -> int:
             session.output.say("Start it with: systemctl start lodestard (or: lodestard --config FILE)")
         return exit_codes.NOT_RUNNING
     except ControlError as error:
-        _complain(session.output, error.refusal)
+        _complain(session.output, _with_advice(error.refusal, session.args.words))
         return exit_codes.exit_code_of(error.code)
     except UsageError as error:
         _complain(session.output, Refusal(code=Code.INVALID_REQUEST.value, message=str(error)))
         return exit_codes.USAGE
+
+
+def _with_advice(refusal: Refusal, words: Sequence[str]) -> Refusal:
+    """A command of ours that the daemon does not know belongs to a module that is off, or to a newer daemon."""
+    if refusal.param != "verb" or find_command(list(words)) is None:
+        return refusal
+    advice = f"Its module is off ([modules.{words[0]}] enabled = true turns it on), or the daemon is older."
+    return replace(refusal, message=f"{refusal.message} {advice}")
 
 
 def _complain(output: Output, refusal: Refusal) -> None:

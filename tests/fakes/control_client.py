@@ -45,5 +45,7 @@ class FakeClient(ControlClient):
         return answer
 
 
-def refusal(code: str, message: str = "No.", retry_after_s: float | None = None) -> ControlError:
-    return ControlError(Refusal(code=code, message=message, retry_after_s=retry_after_s))
+def refusal(
+    code: str, message: str = "No.", retry_after_s: float | None = None, param: str | None = None
+) -> ControlError:
+    return ControlError(Refusal(code=code, message=message, retry_after_s=retry_after_s, param=param))

@@ -412,3 +412,9 @@ def test_bills_that_can_t_be_seen_are_a_failure(run: Run) -> None:
     assert "it refuses the key" in run.out
     assert run("reconcile", answers={"reconcile.run": {"looks": []}}) == exit_codes.OK
     assert run("reconcile", "show", "-n", "-1") == exit_codes.USAGE
+
+
+def test_a_command_whose_module_is_off_says_so(run: Run) -> None:
+    unknown = refusal("not_found", "There is no verb 'reconcile.run'.", param="verb")
+    assert run("reconcile", answers={"reconcile.run": unknown}) == exit_codes.FAILURE
+    assert "[modules.reconcile] enabled = true turns it on" in run.err
