@@ -180,7 +180,7 @@ class Budgets:
         self._keeper.foresee(standing, "usd", self._now_ms())
 
     def _tell(self, alert: BudgetAlert) -> None:
-        _log.warning("%s", alert.text)
+        _log.debug("%s", alert.text)  # the module that tells of it logs it, with its figures
         self._store.post(partial(write_alert, alert=alert, now_ms=self._now_ms()))
         self.on_alert(alert)
 
