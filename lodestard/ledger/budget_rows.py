@@ -5,13 +5,14 @@ quarters of an hour, each counted as long as any of it may be in the window. Del
 """
 
 from collections.abc import Iterator
+from zoneinfo import ZoneInfo
 
 from lodestard.budget.judge import Relief
 from lodestard.budget.rules import Amounts, Rule
 from lodestard.budget.windows import bounds_ms
 from lodestard.domain.news import BudgetAlert
 from lodestard.domain.ports import Store, Tx
-from lodestard.ledger.keeper import Keeper
+from lodestard.ledger.keeper import Counted
 
 QUARTER_MS = 15 * 60 * 1_000
 _VALUES = {
@@ -58,14 +59,16 @@ _LAST_SEEN = "SELECT coalesce(max(received_ms), 0) FROM (SELECT received_ms FROM
 YEAR_MS = 366 * 86_400_000
 
 
-def count_in(store: Store, keeper: Keeper, rule: Rule, now_ms: int) -> None:
-    """Give the keeper what the tables have of a new rule's window."""
-    start_ms = bounds_ms(rule.window, now_ms, keeper.zone)[0]
+def count_in(store: Store, zone: ZoneInfo, rule: Rule, now_ms: int) -> list[Counted]:
+    """What the tables have of a new rule's window, for the keeper to count. Raises ``HouseFault``."""
+    start_ms = bounds_ms(rule.window, now_ms, zone)[0]
     rolling = rule.window.kind == "rolling"
+    found = []
     for value, quarter, amounts in read_spent(store, rule, start_ms - (QUARTER_MS if rolling else 0)):
         if not rule.of or rule.of == value:
             at_ms = min(now_ms, (quarter + 1) * QUARTER_MS - 1) if rolling else max(start_ms, quarter * QUARTER_MS)
-            keeper.count_in(rule, value, amounts, at_ms, now_ms)
+            found.append((rule, value, amounts, at_ms))
+    return found
 
 
 def read_spent(store: Store, rule: Rule, since_ms: int) -> Iterator[tuple[str, int, Amounts]]:

@@ -32,7 +32,7 @@ from lodestard.ledger.budget_rows import (
     write_revoke,
     write_set,
 )
-from lodestard.ledger.keeper import Applicant, Charge, Keeper
+from lodestard.ledger.keeper import Applicant, Charge, Counted, Keeper
 
 _log = logging.getLogger(__name__)
 FORGET_AFTER_MS = 86_400_000
@@ -72,8 +72,13 @@ class Budgets:
         now_ms = self._now_ms()
         self._keeper.remember_told(read_told(self._store, now_ms))
         self._keeper.reliefs = read_reliefs(self._store, now_ms)
-        for rule in self._keeper.adopt(rules, rates):
-            count_in(self._store, self._keeper, rule, now_ms)
+        counted = self._read(rules, now_ms)
+        self._keeper.adopt(rules, rates, counted, now_ms)
+
+    def _read(self, rules: Sequence[Rule], now_ms: int) -> list[Counted]:
+        """What the tables have of those rules that are new: read before anything changes. Raises ``HouseFault``."""
+        new = self._keeper.find_new(rules)
+        return [each for rule in new for each in count_in(self._store, self._keeper.zone, rule, now_ms)]
 
     def replace(self, rules: Sequence[Rule], rates: Sequence[Rate], under_way: "UnderWay") -> None:
         """Take in a configuration. Sync: nothing else happens in between. Raises ``HouseFault``; then nothing has."""
@@ -81,9 +86,8 @@ class Budgets:
         unwritten = [
             (applicant, amounts) for key, applicant, amounts in under_way.ended if not is_ended(self._store, *key)
         ]
-        new = self._keeper.adopt(rules, rates)
-        for rule in new:
-            count_in(self._store, self._keeper, rule, now_ms)
+        counted = self._read(rules, now_ms)
+        new = self._keeper.adopt(rules, rates, counted, now_ms)
         for attempt, applicant in under_way.held:
             attempt.charge = self._keeper.recharge(attempt.charge, applicant, new)
         for applicant, amounts in unwritten:

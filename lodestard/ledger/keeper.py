@@ -24,7 +24,10 @@ from lodestard.ledger.counters import Counter
 from lodestard.ledger.rates import Pace, Taken
 
 FULL = 100
+MANY_PACES = 1_000
 Key = tuple[str, str, int]
+Counted = tuple[Rule, str, Amounts, int]
+"""What somebody has spent of a new rule, of requests that came at (or by) an instant."""
 
 
 class Applicant(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,13 +71,20 @@ class Keeper:
 
     # -- what is configured ----------------------------------------------------------------------------------
 
-    def adopt(self, rules: Sequence[Rule], rates: Sequence[Rate]) -> tuple[Rule, ...]:
-        """Take in a configuration. Counters of rules that are as they were stay; the new ones are given back.
-
-        Those must be counted in before anything else is asked of the keeper.
-        """
+    def find_new(self, rules: Sequence[Rule]) -> tuple[Rule, ...]:
+        """Those that count something that is not counted yet."""
         kept = {rule.name: rule for rule in self.rules}
-        new = tuple(rule for rule in rules if not _same_count(kept.get(rule.name), rule))
+        return tuple(rule for rule in rules if not _same_count(kept.get(rule.name), rule))
+
+    def adopt(
+        self, rules: Sequence[Rule], rates: Sequence[Rate], counted: Iterable[Counted] = (), now_ms: int = 0
+    ) -> tuple[Rule, ...]:
+        """Take in a configuration, whole. Counters of rules that are as they were stay; gives the new ones.
+
+        ``counted`` is what the tables have of these.
+        """
+        new = self.find_new(rules)
+        kept = {rule.name: rule for rule in self.rules}
         stale = {rule.name for rule in new} | (kept.keys() - {rule.name for rule in rules})
         self._counters = {key: counter for key, counter in self._counters.items() if key[0] not in stale}
         by_name = {rule.name: rule for rule in rules}
@@ -85,11 +95,9 @@ class Keeper:
         self.rules, self.rates = tuple(rules), tuple(rates)
         self._windows = {}
         self._free_rules = tuple(rule for rule in rules if rule.counts_free)
+        for rule, value, amounts, at_ms in counted:
+            self._counter(rule, value, at_ms if rule.window.kind != "rolling" else now_ms).spend(amounts, at_ms)
         return new
-
-    def count_in(self, rule: Rule, value: str, amounts: Amounts, at_ms: int, now_ms: int) -> None:
-        """Add what the tables have of a new rule."""
-        self._counter(rule, value, at_ms if rule.window.kind != "rolling" else now_ms).spend(amounts, at_ms)
 
     def recharge(self, charge: Charge, applicant: Applicant, new: Iterable[Rule]) -> Charge:
         """An attempt under way, when budgets come: it is held in the new ones as well."""
@@ -174,7 +182,7 @@ class Keeper:
             value = value_of(rate, applicant.caller, applicant.target)
             if value is None:
                 continue
-            pace = self._pace(rate, value)
+            pace = self._pace(rate, value, now_ns)
             if (wait_s := pace.wait_s(now_ns, tokens)) > 0:
                 text = f"Too many requests or tokens a minute for the limit {rate.name!r}: wait {wait_s:.0f} s."
                 raise CallerFault(Code.RATE_LIMITED, text, retry_after_s=wait_s)
@@ -203,22 +211,20 @@ class Keeper:
             counter = self._counter(standing.rule, standing.value, now_ms)
             start_ms = counter.alert_window(now_ms)[0]
             for unit, limit in standing.rule.limits:
-                told = [
-                    key[4] for key in self._told if key[:4] == (standing.rule.name, standing.value, unit, start_ms)
-                ]
+                about = (standing.rule.name, standing.value, unit, start_ms)
+                told = [level for level in (0, FULL) if (*about, level) in self._told]
                 told += levels_reached(getattr(standing.spent, unit), limit, standing.rule.alert_at)
                 if told:
                     found.append((max(told), say_alert(standing, unit, max(told), self.zone)))
         return [text for _, text in sorted(found, key=lambda pair: -pair[0])]
 
     def forget(self, oldest_ms: int) -> None:
-        """Drop the counters of windows that ended before ``oldest_ms`` and hold nothing, and alerts as old."""
+        """Drop the counters of windows that ended before ``oldest_ms`` and hold nothing."""
         self._counters = {
             key: counter
             for key, counter in self._counters.items()
             if counter.end_ms is None or counter.end_ms > oldest_ms or counter.held != NOTHING or counter.rolling
         }
-        self._paces = {key: pace for key, pace in self._paces.items() if not pace.idle}
 
     def _standing(self, counter: Counter, now_ms: int) -> Standing:
         start_ms, end_ms = counter.start_ms, counter.end_ms
@@ -260,9 +266,11 @@ class Keeper:
             start_ms, end_ms = self._windows[rule.name] = bounds_ms(rule.window, at_ms, self.zone)
         return start_ms, end_ms
 
-    def _pace(self, rate: Rate, value: str) -> Pace:
+    def _pace(self, rate: Rate, value: str, now_ns: int) -> Pace:
         pace = self._paces.get((rate.name, value))
         if pace is None:
+            if len(self._paces) >= MANY_PACES:
+                self._paces = {key: pace for key, pace in self._paces.items() if not pace.is_idle(now_ns)}
             pace = self._paces[rate.name, value] = Pace(rate, value)
         return pace
 

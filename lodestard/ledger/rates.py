@@ -73,7 +73,7 @@ class Pace:
         while self._taken and self._taken[0].at_ns + MINUTE_NS <= now_ns:
             self._tokens -= self._taken.popleft().tokens
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing of the last look's minute is left."""
+    def is_idle(self, now_ns: int) -> bool:
+        """Whether nothing came in the last minute."""
+        self._forget(now_ns)
         return not self._taken

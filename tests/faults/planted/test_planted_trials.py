@@ -54,7 +54,7 @@ def hold_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def begin_anew_after_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budgets, "count_in", lambda *_: None)
+    monkeypatch.setattr(budgets, "count_in", lambda *_: [])
 
 
 def spend_twice(monkeypatch: pytest.MonkeyPatch) -> None:

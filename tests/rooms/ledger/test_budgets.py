@@ -9,7 +9,7 @@ import trio
 
 from lodestard.budget.judge import Relief, Standing
 from lodestard.budget.rules import Amounts, Rule, read_rules
-from lodestard.domain.errors import BudgetFault, CallerFault, Code
+from lodestard.domain.errors import BudgetFault, CallerFault, Code, HouseFault
 from lodestard.domain.news import BudgetAlert
 from lodestard.domain.settings import Budget
 from lodestard.domain.usage import Usage
@@ -129,6 +129,26 @@ async def test_budgets_that_come_count_each_attempt_once_wherever_it_is(path: Pa
         spent = [standing.spent for standing in ledger.budgets.standings()]
         assert sorted(amounts.usd for amounts in spent) == [0, 2 * COST]
         assert sum(amounts.tokens for amounts in spent) == 3 * 1_100 + 40
+
+
+async def test_budgets_that_can_not_be_counted_change_nothing(
+    path: Path, autojump_clock: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new budget that began at nought would be overrun by what was spent before."""
+    async with opened(path, rules=rules(window="day")) as house:
+        await house.serve()
+        before = house.ledger.budgets.standings()
+
+        def fail(*_: object) -> None:
+            raise HouseFault(Code.STORE_UNAVAILABLE, "the disk is gone")
+
+        with monkeypatch.context() as patch:
+            patch.setattr("lodestard.ledger.budgets.count_in", fail)
+            with pytest.raises(HouseFault):
+                await house.ledger.take_in_budgets(rules(window="month"), ())
+        assert house.ledger.budgets.standings() == before
+        await house.ledger.take_in_budgets(rules(window="month"), ())
+        assert only(house).spent.usd == COST
 
 
 async def test_time_that_is_set_back_opens_no_closed_window(path: Path, autojump_clock: object) -> None:

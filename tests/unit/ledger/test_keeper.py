@@ -232,7 +232,7 @@ def test_one_alone_is_let_through_however_large() -> None:
     assert pace.wait_s(SECOND_NS, 1) == 59
     assert pace.wait_s(MINUTE_NS, 1) == 0
     pace.correct(taken, 5)  # after it was forgotten: nothing to correct
-    assert pace.idle
+    assert pace.is_idle(MINUTE_NS)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5 * SECOND_NS), st.integers(0, 50)), max_size=60))
@@ -244,3 +244,12 @@ def test_after_the_wait_there_is_room(comings: list[tuple[int, int]]) -> None:
             now_ns += round(wait_s * SECOND_NS)
             assert pace.wait_s(now_ns, tokens) <= 1e-6
         pace.take(now_ns, tokens)
+
+
+def test_paces_that_nobody_keeps_up_are_dropped_once_there_are_many() -> None:
+    keeper = opened(rates=(Rate(name="r", scope="project", of="", requests=1),))
+    for number in range(1_500):
+        keeper.admit(applicant(f"p{number}"), Amounts(0, 0, 1), NOON_MS, number * MINUTE_NS // 500)
+    assert len(keeper._paces) < 1_100
+    with pytest.raises(CallerFault):
+        keeper.admit(applicant("p1499"), Amounts(0, 0, 1), NOON_MS, 1_500 * MINUTE_NS // 500)
