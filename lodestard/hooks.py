@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, TypeVar
 
 from lodestard.domain.news import Alert, AttemptEnded, BudgetAlert, RequestEnded
+from lodestard.domain.telemetry import Telemetry
 from lodestard.domain.verbs import Verb
 
 P = ParamSpec("P")
@@ -119,7 +120,8 @@ Page = Callable[[str], Awaitable[tuple[str, bytes]]]
 class Hooks:
     """Every door there is.
 
-    ``is_up(upstream)``: may it be asked? ``request_ended`` and ``attempt_ended`` carry figures, never text.
+    ``is_up(upstream)``: may it be asked? ``telemetry(upstream)``: what its card says of itself.
+    ``request_ended`` and ``attempt_ended`` carry figures, never text.
     ``budget_alert``: a budget comes near its limit; the serving generation hears it. ``alert``: anything else that a
     person should hear of. ``retired``: this generation serves no new requests, another one does.
     ``verbs``: for the control socket. ``pages``: GET pages by path.
@@ -127,6 +129,7 @@ class Hooks:
     """
 
     is_up: Slot[[str], bool] = field(default_factory=lambda: Slot("is_up", default=True))
+    telemetry: Slot[[str], Telemetry | None] = field(default_factory=lambda: Slot("telemetry", default=None))
     request_ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
     attempt_ended: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended"))
     budget_alert: Signal[BudgetAlert] = field(default_factory=lambda: Signal("budget_alert"))

@@ -15,6 +15,7 @@ from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, House
 from lodestard.domain.news import AttemptEnded, attempt_figures
 from lodestard.domain.ports import AttemptPort, LedgerPort
 from lodestard.domain.reply import Piece
+from lodestard.domain.residency import Ask
 from lodestard.domain.upstream import Candidate
 from lodestard.exchange import Exchange
 from lodestard.flights import AttemptRecord, Flight
@@ -134,7 +135,7 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
     """Admit, hold, dial, stream, settle. None when the answer is whole, otherwise what went wrong."""
     record = flight.open_attempt(candidate, runtime.clock.monotonic_ns())
     try:
-        async with runtime.admission.admit(candidate.target):
+        async with runtime.admission.admit(ask_of(candidate, flight)):
             bid = make_bid(candidate, flight.request, runtime.ledger.find_room(flight.entry, candidate))
             attempt = await runtime.ledger.hold(flight.entry, candidate, bid.nano_usd, bid.tokens)
             record.limit_tokens = bid.limit_tokens
@@ -151,6 +152,12 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
         runtime.hooks.attempt_ended.tell(attempt_news(record, flight))
     record.outcome = "ok"
     return None
+
+
+def ask_of(candidate: Candidate, flight: Flight) -> Ask:
+    """What an attempt wants of its host. Pure."""
+    entry = flight.entry
+    return Ask(target=candidate.target, request=flight.request, caller=entry.caller, request_id=entry.id)
 
 
 async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRecord, runtime: Runtime) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lodestard.domain.clock import Clock
-from lodestard.domain.ports import Admission, CachePort, LedgerPort, RoutesPort, Sender
+from lodestard.domain.host_ports import Admission, ResidencyPort
+from lodestard.domain.ports import CachePort, LedgerPort, RoutesPort, Sender
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
 from lodestard.flights import Flights
@@ -29,7 +30,8 @@ class Runtime:
     of an answer. ``secret(source)`` gives what a module's settings name, or raises ``LookupError`` with the reason
     why there is none. ``timezone`` is the ledger's. ``keys_missing`` maps an upstream to the reason why it has no
     key. ``started_s`` is when the daemon started, in unix seconds. ``run_dir`` is a folder for small files that live
-    as long as the daemon, None where it has none; it may not be there yet.
+    as long as the daemon, None where it has none; it may not be there yet. ``residency`` is None where nobody looks
+    after what is on the cards.
     """
 
     settings: Settings
@@ -49,3 +51,4 @@ class Runtime:
     keys_missing: Mapping[str, str]
     started_s: int
     run_dir: Path | None = None
+    residency: ResidencyPort | None = None

@@ -13,6 +13,8 @@ from lodestard.classify.label import MAX_LABEL, clean_label
 from lodestard.classify.task import is_aider, name_task, read_opening
 from lodestard.domain.request import Caller, Request
 
+PRIORITIES = ("interactive", "background", "idle")
+
 # A client's User-Agent begins with one of these; the first that fits names it.
 _AGENTS = (
     ("aider", "aider"),
@@ -43,7 +45,14 @@ def identify_caller(headers: HeaderView, request: Request, principal: str = "loc
         session=_label(headers.get("x-lodestar-session")) or key.session,
         client=_label(headers.get("x-lodestar-client")) or _name_client(headers.get("user-agent") or "", opening),
         task=_label(headers.get("x-lodestar-task")) or name_task(opening, request),
+        priority=name_priority(headers.get("x-lodestar-priority")),
     )
+
+
+def name_priority(text: str | None) -> str:
+    """How urgent a client says that its request is; what is no such word says nothing."""
+    word = text.strip().lower() if text else ""
+    return word if word in PRIORITIES else ""
 
 
 def name_client(agent: str, request: Request) -> str:

@@ -101,6 +101,7 @@ def _check_upstreams(settings: Settings) -> Iterator[Finding]:
         if upstream.key is not None:
             yield from _check_key((*path, "key"), upstream.key, upstream)
         yield from _check_keep_alive((*path, "keep_alive"), upstream.keep_alive)
+        yield from _check_local_models((*path, "models"), upstream)
         if upstream.ca_file and not PurePosixPath(upstream.ca_file).is_absolute():
             yield Finding((*path, "ca_file"), "expected an absolute path")
 
@@ -109,6 +110,18 @@ def _check_keep_alive(path: KeyPath, keep_alive: str | int) -> Iterator[Finding]
     """Ollama refuses a bare number in a string, so every request would fail."""
     if isinstance(keep_alive, str) and keep_alive and not _DURATION.fullmatch(keep_alive):
         yield Finding(path, 'expected seconds as an integer (-1: for ever) or a duration with units such as "30m"')
+
+
+def _check_local_models(path: KeyPath, upstream: Upstream) -> Iterator[Finding]:
+    if upstream.models and upstream.dialect != "ollama":
+        yield Finding(path, "only an Ollama server's models are loaded and unloaded by Lodestar")
+    for name, model in upstream.models.items():
+        yield from _check_keep_alive((*path, name, "keep_alive"), model.keep_alive)
+    for word in ("warm", "pinned", "default"):
+        named = [name for name, model in upstream.models.items() if getattr(model, word)]
+        if len(named) > upstream.resident_models:
+            many = f"{len(named)} models are {word}, but resident_models is {upstream.resident_models}"
+            yield Finding((*path, named[-1], word), many)
 
 
 def _check_url(path: KeyPath, url: str) -> Iterator[Finding]:

@@ -28,6 +28,7 @@ class Code(StrEnum):
     REQUEST_TIMEOUT = "request_timeout"
     BUDGET_REFUSED = "budget_refused"
     RATE_LIMITED = "rate_limited"
+    SUPERSEDED = "superseded"
     CLIENT_LEFT = "client_left"
     # the upstream's
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
@@ -40,6 +41,7 @@ class Code(StrEnum):
     UPSTREAM_GARBAGE = "upstream_garbage"
     UPSTREAM_CUT = "upstream_cut"
     UPSTREAM_MODEL_MISSING = "upstream_model_missing"
+    UPSTREAM_BUSY = "upstream_busy"
     # ours
     OVERLOADED = "overloaded"
     SHUTTING_DOWN = "shutting_down"

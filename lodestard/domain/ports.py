@@ -104,18 +104,6 @@ class Sender(Protocol):
         ...
 
 
-class Admission(Protocol):
-    """Says when a target may be dialled. Residency is one; a semaphore per host is the plain one."""
-
-    def admit(self, target: Target) -> AbstractAsyncContextManager[None]:
-        """Waits for a place; held until the context is left."""
-        ...
-
-    def predicted_wait_s(self, target: Target, prompt_tokens: int) -> float | None:
-        """How long a request would wait for its first token, or None where nobody knows."""
-        ...
-
-
 class EntryPort(Protocol):
     """A request that the ledger knows of, until it is closed."""
 

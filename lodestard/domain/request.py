@@ -140,6 +140,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 
     The others are what the client says of itself (headers, body), kept for reports and for the budgets of whoever
     sets them. ``task`` is what the request is for (``edit``, ``commit``, ``summary`` …), where that can be told.
+    ``priority`` is how urgent it says that it is (``interactive``, ``background``, ``idle``); empty where it says
+    nothing.
     """
 
     principal: str = "local"
@@ -148,3 +150,4 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     session: str = ""
     client: str = ""
     task: str = ""
+    priority: str = ""

@@ -109,6 +109,25 @@ class KeySource(Record, frozen=True):
     file: str = ""
 
 
+Options = Mapping[str, int | float | bool | str]
+
+
+class LocalModel(Record, frozen=True):
+    """A model of a host that holds few at once. ``options`` lie over the upstream's; both over what a client says.
+
+    ``warm``: loaded when the daemon starts, and after the server has forgotten it. ``pinned``: only requests that
+    somebody waits for may displace it. ``default``: comes back after ``residency.quiet_s`` without requests.
+    ``parallel``: how many requests it answers at once (``OLLAMA_NUM_PARALLEL``).
+    """
+
+    options: Options = msgspec.field(default_factory=dict)
+    keep_alive: str | int = ""
+    warm: bool = False
+    pinned: bool = False
+    default: bool = False
+    parallel: Positive = 1
+
+
 class Upstream(Record, frozen=True):
     """A server with models. ``free`` says that nothing it does is ever billed.
 
@@ -135,14 +154,47 @@ class Upstream(Record, frozen=True):
     keep_alive: str | int = ""
     price_provider: str = ""
     limit_member: Literal["max_tokens", "max_completion_tokens", ""] = ""
-    options: Mapping[str, int | float | bool | str] = msgspec.field(default_factory=dict)
+    options: Options = msgspec.field(default_factory=dict)
+    resident_models: Positive = 1
+    models: Mapping[str, LocalModel] = msgspec.field(default_factory=dict)
+
+
+class Residency(Record, frozen=True):
+    """Who decides what is on the card of an Ollama server, and in which order it is asked.
+
+    ``dwell_requests`` and ``dwell_s`` bound how long the resident model goes on while others wait; ``patience_s``
+    (``background_patience_s``) is the wait after which nobody overtakes a request; after ``max_wait_s`` it is sent on
+    to the next candidate. ``linger_s``: how long a model that nobody asks stays before background work displaces it.
+    ``quiet_s``: a spell without requests after which a default model comes back. ``answer_tokens``: the least room
+    for an answer that a prompt must leave in the context. ``predict``: load what is likely to be asked for next.
+    ``tell_waiting``: tell streaming clients as reasoning text what they wait for.
+    """
+
+    enabled: bool = True
+    dwell_requests: Positive = 12
+    dwell_s: Seconds = 20.0
+    linger_s: Seconds = 10.0
+    patience_s: Seconds = 60.0
+    background_patience_s: Seconds = 900.0
+    max_wait_s: Seconds = 300.0
+    background_max_wait_s: Seconds = 3_600.0
+    max_waiting: Positive = 512
+    quiet_s: Seconds = 300.0
+    poll_s: Seconds = 15.0
+    answer_tokens: Positive = 256
+    predict: bool = True
+    tell_waiting: bool = False
 
 
 class Model(Record, frozen=True):
-    """An alias: ``route`` names "upstream/model", the first that can answer is asked."""
+    """An alias: ``route`` names "upstream/model", the first that can answer is asked.
+
+    ``soonest``: of its free models that one is asked first which can begin first.
+    """
 
     route: Annotated[tuple[str, ...], Meta(min_length=1)]
     description: str = ""
+    soonest: bool = False
 
 
 class RateTable(Record, frozen=True, kw_only=True):
@@ -265,5 +317,6 @@ class Settings(Record, frozen=True):
     price_book: PriceBook = PriceBook()
     budgets: Mapping[str, Budget] = msgspec.field(default_factory=dict)
     rate_limits: Mapping[str, RateLimit] = msgspec.field(default_factory=dict)
+    residency: Residency = Residency()
     sessions: Sessions = Sessions()
     modules: Mapping[str, Any] = msgspec.field(default_factory=dict)

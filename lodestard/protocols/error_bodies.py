@@ -30,6 +30,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.IDEMPOTENCY_MISMATCH: (400, _INVALID),
     Code.NOT_PERMITTED: (401, "permission_error"),
     Code.REQUEST_TIMEOUT: (408, _INVALID),
+    Code.SUPERSEDED: (400, _INVALID),  # whoever asked has asked something newer; asking again would not help
     Code.CLIENT_LEFT: (499, _INVALID),  # nobody is there to read it; the number is for logs
     Code.BUDGET_REFUSED: (400, "budget_error"),
     Code.RATE_LIMITED: (429, "rate_limit_error"),
@@ -43,6 +44,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.UPSTREAM_GARBAGE: (502, "upstream_error"),
     Code.UPSTREAM_CUT: (502, "upstream_error"),
     Code.UPSTREAM_MODEL_MISSING: (404, _INVALID),
+    Code.UPSTREAM_BUSY: (503, "overloaded_error"),
     Code.OVERLOADED: (503, "overloaded_error"),
     Code.SHUTTING_DOWN: (503, "overloaded_error"),
     Code.LEDGER_UNAVAILABLE: (503, "server_error"),
@@ -54,6 +56,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
 _WAIT_S: dict[Code, float] = {
     Code.UPSTREAM_RATE_LIMITED: 5,
     Code.RATE_LIMITED: 5,
+    Code.UPSTREAM_BUSY: 10,
     Code.OVERLOADED: 1,
     Code.SHUTTING_DOWN: 5,
     Code.LEDGER_UNAVAILABLE: 5,

@@ -8,40 +8,58 @@ from collections.abc import Mapping
 
 import trio
 
+from lodestard.domain.residency import Ask, Wait
 from lodestard.domain.settings import Upstream
 from lodestard.domain.upstream import Target
+from lodestard.domain.usage import Durations, Usage
 
 
 class HostAdmission:
-    """A semaphore per upstream. Implements ``domain.ports.Admission``."""
+    """A semaphore per upstream. Implements ``domain.host_ports.Admission``."""
 
     def __init__(self, upstreams: Mapping[str, Upstream]) -> None:
-        self._places = {name: Place(upstream.concurrency) for name, upstream in upstreams.items()}
+        self._places = {name: Places(upstream.concurrency) for name, upstream in upstreams.items()}
 
-    def admit(self, target: Target) -> "Place":
-        """Wait for a place at ``target``'s host; it is given back on exit, also when cancelled."""
-        return self._places[target.upstream]
+    def admit(self, ask: Ask) -> "Places":
+        """Wait for a place at the target's host; it is given back on exit, also when cancelled."""
+        return self._places[ask.target.upstream]
 
-    def predicted_wait_s(self, target: Target, prompt_tokens: int) -> float | None:  # noqa: ARG002
+    def predicted_wait(self, target: Target, prompt_tokens: int) -> Wait | None:  # noqa: ARG002
         return None
 
 
-class Place:
-    """One of ``count`` places, as an async context manager that any number of tasks may be in at once.
+class PlainSeat:
+    """A place of which nothing is known but that it is one. Implements ``domain.host_ports.Seat``."""
+
+    __slots__ = ()
+    room_tokens: int | None = None
+    notes: tuple[str, ...] = ()
+
+    def learn(self, usage: Usage | None, durations: Durations | None) -> None:
+        """There is nobody who would want to know."""
+
+
+PLAIN_SEAT = PlainSeat()
+
+
+class Places:
+    """``count`` places, as a ``domain.host_ports.Place`` that any number of tasks may be in at once.
 
     A free place is taken without a task switch; the attempt that follows waits for the network anyway.
     """
 
     __slots__ = ("_semaphore",)
+    note = ""
 
     def __init__(self, count: int) -> None:
         self._semaphore = trio.Semaphore(count)
 
-    async def __aenter__(self) -> None:
+    async def __aenter__(self) -> PlainSeat:
         try:
             self._semaphore.acquire_nowait()
         except trio.WouldBlock:
             await self._semaphore.acquire()
+        return PLAIN_SEAT
 
     async def __aexit__(self, *_error: object) -> None:
         self._semaphore.release()

@@ -1,0 +1,126 @@
+"""A host as the planner sees it: frozen records, and what it decides about them.
+
+Law: plain data. Seconds are of one monotonic clock (trio's); models are named as their server names them. ``urgency``
+is a rank as a number: 0 interactive, 1 background, 2 idle.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from lodestard.domain.residency import Rank
+
+INTERACTIVE, BACKGROUND, IDLE = 0, 1, 2
+URGENCIES: Mapping[Rank, int] = {"interactive": INTERACTIVE, "background": BACKGROUND, "idle": IDLE}
+RANKS: tuple[Rank, ...] = ("interactive", "background", "idle")
+
+
+class Waiter(msgspec.Struct, frozen=True, kw_only=True):
+    """A request in the queue. ``passed``: how many as urgent ones of other models have begun since it came.
+
+    ``conversation`` is what its prompt begins with, as a digest; requests of one conversation share it. ``group`` is
+    who asks, within a principal. ``output_tokens`` is its answer's limit, None where it has none.
+    """
+
+    id: int
+    model: str
+    urgency: int
+    principal: str
+    group: str
+    conversation: str
+    arrived_s: float
+    prompt_tokens: int = 0
+    output_tokens: int | None = None
+    passed: int = 0
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that is being answered. ``prompt_tokens`` are those that nothing has cached, as far as is known."""
+
+    id: int
+    urgency: int
+    principal: str
+    conversation: str
+    started_s: float
+    prompt_tokens: int = 0
+    output_tokens: int | None = None
+    produced_s: float | None = None
+
+
+class Resident(msgspec.Struct, frozen=True, kw_only=True):
+    """A model in memory. ``cached`` are the conversations whose beginning it still knows, the latest last.
+
+    ``streak``: how many requests in a row were of the latest one. ``kept``: only what somebody waits for displaces
+    it; ``exclusive``: nothing does.
+    """
+
+    model: str
+    parallel: int = 1
+    running: tuple[Running, ...] = ()
+    used_s: float = 0.0
+    cached: tuple[str, ...] = ()
+    streak: int = 0
+    kept: bool = False
+    exclusive: bool = False
+
+
+class Loading(msgspec.Struct, frozen=True, kw_only=True):
+    """A load under way. ``wanted``: somebody waits for it; otherwise it is a guess that may be given up."""
+
+    model: str
+    started_s: float
+    wanted: bool = True
+
+
+class Wish(msgspec.Struct, frozen=True, kw_only=True):
+    """A model that should be in memory while nobody waits, and why: it goes there with everything idle."""
+
+    model: str
+    reason: str
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True):
+    """The figures of ``[residency]`` that the planner goes by; tuples are by urgency."""
+
+    resident_models: int = 1
+    dwell_requests: int = 12
+    dwell_s: float = 20.0
+    linger_s: float = 10.0
+    patience_s: tuple[float, float, float] = (60.0, 900.0, 900.0)
+    max_wait_s: tuple[float, float, float] = (300.0, 3_600.0, 3_600.0)
+    affinity_requests: int = 4
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a decision goes by.
+
+    ``served_s`` is what each principal, and each (principal, group), has had of the card lately. ``leaving`` is the
+    model that is being unloaded, empty where none is. ``wish`` is what should be loaded while nobody waits.
+    """
+
+    now_s: float
+    policy: Policy
+    waiters: tuple[Waiter, ...] = ()
+    residents: tuple[Resident, ...] = ()
+    loading: Loading | None = None
+    leaving: str = ""
+    served_s: Mapping[tuple[str, str], float] = {}
+    wish: Wish | None = None
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """What to do now. ``start``: waiters that begin, in order; ``give_up``: those that have waited too long.
+
+    ``preempt``: running requests that are stopped. ``load`` and ``unload`` name models, empty where nothing of the
+    kind is to be done; ``cancel_load`` gives the load under way up. ``wake_s``: look again at this time at the
+    latest. ``reason`` is a short line.
+    """
+
+    start: tuple[int, ...] = ()
+    give_up: tuple[int, ...] = ()
+    preempt: tuple[int, ...] = ()
+    load: str = ""
+    unload: str = ""
+    cancel_load: bool = False
+    wake_s: float | None = None
+    reason: str = ""
