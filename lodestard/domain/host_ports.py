@@ -130,3 +130,45 @@ class ResidencyPort(Protocol):
     def state(self, host: str) -> HostState:
         """What is on ``host`` now. Raises ``LookupError`` for what is none of them."""
         ...
+
+
+class ResidencyDesk(ResidencyPort, Protocol):
+    """What a person can tell it. Calls raise ``CallerFault`` for a host or model that it does not look after."""
+
+    def find(self, name: str) -> Target:
+        """The model that a person means: an alias's first local one, ``host/model``, or a model's own name.
+
+        Raises ``CallerFault(MODEL_NOT_FOUND)`` with the nearest names, INVALID_REQUEST where more hosts have it.
+        """
+        ...
+
+    async def warm(self, target: Target) -> float:
+        """Load it as soon as its turn comes, as for a request that somebody waits for. Returns the seconds it took.
+
+        Cancelled, it is not waited for any more; a load that has begun goes on. Raises ``UpstreamFault``.
+        """
+        ...
+
+    async def unload(self, target: Target) -> bool:
+        """Unload it once its requests are answered. False where it was not in memory. Raises ``UpstreamFault``."""
+        ...
+
+    def pin(self, target: Target, *, exclusive: bool = False) -> None:
+        """Keep it on the card, over restarts too. ``exclusive``: nothing at all displaces it."""
+        ...
+
+    def unpin(self, target: Target) -> bool:
+        """Whether it was pinned by ``pin``. Raises ``CallerFault`` where the configuration pins it."""
+        ...
+
+    def pause(self, host: str, until_ms: int | None = None) -> None:
+        """Lend the card to something else: no new requests, all models unloaded; until then, or until ``resume``."""
+        ...
+
+    def resume(self, host: str) -> bool:
+        """Take the card back. Whether it was lent."""
+        ...
+
+    def pull(self, target: Target) -> AbstractAsyncContextManager[AsyncIterator[PullProgress]]:
+        """Have its host download it; see ``ModelHost.pull``."""
+        ...
