@@ -102,6 +102,14 @@ def with_output_limit(request: Request, tokens: int) -> Request:
     return msgspec.structs.replace(request, conversation=conversation)
 
 
+def within_room(request: Request, room_tokens: int | None) -> Request:
+    """``request`` with an answer that ends where the model's context does: its beginning is never dropped for it."""
+    asked = request.conversation.sampling.max_output_tokens
+    if room_tokens is None or (asked is not None and asked <= room_tokens):
+        return request
+    return with_output_limit(request, room_tokens)
+
+
 class OutputCap:
     """Watches an answer under a hard budget: an upstream that goes beyond the limit that it was given is cut."""
 

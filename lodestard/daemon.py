@@ -45,13 +45,17 @@ from lodestard.panel import Panel, Places
 from lodestard.prices.refresh import Prices, open_prices
 from lodestard.protocols import error_bodies
 from lodestard.request_log import open_request_log
+from lodestard.residency.room import Residency, open_residency
 from lodestard.routing.catalog import baseline_price
 from lodestard.store import StoreOptions, open_store
+from lodestard.store.keepsake import FileKeepsake
 from lodestard.systemd import Notifier
+from lodestard.upstream.model_host import open_model_host
 
 MS_PER_S = 1_000
 NS_PER_US = 1_000
 LAST_WORDS_S = 2.0
+LEARNED_FILE = "residency.json"
 COLLECT_AFTER = (10_000, 20, 20)
 DIALECT_OF_REFUSALS = "openai"
 
@@ -81,6 +85,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
         open_ledger_room(boot.places.state_dir, settings, clock, prices) as ledger,
         open_cache_room(boot.places.state_dir, settings, clock) as cache,
         open_request_log(clock) as request_log,
+        open_residency(open_model_host, clock, FileKeepsake(boot.places.state_dir / LEARNED_FILE)) as residency,
         trio.open_nursery() as nursery,
     ):
         ended: Signal[RequestEnded] = Signal("request_ended, of all generations")
@@ -95,7 +100,9 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
             state_dir=boot.places.state_dir,
             run_dir=run_dir(boot.places.control_socket),
             timezone=zone_name(settings),
+            residency=residency,
         )
+        residency.configure(settings, boot.plan.blueprint.keys)
         ledger.budgets.on_alert = foundation.budget_alert.tell
         house = House(
             foundation,
@@ -103,7 +110,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
             boot.read_plan,
             boot.write_change,
             boot.plan,
-            on_change=partial(take_in, cache, ledger, prices),
+            on_change=partial(take_in, Rooms(cache, ledger, prices, residency)),
         )
         prices.on_change = partial(take_baseline, ledger, prices)
         await house.open()
@@ -299,14 +306,26 @@ async def close_control(control: "ControlDoor") -> None:
         await control.closed.wait()
 
 
-async def take_in(cache: Cache, ledger: Ledger, prices: Prices, settings: Settings) -> None:
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What outlives every generation, and takes in what a reload changes."""
+
+    cache: Cache
+    ledger: Ledger
+    prices: Prices
+    residency: Residency
+
+
+async def take_in(rooms: Rooms, plan: Plan) -> None:
     """What a reload changes outside the generation. Raises ``HouseFault``; then nothing has changed."""
+    settings, ledger = plan.loaded.settings, rooms.ledger
     await ledger.take_in_budgets(read_rules(settings.budgets), read_rates(settings.rate_limits))
     set_level(settings.log.level)
     ledger.sessions.rules = session_rules(settings)
     ledger.upkeep.retention_days = settings.ledger.retention_days
-    prices.take_settings(settings)
-    cache.configure(settings.cache)
+    rooms.prices.take_settings(settings)
+    rooms.cache.configure(settings.cache)
+    rooms.residency.configure(settings, plan.blueprint.keys)
 
 
 def take_baseline(ledger: Ledger, prices: Prices) -> None:

@@ -74,6 +74,7 @@ class Exchange:
     result: Result = field(default_factory=Result)
     _writer: openai_chat.StreamWriter | None = None
     _sent_ns: int = 0
+    _told: str = ""
 
     async def replay(self, kept: Kept) -> None:
         """Answer from the cache, in the form that was asked for."""
@@ -201,11 +202,24 @@ class Exchange:
         now_ns = self.runtime.clock.monotonic_ns()
         silent_s = (now_ns - (self._sent_ns or self.http.received_ns)) / NS_PER_S
         server = self.runtime.settings.server
-        if silent_s < (server.keep_alive_comment_s if self.http.started else server.early_head_s):
+        news = self._waiting_news() if self.http.started or silent_s >= server.early_head_s else ()
+        if not news and silent_s < (server.keep_alive_comment_s if self.http.started else server.early_head_s):
             return
         await self._start_stream()
         self._sent_ns = now_ns
-        await self.http.send(self._stream_writer().keep_alive())
+        writer = self._stream_writer()
+        await self.http.send(writer.write(news) if news else writer.keep_alive())
+
+    def _waiting_news(self) -> Sequence[Piece]:
+        """What it waits for, as reasoning text, where the client wants to be told and it was not told before."""
+        wanted = self.runtime.settings.residency.tell_waiting or self.http.headers.get("x-lodestar-tell") == "waiting"
+        record = self.flight.current if wanted and self.flight is not None and not self.flight.released else None
+        note = record.place.note if record is not None and record.place is not None else ""
+        subject = note.partition(",")[0]
+        if not note or subject == self._told:
+            return ()
+        self._told = subject
+        return (Piece(reasoning=f"{note}\n"),)
 
     def _tick_s(self) -> float | None:
         server = self.runtime.settings.server
@@ -271,18 +285,28 @@ class Exchange:
     def _reason(self) -> str:
         """Why this model, and what a budget changed about it."""
         note = self.flight.note if self.flight is not None else ""
-        return "; ".join(part for part in (self.plan.reason, note) if part)
+        return "; ".join(part for part in (self._asked_plan().reason, note) if part)
+
+    def _asked_plan(self) -> Plan:
+        """The plan, in the order in which its flight asks it."""
+        flight = self.flight
+        return self.plan if flight is None or flight.arranged is None else flight.arranged
 
     def _attempts(self) -> list[AttemptRecord]:
         return [] if self.flight is None or self.joined else self.flight.attempts
 
     def _overhead_us(self) -> int:
-        """Time spent in the house: all but what upstreams took, from dialling to their end (or until now)."""
+        """Time spent in the house: all but what upstreams took, from dialling to their end (or until now).
+
+        Waiting for a card is theirs too.
+        """
         now_ns = self.runtime.clock.monotonic_ns()
         here_ns = now_ns - self.http.received_ns
         for record in self._attempts():
+            ended_ns = record.ended_ns or now_ns
+            here_ns -= (record.admitted_ns or ended_ns) - record.started_ns
             if record.dialled_ns:
-                here_ns -= (record.ended_ns or now_ns) - record.dialled_ns
+                here_ns -= ended_ns - record.dialled_ns
         return max(0, here_ns) // NS_PER_US
 
     def _post(self) -> None:
@@ -304,7 +328,7 @@ class Exchange:
         result, received_ns = self.result, self.http.received_ns
         reply = result.reply or (self.flight.landing.reply if self.flight and self.flight.landing else None)
         first_ns = result.first_piece_ns
-        trace = write_trace(self.plan, self.ticket.reason, self._attempts(), received_ns)
+        trace = write_trace(self._asked_plan(), self.ticket.reason, self._attempts(), received_ns)
         trace["reason"] = self._reason()
         if self.runtime.settings.ledger.store_text:
             trace["text"] = quote(self.request, reply)

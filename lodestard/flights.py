@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 import trio
 
 from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
+from lodestard.domain.host_ports import Place
 from lodestard.domain.ports import AttemptPort, EntryPort, Ticket
 from lodestard.domain.reply import Draft, Piece, Reply
 from lodestard.domain.request import Request
@@ -35,7 +36,8 @@ DRAINED_MOST = 64
 class AttemptRecord:
     """What became of one attempt, for the trace and the answer's headers. Times are monotonic nanoseconds.
 
-    ``limit_tokens`` is the output limit that was written into the request because of a budget.
+    ``limit_tokens`` is the output limit that was written into the request because of a budget; ``room_tokens``: that
+    of the model's context. ``place`` is where it waited; it was admitted at ``admitted_ns``.
     """
 
     candidate: Candidate
@@ -50,6 +52,9 @@ class AttemptRecord:
     detail: str = ""
     sent: bool = False
     limit_tokens: int | None = None
+    room_tokens: int | None = None
+    place: Place | None = None
+    admitted_ns: int = 0
 
     def mark_sent(self) -> None:
         """From here on bytes of the request may have reached the upstream."""
@@ -73,7 +78,8 @@ class Flight:
     """One answer on its way. ``key`` is None where nobody else may join.
 
     ``live``: pieces go out as they come (the first subscriber streams). Otherwise they go out at the end, so that
-    an answer that breaks half-way can still be asked of the next candidate.
+    an answer that breaks half-way can still be asked of the next candidate. ``arranged`` is the plan in the order in
+    which it is asked, once it is.
     """
 
     key: str | None
@@ -91,6 +97,7 @@ class Flight:
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     landing: Landing | None = None
     refusal: BudgetFault | None = None
+    arranged: Plan | None = None
     released: bool = False
     left: bool = False
     subscribers: int = 0
@@ -124,8 +131,9 @@ class Flight:
 
     @property
     def cut_short(self) -> bool:
-        """Whether an answer that is whole ended where a budget's limit, not the model, ended it."""
-        limited = self.current is not None and self.current.limit_tokens is not None
+        """Whether an answer that is whole ended where a limit of ours, not the model, ended it."""
+        record = self.current
+        limited = record is not None and (record.limit_tokens is not None or record.room_tokens is not None)
         return limited and self.draft.cut_short
 
     @property

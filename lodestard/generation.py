@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from lodestard.domain.clock import Clock
+from lodestard.domain.host_ports import Admission
 from lodestard.domain.news import AttemptEnded, BudgetAlert, RequestEnded
 from lodestard.domain.ports import CachePort, LedgerPort, PricesPort
 from lodestard.domain.secret import Secret
@@ -23,7 +24,9 @@ from lodestard.hooks import Hooks, Signal
 from lodestard.module import Module, run_guarded, settings_of
 from lodestard.pipeline import fly
 from lodestard.protocols.codecs import CODECS
+from lodestard.residency.admission import CardAdmission
 from lodestard.residency.plain import HostAdmission
+from lodestard.residency.room import Residency
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
 from lodestard.runtime import Runtime
@@ -52,6 +55,7 @@ class Foundation:
     timezone: str
     budget_alert: Signal[BudgetAlert] = field(default_factory=lambda: Signal("budget_alert, of all generations"))
     run_dir: Path | None = None
+    residency: Residency | None = None
     attempts: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended, of all generations"))
 
 
@@ -148,7 +152,8 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             ledger=foundation.ledger,
             cache=foundation.cache,
             sender=sender,
-            admission=HostAdmission(spoken),
+            admission=open_admission(foundation, spoken),
+            residency=foundation.residency,
             flights=Flights(nursery, fly_here, plan_leaving(settings)),
             transport=partial(open_transport, sender),
             open_origin=open_origin,
@@ -162,6 +167,12 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
         hooks.request_ended.always(foundation.ended.tell)
         hooks.attempt_ended.always(foundation.attempts.tell)
         yield runtime
+
+
+def open_admission(foundation: Foundation, upstreams: Mapping[str, Upstream]) -> Admission:
+    """The cards decide where there is one; elsewhere a count of places does."""
+    plain = HostAdmission(upstreams)
+    return plain if foundation.residency is None else CardAdmission(plain, foundation.residency)
 
 
 def open_routes(foundation: Foundation, settings: Settings, hooks: Hooks) -> Routes:

@@ -15,7 +15,6 @@ from lodestard.config.load import Loaded
 from lodestard.config.write import Change
 from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.news import BudgetAlert
-from lodestard.domain.settings import Settings
 from lodestard.generation import Blueprint, Foundation, Generation, run_generation
 from lodestard.protocols.codecs import CODECS
 from lodestard.runtime import Runtime
@@ -44,7 +43,7 @@ class House:
     read_plan: Callable[[], Plan]
     write_change: Callable[[Change], object]
     plan: Plan
-    on_change: Callable[[Settings], Awaitable[None]]
+    on_change: Callable[[Plan], Awaitable[None]]
     draining: bool = False
     stop_asked: trio.Event = field(default_factory=trio.Event)
     _current: Generation | None = None
@@ -96,7 +95,7 @@ class House:
         generation = await self.nursery.start(run_generation, self.foundation, plan.blueprint)
         try:
             self._refuse_closing()
-            await self.on_change(plan.loaded.settings)
+            await self.on_change(plan)
         except Fault:
             generation.retire()
             raise

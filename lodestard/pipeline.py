@@ -9,18 +9,26 @@ Law: an attempt that was held has exactly one end (captured, released or unknown
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
-from lodestard.bid import Bid, OutputCap, make_bid
+import msgspec
+
+from lodestard.bid import Bid, OutputCap, make_bid, within_room
 from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
+from lodestard.domain.host_ports import Seat
 from lodestard.domain.news import AttemptEnded, attempt_figures
 from lodestard.domain.ports import AttemptPort, LedgerPort
 from lodestard.domain.reply import Piece
-from lodestard.domain.residency import Ask
-from lodestard.domain.upstream import Candidate
+from lodestard.domain.request import Request
+from lodestard.domain.residency import Ask, Wait
+from lodestard.domain.upstream import Candidate, Target
 from lodestard.exchange import Exchange
 from lodestard.flights import AttemptRecord, Flight
 from lodestard.http.firewall import defect, log_defect
+from lodestard.routing.soonest import arrange
 from lodestard.runtime import Runtime
+
+BYTES_PER_TOKEN = 4
 
 # Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
 NEXT_MAY_DO_BETTER = frozenset(
@@ -44,6 +52,11 @@ async def carry(exchange: Exchange, runtime: Runtime) -> None:
         await exchange.replay(kept)
     else:
         await exchange.relay(join_or_start(exchange, runtime))
+
+
+def wait_of(request: Request, runtime: Runtime, target: Target) -> Wait | None:
+    """How long ``request`` would wait at ``target``; its size is guessed, for only the order counts here."""
+    return runtime.admission.predicted_wait(target, request.size_bytes // BYTES_PER_TOKEN)
 
 
 def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
@@ -110,8 +123,12 @@ async def ask_candidates(flight: Flight, runtime: Runtime) -> Fault | None:
 
 
 def candidates_of(flight: Flight, runtime: Runtime) -> Iterator[Candidate]:
-    """The plan's, and where a budget has no room for them, the free models: they cost nothing."""
-    yield from flight.plan.candidates
+    """The plan's, and where a budget has no room for them, the free models: they cost nothing.
+
+    Those that are as good as each other are asked in the order in which they can begin.
+    """
+    flight.arranged = arrange(flight.plan, partial(wait_of, flight.request, runtime))
+    yield from flight.arranged.candidates
     if flight.refusal is not None:
         asked = {candidate.target for candidate in flight.plan.candidates}
         yield from (free for free in runtime.routes.free_candidates() if free.target not in asked)
@@ -135,12 +152,15 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
     """Admit, hold, dial, stream, settle. None when the answer is whole, otherwise what went wrong."""
     record = flight.open_attempt(candidate, runtime.clock.monotonic_ns())
     try:
-        async with runtime.admission.admit(ask_of(candidate, flight)):
+        record.place = runtime.admission.admit(ask_of(candidate, flight))
+        async with record.place as seat:
+            record.admitted_ns = runtime.clock.monotonic_ns()
             bid = make_bid(candidate, flight.request, runtime.ledger.find_room(flight.entry, candidate))
             attempt = await runtime.ledger.hold(flight.entry, candidate, bid.nano_usd, bid.tokens)
             record.limit_tokens = bid.limit_tokens
             with Settlement(attempt, flight, record, runtime.ledger):
-                await ask(candidate, bid, flight, record, runtime)
+                await ask(candidate, fit_bid(bid, seat, record), flight, record, runtime)
+            seat.learn(flight.draft.usage, flight.draft.durations)
     except Fault as fault:
         record.fail(fault.code, fault.own_words)
         return fault
@@ -158,6 +178,15 @@ def ask_of(candidate: Candidate, flight: Flight) -> Ask:
     """What an attempt wants of its host. Pure."""
     entry = flight.entry
     return Ask(target=candidate.target, request=flight.request, caller=entry.caller, request_id=entry.id)
+
+
+def fit_bid(bid: Bid, seat: Seat, record: AttemptRecord) -> Bid:
+    """The same bid with a request whose answer fits into the context that its seat has."""
+    request = within_room(bid.request, seat.room_tokens)
+    if request is bid.request:
+        return bid
+    record.room_tokens = seat.room_tokens
+    return msgspec.structs.replace(bid, request=request)
 
 
 async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRecord, runtime: Runtime) -> None:

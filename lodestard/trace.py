@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from lodestard.domain.host_ports import Place
 from lodestard.domain.money import format_usd
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.price import Price
@@ -72,13 +73,28 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
         "outcome": record.outcome,
         "detail": record.detail,
         "limit_tokens": record.limit_tokens,
+        "room_tokens": record.room_tokens,
+        **_waiting(record.place),
         "hold_nano_usd": record.hold_nano_usd,
         "cost_nano_usd": record.cost_nano_usd,
         "started_us": since(record.started_ns),
+        "admitted_us": since(record.admitted_ns),
         "dialled_us": since(record.dialled_ns),
         "first_piece_us": since(record.first_piece_ns),
         "ended_us": since(record.ended_ns),
     }
+
+
+def _waiting(place: Place | None) -> dict[str, Any]:
+    """How an attempt came to its place, where there is something to say."""
+    if place is None:
+        return {}
+    said: dict[str, Any] = {}
+    if notes := place.notes:
+        said["notes"] = list(notes)
+    if (wait := place.predicted) is not None:
+        said["wait"] = {"likely_s": wait.likely_s, "low_s": wait.low_s, "high_s": wait.high_s, "why": wait.why}
+    return said
 
 
 def log_fields(ended: RequestEnded) -> dict[str, str | int]:

@@ -29,11 +29,6 @@ class Seat(Protocol):
         """How long the answer can get before the context is full; None where nobody knows."""
         ...
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """What was done to the request, and how it came to its place: short lines for the trace, never its text."""
-        ...
-
     def learn(self, usage: Usage | None, durations: Durations | None) -> None:
         """The answer is whole: what the host said of it."""
         ...
@@ -53,6 +48,16 @@ class Place(Protocol):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> bool | None: ...
+
+    @property
+    def predicted(self) -> Wait | None:
+        """How long it was thought to wait for its first token when it came; None where it did not have to."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was done to the request, and how it came to its place: short lines for the trace, never its text."""
+        ...
 
     @property
     def note(self) -> str:

@@ -174,6 +174,7 @@ class Residency(Record, frozen=True):
     dwell_requests: Positive = 12
     dwell_s: Seconds = 20.0
     linger_s: Seconds = 10.0
+    background_linger_s: Seconds = 30.0
     patience_s: Seconds = 60.0
     background_patience_s: Seconds = 900.0
     max_wait_s: Seconds = 300.0

@@ -42,9 +42,13 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is asked, in which order, and why. ``reason`` is one short line (the ``x-lodestar-reason`` header)."""
+    """Who is asked, in which order, and why. ``reason`` is one short line (the ``x-lodestar-reason`` header).
+
+    ``soonest``: of the free ones, whoever can begin first is asked first.
+    """
 
     alias: str
     candidates: tuple[Candidate, ...]
     rejected: tuple[Rejection, ...] = ()
     reason: str = ""
+    soonest: bool = False

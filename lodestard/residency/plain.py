@@ -33,7 +33,6 @@ class PlainSeat:
 
     __slots__ = ()
     room_tokens: int | None = None
-    notes: tuple[str, ...] = ()
 
     def learn(self, usage: Usage | None, durations: Durations | None) -> None:
         """There is nobody who would want to know."""
@@ -50,6 +49,8 @@ class Places:
 
     __slots__ = ("_semaphore",)
     note = ""
+    notes: tuple[str, ...] = ()
+    predicted: Wait | None = None
 
     def __init__(self, count: int) -> None:
         self._semaphore = trio.Semaphore(count)

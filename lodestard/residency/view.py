@@ -5,6 +5,7 @@ is a rank as a number: 0 interactive, 1 background, 2 idle.
 """
 
 from collections.abc import Mapping
+from math import inf
 
 import msgspec
 
@@ -16,10 +17,11 @@ RANKS: tuple[Rank, ...] = ("interactive", "background", "idle")
 
 
 class Waiter(msgspec.Struct, frozen=True, kw_only=True):
-    """A request in the queue. ``passed``: how many as urgent ones of other models have begun since it came.
+    """A request in the queue. ``passed``: how many of other models have begun since it came.
 
     ``conversation`` is what its prompt begins with, as a digest; requests of one conversation share it. ``group`` is
-    who asks, within a principal. ``output_tokens`` is its answer's limit, None where it has none.
+    who asks, within a principal. ``output_tokens`` is its answer's limit, None where it has none. ``brief``: nobody
+    wants its answer any more after some seconds (autocomplete), so it is not worth a swap.
     """
 
     id: int
@@ -32,6 +34,7 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
     output_tokens: int | None = None
     passed: int = 0
+    brief: bool = False
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,20 +51,26 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resident(msgspec.Struct, frozen=True, kw_only=True):
-    """A model in memory. ``cached`` are the conversations whose beginning it still knows, the latest last.
+    """A model in memory since ``since_s``. ``begun`` requests have begun on it; the last one ended at ``used_s``, the
+    last one that somebody waited for at ``awaited_s``.
 
-    ``streak``: how many requests in a row were of the latest one. ``kept``: only what somebody waits for displaces
-    it; ``exclusive``: nothing does.
+    ``cached`` are the conversations whose beginning it still knows, the latest last; ``streak``: how many requests in
+    a row were of that one. ``kept``: only what somebody waits for displaces it; ``exclusive``: nothing does.
+    ``going``: it was told to go, so it begins nothing more.
     """
 
     model: str
     parallel: int = 1
     running: tuple[Running, ...] = ()
+    since_s: float = 0.0
+    begun: int = 0
     used_s: float = 0.0
+    awaited_s: float = -inf
     cached: tuple[str, ...] = ()
     streak: int = 0
     kept: bool = False
     exclusive: bool = False
+    going: bool = False
 
 
 class Loading(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,13 +89,18 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
-    """The figures of ``[residency]`` that the planner goes by; tuples are by urgency."""
+    """The figures of ``[residency]`` that the planner goes by; tuples are by urgency.
+
+    ``affinity_requests``: how many requests in a row one conversation may have while others wait. What is idle has no
+    patience that could end: it never overtakes anybody.
+    """
 
     resident_models: int = 1
-    dwell_requests: int = 12
-    dwell_s: float = 20.0
-    linger_s: float = 10.0
-    patience_s: tuple[float, float, float] = (60.0, 900.0, 900.0)
+    dwell_requests: tuple[int, int, int] = (12, 72, 72)
+    dwell_s: tuple[float, float, float] = (20.0, 120.0, inf)
+    linger_s: tuple[float, float, float] = (10.0, 30.0, 30.0)
+    grace_s: float = 1.0
+    patience_s: tuple[float, float, float] = (60.0, 900.0, inf)
     max_wait_s: tuple[float, float, float] = (300.0, 3_600.0, 3_600.0)
     affinity_requests: int = 4
 
@@ -94,7 +108,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a decision goes by.
 
-    ``served_s`` is what each principal, and each (principal, group), has had of the card lately. ``leaving`` is the
+    ``awaited_s``: when the last request that somebody waited for ended, on whatever model. ``served_s`` is what each principal, and each (principal, group), has had of the card lately. ``leaving`` is the
     model that is being unloaded, empty where none is. ``wish`` is what should be loaded while nobody waits.
     """
 
@@ -104,6 +118,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     residents: tuple[Resident, ...] = ()
     loading: Loading | None = None
     leaving: str = ""
+    awaited_s: float = -inf
     served_s: Mapping[tuple[str, str], float] = {}
     wish: Wish | None = None
 

@@ -28,6 +28,8 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     """``aliases`` maps an alias to its offers in order; ``upstreams`` maps an upstream to (dialect, free).
 
+    ``soonest`` are aliases of which the free model that can begin first is asked first.
+
     It holds from ``at_ms`` until ``until_ms``, when some price changes (None: for ever).
     """
 
@@ -35,6 +37,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: Mapping[str, tuple[str, bool]]
     prices: PriceTable
     spoken: frozenset[str]
+    soonest: frozenset[str] = frozenset()
     at_ms: int = 0
     until_ms: int | None = None
 
@@ -61,7 +64,9 @@ def build_catalog(
 ) -> Catalog:
     """The catalogue of a checked configuration. ``spoken`` are the dialects that we have a codec for."""
     upstreams = {name: (upstream.dialect, upstream.free) for name, upstream in settings.upstreams.items()}
-    bare = Catalog(aliases={}, upstreams=upstreams, prices=read_table(settings, quotes), spoken=spoken)
+    soonest = frozenset(alias for alias, model in settings.models.items() if model.soonest)
+    prices = read_table(settings, quotes)
+    bare = Catalog(aliases={}, upstreams=upstreams, prices=prices, spoken=spoken, soonest=soonest)
     routes = {alias: tuple(map(Target.parse, model.route)) for alias, model in settings.models.items()}
     return _filled(bare, routes, now_ms)
 

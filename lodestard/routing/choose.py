@@ -35,7 +35,13 @@ def choose_route(alias: str, view: View) -> Plan:
     if not candidates:
         raise _nobody(alias, offers, rejected)
     candidates.sort(key=lambda candidate: not candidate.up)
-    return Plan(alias=alias, candidates=tuple(candidates), rejected=rejected, reason=_reason(alias, candidates))
+    return Plan(
+        alias=alias,
+        candidates=tuple(candidates),
+        rejected=rejected,
+        reason=_reason(alias, candidates),
+        soonest=alias in view.catalog.soonest,
+    )
 
 
 def choose_free(view: View) -> tuple[Candidate, ...]:

@@ -1,0 +1,411 @@
+"""One host's card: the queue before it, the places on it, and the one object that owns both.
+
+Law: everything here is sync, so that no request can come between a look and what it leads to. ``replan`` asks the
+pure planner after every event and does what it says; what takes time (loading, unloading, looking) is the mover's,
+which reports back here.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from math import inf
+
+import msgspec
+import trio
+
+from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
+from lodestard.domain.model_name import canonical_name
+from lodestard.domain.residency import Ask, LoadedModel, Wait
+from lodestard.domain.usage import Durations, Usage
+from lodestard.residency import refusals
+from lodestard.residency.asking import Asked, read_ask
+from lodestard.residency.fit import Estimate, estimate_tokens, judge_fit
+from lodestard.residency.habits import Habits
+from lodestard.residency.hindsight import Hindsight
+from lodestard.residency.keeping import Keeping, choose_wish, next_look_s
+from lodestard.residency.memory import Strength
+from lodestard.residency.planner import decide
+from lodestard.residency.rates import AnswerFacts, Rates
+from lodestard.residency.state import Load, Pins, State, Tenant, Visit, freeze
+from lodestard.residency.terms import Terms
+from lodestard.residency.view import IDLE, INTERACTIVE, Decision, View, Wish
+from lodestard.residency.waits import Question, predict_wait
+
+UNPLANNED_NS = 1_000_000_000
+"""An answer that the server spent more than a second loading for: somebody or something else had displaced it."""
+REFUSED_S = 60.0
+"""How long a load that nobody asked for is not tried again after it failed."""
+NS_PER_S = 1_000_000_000
+MS_PER_S = 1_000
+MOST_NAMES = 1_000
+
+
+@dataclass(slots=True, eq=False)
+class Standing:
+    """What a host has taught, and what a person has told: all of it survives the daemon.
+
+    ``pinned`` maps a model to ``kept`` or ``exclusive``. ``paused_until_ms``: None where the card is not lent, and 0
+    where it is lent until told otherwise.
+    """
+
+    rates: Rates = field(default_factory=Rates)
+    habits: Habits = field(default_factory=Habits)
+    hindsight: Hindsight = field(default_factory=Hindsight)
+    pinned: dict[str, Strength] = field(default_factory=dict)
+    paused_until_ms: int | None = None
+
+
+class Card:
+    """Owner of one host's ``State``. ``begin_load`` and ``begin_unload`` are the mover's, set while it runs."""
+
+    def __init__(self, name: str, terms: Terms, standing: Standing, now_ms: Callable[[], int]) -> None:
+        self.name = name
+        self.terms = terms
+        self.standing = standing
+        self.now_ms = now_ms
+        self.state = State()
+        self.begin_load: Callable[[Load], object] | None = None
+        self.begin_unload: Callable[[str], object] | None = None
+        self.look_soon: Callable[[], object] = lambda: None
+        self.bell = trio.Event()
+        self.changed = trio.lowlevel.ParkingLot()
+        self.wake_s = inf
+        self.routed: frozenset[str] = frozenset()
+        self._names: dict[str, str] = {}
+        self._numbers = count(1)
+        self._refused_until_s: dict[str, float] = {}
+
+    def configure(self, terms: Terms, routed: frozenset[str]) -> None:
+        """Take a configuration in; ``routed`` are the models that aliases lead to."""
+        self.terms, self.routed = terms, routed
+        self._names = {canonical_name(model): model for model in (*routed, *terms.upstream.models)}
+        self.replan()
+
+    def own_name(self, model: str) -> str:
+        """The one name that a model has here: the configuration's, where it names it, otherwise the first seen."""
+        if len(self._names) > MOST_NAMES:
+            return self._names.get(canonical_name(model), model)
+        return self._names.setdefault(canonical_name(model), model)
+
+    # -- coming and going --------------------------------------------------------------------------------------
+
+    def enqueue(self, ask: Ask) -> Visit:
+        """Take a request in; it has begun at once where its model has a place and nobody waits.
+
+        Raises ``CallerFault(CONTEXT_LENGTH_EXCEEDED)`` and ``UpstreamFault(UPSTREAM_BUSY)``.
+        """
+        asked = read_ask(ask)
+        if (model := self.own_name(asked.model)) != asked.model:
+            asked = msgspec.structs.replace(asked, model=model)
+        self._refuse(asked)
+        visit = Visit(next(self._numbers), asked, ask.request_id, trio.current_time(), self.estimate(asked))
+        visit.room_tokens = self.judge(visit)
+        self._supersede(asked)
+        if asked.urgency < IDLE:
+            self.standing.habits.note(asked.who, asked.client, asked.task, asked.model, visit.arrived_s)
+        if (tenant := self._find_place(asked)) is not None:
+            self._begin(visit, tenant)
+        else:
+            visit.predicted = self.predict(Question.of(visit.as_waiter()))
+            self.state.queue[visit.id] = visit
+        self.replan()
+        return visit
+
+    def _find_place(self, asked: Asked) -> Tenant | None:
+        """Where somebody who waits can begin at once, because nobody else does: the planner would say the same."""
+        tenant = self.state.tenants.get(asked.model)
+        if tenant is None or not tenant.has_place or self.state.queue or asked.urgency != INTERACTIVE:
+            return None
+        return None if asked.model == self.state.leaving or asked.model in self.state.going else tenant
+
+    def forget(self, visit: Visit) -> None:
+        """Its client left while it waited: its place is free, and nothing else changes."""
+        if self.state.queue.pop(visit.id, None) is not None:
+            self.replan()
+
+    def leave(self, visit: Visit, error: BaseException | None) -> None:
+        """It has ended, well or not."""
+        now_s = trio.current_time()
+        tenant = self.state.tenants.get(visit.asked.model)
+        if tenant is not None and tenant.running.pop(visit.id, None) is not None:
+            tenant.used_s = now_s
+        asked = visit.asked
+        if asked.urgency == INTERACTIVE and visit.begun_s is not None:
+            self.state.awaited_s = now_s
+            if tenant is not None:
+                tenant.awaited_s = now_s
+        if visit.begun_s is not None:
+            self.state.served.add(asked.principal, asked.group, now_s - visit.begun_s, now_s)
+        self.state.quiet_from_s = now_s
+        self.standing.habits.ended(asked.who, now_s)
+        if isinstance(error, UpstreamFault):
+            self._note_fault(asked.model, error)
+        self.replan()
+
+    def _note_fault(self, model: str, fault: UpstreamFault) -> None:
+        if fault.code is Code.UPSTREAM_MODEL_MISSING:
+            self.state.missing.add(model)
+        self.look_soon()
+
+    def learn(self, visit: Visit, usage: Usage | None, durations: Durations | None) -> None:
+        """What the server said of an answer that is whole."""
+        if usage is None or durations is None or visit.begun_s is None:
+            return
+        asked = visit.asked
+        facts = AnswerFacts(basis_bytes=asked.basis_bytes, messages=asked.messages, warm=visit.warm)
+        self.standing.rates.learn_answer(asked.model, usage, durations, facts)
+        if visit.predicted is not None:
+            first_s = (durations.load_ns + durations.prefill_ns) / NS_PER_S
+            self.standing.hindsight.note(visit.predicted, visit.begun_s - visit.arrived_s + first_s)
+        if durations.load_ns > UNPLANNED_NS:
+            visit.story.append(f"the server loaded {asked.model} once more ({durations.load_ns / NS_PER_S:.1f} s)")
+            self.count(unplanned=self.state.counts.unplanned + 1)
+            self.look_soon()
+
+    def count(self, **changed: float) -> None:
+        """Set counters."""
+        self.state.counts = msgspec.structs.replace(self.state.counts, **changed)
+
+    # -- who may come in ---------------------------------------------------------------------------------------
+
+    def _refuse(self, asked: Asked) -> None:
+        """Raises for what can't be done here now, whoever waits."""
+        if self._is_lent():
+            raise refusals.paused(self.name)
+        others = sorted(self.pins().exclusive - {asked.model})
+        if asked.model not in self.state.tenants and len(others) >= self.terms.policy.resident_models:
+            raise refusals.pinned_out(self.name, asked.model, ", ".join(others))
+        if len(self.state.queue) >= self.terms.residency.max_waiting:
+            raise refusals.queue_full(self.name, len(self.state.queue))
+
+    def estimate(self, asked: Asked) -> Estimate:
+        """How many tokens its prompt is."""
+        return estimate_tokens(asked, self.standing.rates.of(asked.model).tokens_per_byte)
+
+    def judge(self, visit: Visit) -> int | None:
+        """How much room its answer has. Raises ``CallerFault(CONTEXT_LENGTH_EXCEEDED)``."""
+        context_tokens = self.context_tokens(visit.asked.model)
+        fit = judge_fit(visit.estimate, context_tokens, visit.asked, self.terms.residency.answer_tokens)
+        if fit.objection:
+            raise CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, fit.objection, param="messages")
+        return fit.room_tokens
+
+    def context_tokens(self, model: str) -> int:
+        """The context that it has, or will be loaded with; 0 where nobody knows."""
+        tenant = self.state.tenants.get(model)
+        actual = tenant.loaded.context_tokens if tenant is not None else 0
+        return actual or self.terms.context_tokens(model)
+
+    def _supersede(self, asked: Asked) -> None:
+        """Whoever asked for a completion that nobody wants any more makes room."""
+        if not asked.supersede:
+            return
+        for visit in [*self.state.queue.values(), *self.state.running]:
+            if visit.asked.supersede == asked.supersede and visit.fault is None:
+                self.state.queue.pop(visit.id, None)
+                visit.stop(refusals.superseded())
+                self.count(superseded=self.state.counts.superseded + 1)
+
+    # -- what is done ------------------------------------------------------------------------------------------
+
+    def replan(self) -> None:
+        """Ask the planner, and do what it says. Called after every event."""
+        if self.changed:
+            self.changed.unpark_all()
+        if self.begin_load is None or self.begin_unload is None:
+            return  # the mover does not run: nothing is known of the server yet
+        now_s = trio.current_time()
+        if self._is_lent():
+            self._clear_for_guest()
+            return
+        decision = decide(self.view(now_s))
+        self._apply(decision, now_s)
+        self.state.reason = decision.reason
+        self.wake_s = min(decision.wake_s or inf, next_look_s(self.keeping(now_s)))
+        self.bell.set()
+
+    def _apply(self, decision: Decision, now_s: float) -> None:
+        for number in decision.give_up:
+            visit = self.state.queue.pop(number)
+            self.count(given_up=self.state.counts.given_up + 1)
+            visit.stop(refusals.waited_too_long(self.name, visit.asked.model, now_s - visit.arrived_s))
+        for number in decision.start:
+            visit = self.state.queue.pop(number)
+            self._begin(visit, self.state.tenants[visit.asked.model])
+        for visit in self.state.running:
+            if visit.id in decision.preempt and visit.fault is None:
+                self.count(preempted=self.state.counts.preempted + 1)
+                visit.stop(refusals.preempted(self.name))
+        if decision.cancel_load and self.state.loading is not None:
+            self.state.loading.scope.cancel()
+        if decision.unload:
+            self._unload(decision.unload)
+        elif decision.load:
+            self._load(decision.load, now_s)
+
+    def _begin(self, visit: Visit, tenant: Tenant) -> None:
+        """A waiter gets its place."""
+        now_s = trio.current_time()
+        visit.warm = tenant.knows(visit.asked.conversation)
+        visit.cold_tokens = 0 if visit.warm else visit.estimate.likely
+        if tenant.guessed and not tenant.begun:
+            self.count(speculative_hits=self.state.counts.speculative_hits + 1)
+        tenant.begin(visit)
+        visit.begun_s = now_s
+        waited_s = now_s - visit.arrived_s
+        if waited_s >= 0.001:
+            visit.story.append(f"waited {waited_s:.1f} s for {self.name}")
+        self.state.pass_over(visit)
+        visit.turn.set()
+
+    def _load(self, model: str, now_s: float) -> None:
+        assert self.begin_load is not None
+        wanted = self.state.someone_waits_for(model)
+        load = Load(model, now_s, wanted, awaited=self.state.someone_waits_for(model, INTERACTIVE))
+        self.state.loading = load
+        self.begin_load(load)
+
+    def _unload(self, model: str) -> None:
+        assert self.begin_unload is not None
+        self.state.leaving = model
+        self.state.leaving_since_s = trio.current_time()
+        self.begin_unload(model)
+
+    def _is_lent(self) -> bool:
+        """Whether the card is lent to something else; a time that has come ends that."""
+        until_ms = self.standing.paused_until_ms
+        if until_ms and self.now_ms() >= until_ms:
+            self.standing.paused_until_ms = None
+        return self.standing.paused_until_ms is not None
+
+    def finish_load(self, load: Load, loaded: LoadedModel | None, fault: UpstreamFault | None) -> None:
+        """A load has ended: with the model in memory, with a fault, or given up (neither)."""
+        state, now_s = self.state, trio.current_time()
+        state.loading = None
+        if fault is not None:
+            self.keep_away(load.model, REFUSED_S)
+            if fault.code is Code.UPSTREAM_MODEL_MISSING:
+                state.missing.add(load.model)
+            self.turn_away(lambda: refusals.load_failed(fault, self.name), load.model)
+        elif loaded is None:
+            self.count(cancelled_loads=state.counts.cancelled_loads + 1)
+        else:
+            self._take_in_loaded(load, loaded, now_s)
+        state.displaced, state.displaced_s = "", 0.0
+        self.replan()
+
+    def _take_in_loaded(self, load: Load, loaded: LoadedModel, now_s: float) -> None:
+        state, took_s = self.state, now_s - load.started_s
+        self._refused_until_s.pop(load.model, None)
+        state.missing.discard(load.model)
+        wanted = load.wanted or state.someone_waits_for(load.model)
+        tenant = self.add_tenant(load.model, loaded, guessed=not wanted)
+        if load.awaited or state.someone_waits_for(load.model, INTERACTIVE):
+            tenant.awaited_s = now_s  # whoever it was loaded for may have left, and will come back
+        self.standing.rates.learn_load(load.model, took_s)
+        counts = state.counts
+        if wanted and state.displaced:
+            self.count(swaps=counts.swaps + 1, swap_seconds=counts.swap_seconds + state.displaced_s + took_s)
+            self._tell_swap(load.model, state.displaced, state.displaced_s + took_s)
+        elif wanted:
+            self._tell_swap(load.model, "", took_s)
+        self.count(loads=counts.loads + 1, speculative=counts.speculative + (not load.wanted))
+
+    def _tell_swap(self, model: str, displaced: str, took_s: float) -> None:
+        """Those who waited for it shall know what they waited for."""
+        of = f"a swap from {displaced} to {model}" if displaced else f"{model} to be loaded"
+        for visit in self.state.queue.values():
+            if visit.asked.model == model:
+                visit.story.append(f"{of} took {took_s:.1f} s")
+
+    def add_tenant(self, model: str, loaded: LoadedModel, *, guessed: bool = False) -> Tenant:
+        """``model`` is in memory."""
+        parallel = self.terms.parallel(model)
+        now_s = trio.current_time()
+        tenant = self.state.tenants[model] = Tenant(model, parallel, loaded, now_s, used_s=now_s, guessed=guessed)
+        return tenant
+
+    def believe(self, listed: Sequence[LoadedModel]) -> None:
+        """The server has said what is in memory: it is right, but for what is being answered just now."""
+        there = {self.own_name(one.model): one for one in listed}
+        state = self.state
+        for model, tenant in list(state.tenants.items()):
+            if (one := there.pop(model, None)) is not None:
+                tenant.loaded = one
+            elif not tenant.running:
+                del state.tenants[model]
+        for model, one in there.items():
+            self.add_tenant(model, one)
+
+    def finish_unload(self, model: str, took_s: float, *, gone: bool) -> None:
+        """An unload has ended; ``gone``: the server lists it no more."""
+        state = self.state
+        state.leaving = ""
+        state.tenants.pop(model, None)
+        if (told := state.going.pop(model, None)) is not None:
+            told.set()
+        if gone:
+            self.standing.rates.learn_unload(took_s)
+        state.displaced, state.displaced_s = model, took_s
+        self.replan()
+
+    def keep_away(self, model: str, seconds: float) -> None:
+        """Don't bring it back unasked for so long."""
+        self._refused_until_s[model] = trio.current_time() + seconds
+
+    def _clear_for_guest(self) -> None:
+        """Nobody waits for a card that is lent, and what is idle in memory goes."""
+        self.turn_away(lambda: refusals.paused(self.name))
+        idle = [tenant.model for tenant in self.state.tenants.values() if not tenant.running]
+        if idle and not self.state.leaving and self.state.loading is None:
+            self._unload(idle[0])
+        self.state.reason = "the card is lent"
+        until_ms = self.standing.paused_until_ms
+        self.wake_s = trio.current_time() + (until_ms - self.now_ms()) / MS_PER_S if until_ms else inf
+        self.bell.set()
+
+    def turn_away(self, why: Callable[[], Fault], model: str = "") -> None:
+        """Nobody may wait any more, for ``model`` or for any."""
+        for visit in list(self.state.queue.values()):
+            if model in ("", visit.asked.model):
+                del self.state.queue[visit.id]
+                visit.stop(why())
+
+    # -- views -------------------------------------------------------------------------------------------------
+
+    def view(self, now_s: float) -> View:
+        return freeze(self.state, now_s, self.terms.policy, self.pins(), self._wish(now_s))
+
+    def pins(self) -> Pins:
+        told = self.standing.pinned
+        exclusive = frozenset(model for model, strength in told.items() if strength == "exclusive")
+        return Pins(frozenset((*self.terms.named("pinned"), *told)), exclusive)
+
+    def keeping(self, now_s: float) -> Keeping:
+        """What the wish goes by."""
+        state, guess = self.state, None
+        resident = frozenset(state.tenants)
+        if self.terms.residency.predict and state.quiet:
+            guess = self.standing.habits.guess(now_s, resident)
+        return Keeping(
+            now_s=now_s,
+            quiet_from_s=state.quiet_from_s,
+            quiet_s=self.terms.residency.quiet_s,
+            resident=resident,
+            pinned=tuple(sorted(self.pins().kept)),
+            warm=self.terms.named("warm"),
+            default=self.terms.named("default"),
+            guess="" if guess is None else guess.model,
+            guess_percent=0 if guess is None else guess.percent,
+            refused=frozenset(model for model, until_s in self._refused_until_s.items() if now_s < until_s),
+            room=len(resident) < self.terms.policy.resident_models,
+        )
+
+    def _wish(self, now_s: float) -> Wish | None:
+        return choose_wish(self.keeping(now_s)) if self.state.quiet else None
+
+    def predict(self, question: Question) -> Wait | None:
+        """How long until the first token of a request that came now."""
+        now_s = trio.current_time()
+        wait = predict_wait(self.view(now_s), self.standing.rates.of, question, decide)
+        return None if wait is None else self.standing.hindsight.corrected(wait)

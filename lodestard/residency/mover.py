@@ -1,0 +1,193 @@
+"""What takes time on a card: loading, unloading, and looking at what the server has in memory.
+
+Law: one task group per card, the only one that speaks to its server about memory; it changes nothing by itself but
+tells the ``Card``, which decides. A load lives here, on a connection of residency's own: a client that leaves aborts
+nothing. A swap is: the resident's answers end, it is unloaded, the server's list confirms it, the next one is loaded.
+"""
+
+import logging
+from collections.abc import Sequence
+from math import inf
+
+import trio
+
+from lodestard.domain.errors import Code, UpstreamFault
+from lodestard.domain.host_ports import ModelHost
+from lodestard.domain.model_name import canonical_name
+from lodestard.domain.residency import LoadedModel
+from lodestard.residency.card import Card
+from lodestard.residency.keeping import may_renew
+from lodestard.residency.state import Load
+
+GONE_POLL_S = 0.1
+GONE_WITHIN_S = 30.0
+RENEW_BELOW_S = 60.0
+INSTALLED_EVERY = 20
+MS_PER_S = 1_000
+
+logger = logging.getLogger(__name__)
+
+
+async def run_mover(card: Card, host: ModelHost) -> None:
+    """Move models for ``card`` until cancelled. A load under way is then given up."""
+    async with trio.open_nursery() as nursery:
+        mover = Mover(card, host, nursery)
+        await mover.look()
+        card.begin_load, card.begin_unload, card.look_soon = mover.begin_load, mover.begin_unload, mover.look_soon
+        try:
+            card.replan()
+            nursery.start_soon(mover.keep_looking)
+            await mover.keep_time()
+        finally:
+            card.begin_load = card.begin_unload = None
+
+
+class Mover:
+    """The hands of one ``Card``. ``moves`` counts changes, so that a look that one has overtaken is not believed."""
+
+    def __init__(self, card: Card, host: ModelHost, nursery: trio.Nursery) -> None:
+        self._card = card
+        self._host = host
+        self._nursery = nursery
+        self._moves = 0
+        self._looks = 0
+        self._soon = trio.Event()
+
+    # -- what the card asks for --------------------------------------------------------------------------------
+
+    def begin_load(self, load: Load) -> None:
+        self._moves += 1
+        self._nursery.start_soon(self._load, load)
+
+    def begin_unload(self, model: str) -> None:
+        self._moves += 1
+        self._nursery.start_soon(self._unload, model)
+
+    def look_soon(self) -> None:
+        """Something unexpected has happened: look at what is in memory."""
+        self._soon.set()
+
+    async def keep_time(self) -> None:
+        """Plan anew whenever the planner wanted to."""
+        while True:
+            self._card.bell = trio.Event()
+            deadline = self._card.wake_s
+            with trio.move_on_at(deadline) as patience:
+                await self._card.bell.wait()
+            if patience.cancelled_caught:
+                self._card.wake_s = inf
+                self._card.replan()
+
+    # -- moving ------------------------------------------------------------------------------------------------
+
+    async def _load(self, load: Load) -> None:
+        fault: UpstreamFault | None = None
+        loaded: LoadedModel | None = None
+        with load.scope:
+            try:
+                await self._host.load(load.model)
+                loaded = find(await self._listed(), load.model) or LoadedModel(model=load.model)
+            except UpstreamFault as error:
+                fault = error
+        self._moves += 1
+        if fault is not None:
+            logger.warning("%s could not load %s: %s", self._card.name, load.model, fault.own_words)
+            self._note_reachable(fault)
+        self._card.finish_load(load, loaded, fault)
+
+    async def _listed(self) -> Sequence[LoadedModel]:
+        """What is in memory; nothing where the server does not say: a load that it called done is believed."""
+        try:
+            return await self._host.loaded()
+        except UpstreamFault as fault:
+            logger.info("%s does not say what is in memory: %s", self._card.name, fault.own_words)
+            return ()
+
+    async def _unload(self, model: str) -> None:
+        began_s, gone = trio.current_time(), False
+        try:
+            await self._host.unload(model)
+            with trio.move_on_after(GONE_WITHIN_S):
+                await self._wait_gone(model)
+                gone = True
+        except UpstreamFault as fault:
+            logger.warning("%s could not unload %s: %s", self._card.name, model, fault.own_words)
+            self._note_reachable(fault)
+        if not gone:
+            self.look_soon()
+        self._moves += 1
+        self._card.finish_unload(model, trio.current_time() - began_s, gone=gone)
+
+    async def _wait_gone(self, model: str) -> None:
+        """Until the server lists it no more. There is no event for that: it has to be asked."""
+        while True:
+            if find(await self._host.loaded(), model) is None:
+                return
+            await trio.sleep(GONE_POLL_S)
+
+    # -- looking -----------------------------------------------------------------------------------------------
+
+    async def keep_looking(self) -> None:
+        """Look at regular times, and soon after something unexpected."""
+        while True:
+            with trio.move_on_after(self._card.terms.residency.poll_s):
+                await self._soon.wait()
+            self._soon = trio.Event()
+            await self.look()
+            await self._renew()
+            self._card.replan()
+
+    async def look(self) -> None:
+        """Compare what we believe with what the server says."""
+        moves, state = self._moves, self._card.state
+        try:
+            if state.reachable is not True:
+                state.version = await self._host.version()
+            listed = await self._host.loaded()
+            if self._looks % INSTALLED_EVERY == 0 or state.missing:
+                await self._look_for_missing()
+        except UpstreamFault as fault:
+            self._note_reachable(fault)
+            return
+        self._looks += 1
+        state.reachable, state.problem = True, ""
+        if moves == self._moves and state.loading is None and not state.leaving:
+            self._card.believe(listed)
+
+    async def _look_for_missing(self) -> None:
+        """Which of the models that it is asked for the server does not have on its disk."""
+        installed = {self._card.own_name(model.model) for model in await self._host.installed()}
+        state, terms = self._card.state, self._card.terms
+        known = {*terms.upstream.models, *self._card.routed, *state.missing}
+        state.missing = {self._card.own_name(model) for model in known} - installed
+
+    def _note_reachable(self, fault: UpstreamFault) -> None:
+        """A fault of the server: what it says of us being able to reach it."""
+        state = self._card.state
+        state.problem = fault.own_words
+        if fault.code is Code.UPSTREAM_UNREACHABLE:
+            state.reachable = False
+            self._looks = 0
+            self._card.believe(())
+
+    async def _renew(self) -> None:
+        """Renew the keep-alive of what shall stay, shortly before the server would forget it."""
+        card, now_s = self._card, trio.current_time()
+        keeping = card.keeping(now_s)
+        for tenant in list(card.state.tenants.values()):
+            expires_ms = tenant.loaded.expires_ms
+            if expires_ms is None or tenant.running or not may_renew(tenant.model, keeping) or card.state.leaving:
+                continue
+            left_s = (expires_ms - card.now_ms()) / MS_PER_S
+            if left_s < max(RENEW_BELOW_S, 2 * card.terms.residency.poll_s):
+                try:
+                    await self._host.load(tenant.model)
+                except UpstreamFault as fault:
+                    self._note_reachable(fault)
+                    return
+
+
+def find(listed: Sequence[LoadedModel], model: str) -> LoadedModel | None:
+    """The entry of ``model``, whose name may lack the tag that the server gives it."""
+    wanted = canonical_name(model)
+    return next((one for one in listed if canonical_name(one.model) == wanted), None)

@@ -1,0 +1,225 @@
+"""What is known of one host at this moment: who is in memory, who waits, who is being answered.
+
+Law: changed only in sync code, by the ``Card`` that owns it; ``freeze`` is how everybody else sees it. Seconds are
+trio's.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import inf
+
+import trio
+
+from lodestard.domain.errors import Fault
+from lodestard.domain.residency import HostCounts, LoadedModel, Wait
+from lodestard.residency.asking import AUTOCOMPLETE, Asked
+from lodestard.residency.fit import Estimate
+from lodestard.residency.served import Served
+from lodestard.residency.view import IDLE, Loading, Policy, Resident, Running, View, Waiter, Wish
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """A request from its coming to its going. ``fault`` is why it may not begin, or must stop.
+
+    ``story`` is how it came to its place, in short lines; ``predicted`` what was thought when it came.
+    """
+
+    id: int
+    asked: Asked
+    request_id: str
+    arrived_s: float
+    estimate: Estimate
+    room_tokens: int | None = None
+    predicted: Wait | None = None
+    passed: int = 0
+    begun_s: float | None = None
+    cold_tokens: int = 0
+    warm: bool = False
+    fault: Fault | None = None
+    story: list[str] = field(default_factory=list)
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    turn: trio.Event = field(default_factory=trio.Event)
+
+    def stop(self, fault: Fault) -> None:
+        """It may not begin, or is stopped in the middle."""
+        self.fault = fault
+        self.turn.set()
+        self.scope.cancel()
+
+    def as_waiter(self) -> Waiter:
+        asked = self.asked
+        return Waiter(
+            id=self.id,
+            model=asked.model,
+            urgency=asked.urgency,
+            principal=asked.principal,
+            group=asked.group,
+            conversation=asked.conversation,
+            arrived_s=self.arrived_s,
+            prompt_tokens=self.estimate.likely,
+            output_tokens=asked.output_tokens,
+            passed=self.passed,
+            brief=asked.task == AUTOCOMPLETE,
+        )
+
+    def as_running(self) -> Running:
+        asked = self.asked
+        return Running(
+            id=self.id,
+            urgency=asked.urgency,
+            principal=asked.principal,
+            conversation=asked.conversation,
+            started_s=self.begun_s or self.arrived_s,
+            prompt_tokens=self.cold_tokens,
+            output_tokens=asked.output_tokens,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Tenant:
+    """A model in memory. ``cached`` are the conversations that its slots still know, the latest last.
+
+    ``begun``: how many requests have used it since it was loaded, at ``since_s``; the last one ended at ``used_s``.
+    ``guessed``: nobody had asked for it when it was loaded.
+    """
+
+    model: str
+    parallel: int
+    loaded: LoadedModel
+    since_s: float
+    used_s: float
+    awaited_s: float = -inf
+    running: dict[int, Visit] = field(default_factory=dict)
+    cached: deque[str] = field(default_factory=deque)
+    streak: int = 0
+    begun: int = 0
+    guessed: bool = False
+
+    def knows(self, conversation: str) -> bool:
+        """Whether the beginning of that conversation's prompt need not be read again."""
+        return bool(conversation) and conversation in self.cached
+
+    def begin(self, visit: Visit) -> None:
+        """A request takes a place; its conversation takes the slot that was used longest ago."""
+        conversation = visit.asked.conversation
+        latest = self.cached[-1] if self.cached else ""
+        self.streak = self.streak + 1 if conversation and conversation == latest else 1
+        if conversation in self.cached:
+            self.cached.remove(conversation)
+        elif len(self.cached) >= self.parallel:
+            self.cached.popleft()
+        self.cached.append(conversation)
+        self.running[visit.id] = visit
+        self.begun += 1
+
+    @property
+    def has_place(self) -> bool:
+        return len(self.running) < self.parallel
+
+
+@dataclass(slots=True, eq=False)
+class Load:
+    """A load under way. ``wanted``: somebody has asked for it; ``awaited``: somebody who waits."""
+
+    model: str
+    started_s: float
+    wanted: bool
+    awaited: bool = False
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """Everything about one host. ``reachable`` is None until it was asked; ``missing`` are models that it lacks.
+
+    ``going`` are models that were told to go, with what is set when they are gone. ``displaced`` is what was unloaded
+    last, until something is loaded: together they are a swap.
+    """
+
+    tenants: dict[str, Tenant] = field(default_factory=dict)
+    queue: dict[int, Visit] = field(default_factory=dict)
+    loading: Load | None = None
+    leaving: str = ""
+    leaving_since_s: float = 0.0
+    displaced: str = ""
+    displaced_s: float = 0.0
+    served: Served = field(default_factory=Served)
+    going: dict[str, trio.Event] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    reachable: bool | None = None
+    version: str = ""
+    problem: str = ""
+    reason: str = ""
+    quiet_from_s: float = 0.0
+    awaited_s: float = -inf
+    counts: HostCounts = field(default_factory=HostCounts)
+
+    @property
+    def running(self) -> Sequence[Visit]:
+        return [visit for tenant in self.tenants.values() for visit in tenant.running.values()]
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody waits and nothing is being answered."""
+        return not self.queue and not any(tenant.running for tenant in self.tenants.values())
+
+    def pass_over(self, begun: Visit) -> None:
+        """Everybody who waits for another model has been passed by ``begun``."""
+        for visit in self.queue.values():
+            if visit.asked.model != begun.asked.model and visit.asked.urgency >= begun.asked.urgency:
+                visit.passed += 1
+
+    def someone_waits_for(self, model: str, urgency: int = IDLE) -> bool:
+        """Whether a request as urgent as that waits for it."""
+        return any(visit.asked.model == model and visit.asked.urgency <= urgency for visit in self.queue.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """The models that stay: ``kept`` until somebody waits for another one, ``exclusive`` whoever waits."""
+
+    kept: frozenset[str] = frozenset()
+    exclusive: frozenset[str] = frozenset()
+
+
+def freeze(state: State, now_s: float, policy: Policy, pins: Pins, wish: Wish | None) -> View:
+    """The view that the planner decides by."""
+    load = state.loading
+    return View(
+        now_s=now_s,
+        policy=policy,
+        waiters=tuple(visit.as_waiter() for visit in state.queue.values()),
+        residents=tuple(
+            freeze_tenant(tenant, pins, going=name in state.going) for name, tenant in state.tenants.items()
+        ),
+        loading=None if load is None else freeze_load(load, state),
+        leaving=state.leaving,
+        awaited_s=state.awaited_s,
+        served_s=state.served.at(now_s) if len(state.queue) > 1 else {},
+        wish=wish,
+    )
+
+
+def freeze_load(load: Load, state: State) -> Loading:
+    """A guess that somebody has come to wait for is none any more."""
+    wanted = load.wanted or state.someone_waits_for(load.model)
+    return Loading(model=load.model, started_s=load.started_s, wanted=wanted)
+
+
+def freeze_tenant(tenant: Tenant, pins: Pins, *, going: bool) -> Resident:
+    return Resident(
+        model=tenant.model,
+        parallel=tenant.parallel,
+        running=tuple(visit.as_running() for visit in tenant.running.values()),
+        since_s=tenant.since_s,
+        begun=tenant.begun,
+        used_s=tenant.used_s,
+        awaited_s=tenant.awaited_s,
+        cached=tuple(tenant.cached),
+        streak=tenant.streak,
+        kept=tenant.model in pins.kept,
+        exclusive=tenant.model in pins.exclusive,
+        going=going,
+    )
