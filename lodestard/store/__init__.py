@@ -6,10 +6,12 @@ port and never sees a connection. Owner of the files, their lock, their schema v
 
 from lodestard.store.executor import Run, run_in_thread, run_inline
 from lodestard.store.filestore import FileStore, StoreOptions, open_store
+from lodestard.store.keepsake import FileKeepsake
 from lodestard.store.snapshot import Snapshot, open_snapshot
 from lodestard.store.writer import Health
 
 __all__ = [
+    "FileKeepsake",
     "FileStore",
     "Health",
     "Run",
