@@ -23,9 +23,20 @@ AIDER_TASKS = (
     ("You are an expert on the AI coding tool called Aider", "help"),
 )
 _AIDER_OPENINGS = tuple(opening for opening, _ in AIDER_TASKS)
-# Marks of fill-in-the-middle prompts: DeepSeek-Coder's, Code Llama's, StarCoder's and Qwen's, Codestral's.
-_FIM_MARKS = ("<\uff5cfim", "<PRE>", "<fim_prefix>", "<|fim_prefix|>", "[SUFFIX]", "[PREFIX]")
+# How editors ask a chat model to complete: Continue, Kilo Code and others; minuet-ai.
+_HOLE_FILLER = "You are a HOLE FILLER"
+_COMPLETER_OPENINGS = (
+    _HOLE_FILLER,
+    "You are the backend of an AI-powered code completion engine",
+    "You are an AI code completion engine",
+)
+# Fill-in-the-middle prompts begin or end with a mark: DeepSeek-Coder's, Code Llama's, StarCoder's and Qwen's,
+# Codestral's, CodeGeeX's (as Continue's core/autocomplete/templating writes them; files of the repository may stand
+# before the first mark). What a chat says about such marks rarely ends with one.
+_LONE_STARTS = ("<\uff5cfim", "<PRE>", "<fim_", "<|fim_", "<|repo_name|>", "[SUFFIX]", "[PREFIX]", _HOLE_FILLER)
+_FIM_ENDS = ("<fim_middle>", "<|fim_middle|>", "<MID>", "<\uff5cfim\u2581end\uff5c>", "<|code_middle|><|assistant|>")
 _FIM_MEMBERS = ("suffix", "prefix")
+_FIM_TAIL = 64
 
 
 def read_opening(request: Request) -> str:
@@ -47,7 +58,7 @@ def name_task(opening: str, request: Request) -> str:
     if is_aider(opening):
         return next(task for start, task in AIDER_TASKS if opening.startswith(start))
     conversation = request.conversation
-    if _fills_a_gap(request):
+    if opening.startswith(_COMPLETER_OPENINGS) or _fills_a_gap(request):
         return "autocomplete"
     if conversation.tools:
         return "tools"
@@ -55,8 +66,13 @@ def name_task(opening: str, request: Request) -> str:
 
 
 def _fills_a_gap(request: Request) -> bool:
-    """Fill-in-the-middle: by its member, or by the mark at the beginning of a lone message."""
+    """Fill-in-the-middle: by its member, by how a lone message begins, or by how the one that the user says ends."""
     if any(name in request.members for name in _FIM_MEMBERS):
         return True
     messages = request.conversation.messages
-    return len(messages) == 1 and messages[0].text.startswith(_FIM_MARKS)
+    if not messages or messages[-1].role != "user" or len(messages) > 2:
+        return False
+    text = messages[-1].text
+    if len(messages) == 1 and text[:OPENING].lstrip().startswith(_LONE_STARTS):
+        return True
+    return messages[0].role != "assistant" and text[-_FIM_TAIL:].rstrip().endswith(_FIM_ENDS)

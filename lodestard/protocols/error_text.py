@@ -8,7 +8,8 @@ import re
 from lodestard.domain.errors import CallerFault, Code
 
 _CONTEXT = re.compile(
-    r"\bexceed\w*\b.*\bcontext\b|\bcontext\b.*\bexceed|\bmaximum (?:context|prompt) length is\b"
+    r"\bexceed\w*\b.*\bcontext\b|\bcontext\b(?! deadline\b).*\bexceed|\bmaximum (?:context|prompt) length is\b"
+    r"|\b(?:larger|longer) than the (?:max\w* |model's )?context\b"
     r"|\binput token count\b.*\bexceeds\b|\bprompt is too long\b",
     re.IGNORECASE | re.DOTALL,
 )

@@ -14,9 +14,9 @@ from msgspec import Meta
 from lodestard.domain.errors import Code, Fault, UpstreamFault
 from lodestard.domain.reply import Finish, Piece, ToolCallPiece
 from lodestard.domain.usage import Durations, Usage
-from lodestard.protocols.error_text import context_fault, says_too_long, shown
 from lodestard.protocols.event_reader import EventReader
 from lodestard.protocols.ndjson import LineParser
+from lodestard.protocols.ollama_said import explain, read_said, too_long_fault
 
 _Count = Annotated[int, Meta(ge=0, le=10**10)]
 _Ns = Annotated[int, Meta(ge=0, le=2**62)]
@@ -91,7 +91,7 @@ class OllamaLines:
 
     def _piece(self, line: _Line, event: bytes) -> Piece:
         if bytes(line.error) not in (b"", b"null"):
-            raise _stream_error(bytes(line.error))
+            raise _stream_error(event)
         message = line.message or _NO_MESSAGE
         calls = tuple(self._call(call, line.created_at) for call in message.tool_calls or ())
         finish, usage, durations = None, None, None
@@ -128,24 +128,24 @@ class OllamaLines:
 
 def read_error(status: int, body: bytes) -> Fault:
     """What a status other than 200 says. No work was done, so nothing of it is ever billed."""
-    said = _said(body)
-    if says_too_long(said):
-        return context_fault(said)
+    said = read_said(body)
+    if said.too_long:
+        return too_long_fault(said)
     if status == 404:
-        model = _MODEL.search(said)
+        model = _MODEL.search(said.text)
         advice = f" Fetch it there with: ollama pull {model[1]}" if model else ""
-        return _refusal(Code.UPSTREAM_MODEL_MISSING, f"Ollama does not have it: {said}.{advice}", status)
+        return _refusal(Code.UPSTREAM_MODEL_MISSING, f"Ollama does not have it: {said.text}.{advice}", status)
     if status in (401, 403):
-        return _refusal(Code.UPSTREAM_AUTH, f"Ollama refused us: {said}", status)
+        return _refusal(Code.UPSTREAM_AUTH, f"Ollama refused us: {said.text}", status)
     if status in (429, 503):
-        busy = _refusal(Code.UPSTREAM_RATE_LIMITED, f"Ollama is busy: {said}", status)
+        busy = _refusal(Code.UPSTREAM_RATE_LIMITED, f"Ollama is busy: {said.text}", status)
         busy.retry_after_s = 1.0
         return busy
     if 400 <= status < 499:
-        fault = _refusal(Code.UPSTREAM_REJECTED, f"Ollama refused the request: {said}", status)
+        fault = _refusal(Code.UPSTREAM_REJECTED, f"Ollama refused the request: {said.text}", status)
     else:
-        fault = _refusal(Code.UPSTREAM_ERROR, f"Ollama failed: {said}", status)
-    fault.said = said
+        fault = _refusal(Code.UPSTREAM_ERROR, f"{explain(said) or 'Ollama failed'}: {said.text}", status)
+    fault.said = said.text
     return fault
 
 
@@ -153,28 +153,13 @@ def _refusal(code: Code, text: str, status: int) -> UpstreamFault:
     return UpstreamFault(code, text, status=status, billed=False)
 
 
-def _said(body: bytes) -> str:
-    try:
-        error = msgspec.json.decode(body, type=_Line).error
-        return shown(_error_text(bytes(error)))
-    except (ValueError, RecursionError):
-        return shown(body.decode(errors="replace"))
-
-
-def _error_text(raw: bytes) -> str:
-    """``"text"`` or ``{"message": "text"}`` → the text."""
-    said = msgspec.json.decode(raw or b'""')
-    if isinstance(said, dict):
-        said = said.get("message", "")
-    return said if isinstance(said, str) else raw.decode(errors="replace")
-
-
-def _stream_error(raw: bytes) -> Fault:
-    said = shown(_error_text(raw))
-    if says_too_long(said):
-        return context_fault(said)
-    fault = UpstreamFault(Code.UPSTREAM_ERROR, f"Ollama broke off: {said}")
-    fault.said = said
+def _stream_error(event: bytes) -> Fault:
+    """A line with an error in it. Nothing says how much of the answer was made until then."""
+    said = read_said(event)
+    if said.too_long:
+        return too_long_fault(said)
+    fault = UpstreamFault(Code.UPSTREAM_ERROR, f"{explain(said) or 'Ollama broke off'}: {said.text}")
+    fault.said = said.text
     return fault
 
 

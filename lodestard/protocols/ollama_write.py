@@ -25,6 +25,7 @@ from lodestard.domain.request import (
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import JSON_HEADERS, WireRequest, join_path
 from lodestard.protocols.json_text import read_object
+from lodestard.protocols.ollama_pins import pinned_members
 
 _DEPTH = 64
 _THINK: Mapping[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "high"}
@@ -33,26 +34,26 @@ _THINK: Mapping[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "h
 def write_chat(request: Request, model: str, settings: Upstream) -> WireRequest:
     """The request as ``/api/chat`` takes it, always streamed.
 
-    ``settings.options`` and ``keep_alive`` win over what the client said. ``truncate`` is off: by default the
-    server drops the oldest messages without a word. A ``required`` tool choice can't be enforced there.
-    Raises ``CallerFault(NOT_SUPPORTED)``.
+    What is pinned for the model wins over what the client said. ``truncate`` is off: by default the server drops the
+    oldest messages without a word. ``shift`` is never said: it is one of the things that a model is loaded with. A
+    ``required`` tool choice can't be enforced there. Raises ``CallerFault(NOT_SUPPORTED)``.
     """
     talk = request.conversation
     if talk.n > 1:
         raise _unsupported("Ollama gives one answer per request: ask with n = 1.", "n")
+    pinned = pinned_members(settings, model)
     body: dict[str, Any] = {
         "model": model,
         "messages": _messages(talk),
         "stream": True,
         "truncate": False,
-        "options": _options(talk.sampling) | dict(settings.options),
+        **pinned,
+        "options": _options(talk.sampling, pinned.get("options", {})),
     }
     if tools := _tools(talk):
         body["tools"] = tools
     if talk.format.kind != "text":
         body["format"] = _format(talk.format)
-    if settings.keep_alive != "":
-        body["keep_alive"] = settings.keep_alive
     if talk.reasoning_effort:
         body["think"] = _THINK.get(talk.reasoning_effort, talk.reasoning_effort)
     if talk.logprobs:
@@ -66,7 +67,9 @@ def write_chat(request: Request, model: str, settings: Upstream) -> WireRequest:
     )
 
 
-def _options(sampling: Sampling) -> dict[str, Any]:
+def _options(sampling: Sampling, pinned: Mapping[str, Any]) -> dict[str, Any]:
+    """What is pinned lies over what is asked for. Of two output limits the lower one holds: an answer that ran over
+    the end of the context would cost the conversation its beginning."""
     asked: dict[str, Any] = {
         "temperature": sampling.temperature,
         "top_p": sampling.top_p,
@@ -77,7 +80,11 @@ def _options(sampling: Sampling) -> dict[str, Any]:
         "presence_penalty": sampling.presence_penalty,
         "frequency_penalty": sampling.frequency_penalty,
     }
-    return {name: value for name, value in asked.items() if value is not None}
+    options = {name: value for name, value in asked.items() if value is not None} | dict(pinned)
+    limit, most = sampling.max_output_tokens, pinned.get("num_predict")
+    if limit is not None and not (isinstance(most, int) and 0 <= most < limit):
+        options["num_predict"] = limit
+    return options
 
 
 def _format(form: Format) -> str | msgspec.Raw:

@@ -1,10 +1,13 @@
 """Who asks, by what they say of themselves."""
 
+from typing import get_args
+
 import msgspec
 import pytest
 
-from lodestard.classify.caller import identify_caller, name_client, name_folder
+from lodestard.classify.caller import PRIORITIES, identify_caller, name_client, name_folder, name_priority
 from lodestard.domain.request import Conversation, Message, Request, TextPart
+from lodestard.domain.residency import Rank
 
 
 def request_of(system: str = "", **members: object) -> Request:
@@ -80,3 +83,21 @@ def test_labels_are_short_and_printable() -> None:
     caller = identify_caller({"x-lodestar-project": "a\x1b[31mb" + "c" * 200}, request_of())
     assert caller.project.startswith("a[31mbccc")
     assert len(caller.project) <= 64
+
+
+@pytest.mark.parametrize("word", PRIORITIES)
+def test_a_priority_is_one_of_three_words(word: str) -> None:
+    assert name_priority(word) == word
+    assert name_priority(f" {word.upper()}\t") == word
+    assert identify_caller({"x-lodestar-priority": word}, request_of()).priority == word
+
+
+@pytest.mark.parametrize("word", [None, "", " ", "high", "0", "interactive;", "back ground", "idle,background"])
+def test_what_is_no_priority_says_nothing(word: str | None) -> None:
+    assert name_priority(word) == ""
+    headers = {} if word is None else {"x-lodestar-priority": word}
+    assert identify_caller(headers, request_of()).priority == ""
+
+
+def test_every_priority_has_its_urgency() -> None:
+    assert set(PRIORITIES) == set(get_args(Rank))

@@ -66,3 +66,70 @@ def test_only_the_first_message_is_looked_at() -> None:
     assert read_opening(request) == ""
     long = read("x" * 100_000)
     assert len(read_opening(long)) <= 120
+
+
+FILES = "import os\n" * 200
+FILLER = "You are a HOLE FILLER. You are provided with a file containing holes.\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<fim_prefix>{FILES}<fim_suffix>pass<fim_middle>",
+        f"<|fim_prefix|>{FILES}<|fim_suffix|>pass<|fim_middle|>",
+        f"<|fim_suffix|>{FILES}<|fim_prefix|>def f(",
+        f"<|repo_name|>x\n<|file_sep|>a.py\n{FILES}<|fim_prefix|>a<|fim_suffix|>b<|fim_middle|>",
+        f"<file_sep>{FILES}<file_sep><fim_prefix>a<fim_suffix>b<fim_middle>",
+        f"<PRE> {FILES} <SUF>pass <MID>",
+        f"<\uff5cfim\u2581begin\uff5c>{FILES}<\uff5cfim\u2581hole\uff5c>pass<\uff5cfim\u2581end\uff5c>",
+        "Keep it.\n<\uff5cfim\u2581begin\uff5c>a<\uff5cfim\u2581hole\uff5c>b<\uff5cfim\u2581end\uff5c>\n",
+        f"[SUFFIX]pass[PREFIX]{FILES}",
+        f"<|user|>\n###PATH:a.py\n<|code_suffix|>b<|code_prefix|>{FILES}<|code_middle|><|assistant|>\n",
+        f"{FILLER}<QUERY>\n{FILES}{{{{FILL_HERE}}}}\n</QUERY>",
+    ],
+)
+def test_what_an_editor_wants_completed(text: str) -> None:
+    request = read("", text)
+    assert name_task(read_opening(request), request) == "autocomplete"
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        FILLER,
+        "You are the backend of an AI-powered code completion engine. Your task is to",
+        "You are an AI code completion engine modeled after an editor.",
+    ],
+)
+def test_how_editors_ask_a_chat_model_to_complete(system: str) -> None:
+    request = read(system, FILES)
+    assert name_task(read_opening(request), request) == "autocomplete"
+
+
+def test_a_mark_at_the_end_tells_behind_a_system_message_too() -> None:
+    request = read("Complete code.", f"{FILES}\n<fim_prefix>a<fim_suffix>b<fim_middle>")
+    assert name_task(read_opening(request), request) == "autocomplete"
+
+
+@pytest.mark.parametrize(
+    ("system", "text"),
+    [
+        ("", "What does <fim_prefix> mean in a prompt?"),
+        ("You explain code.", "<fim_prefix> and <fim_suffix>: which one comes first?"),
+        ("You are a code completion expert.", "hello"),
+        ("", "A hole filler is a machine. You are a HOLE FILLER, too?"),
+    ],
+)
+def test_who_talks_about_such_prompts_only_talks(system: str, text: str) -> None:
+    request = read(system, text)
+    assert name_task(read_opening(request), request) == "chat"
+
+
+def test_a_chat_that_goes_on_is_no_completion() -> None:
+    messages = [
+        {"role": "user", "content": "<fim_prefix>a<fim_suffix>b<fim_middle>"},
+        {"role": "assistant", "content": "c"},
+        {"role": "user", "content": "and <fim_middle>"},
+    ]
+    request = read_request(msgspec.json.encode({"model": "m", "messages": messages}), depth=64)
+    assert name_task(read_opening(request), request) == "chat"

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.reply import Piece, Reply, assemble
 from lodestard.domain.request import Request
-from lodestard.domain.settings import Upstream
+from lodestard.domain.settings import LocalModel, Upstream
 from lodestard.domain.usage import Durations, Usage
 from lodestard.protocols.ollama_api import OllamaCodec
+from lodestard.protocols.ollama_pins import pinned_members
 from lodestard.protocols.openai_chat import read_request
 
 CODEC = OllamaCodec()
@@ -92,6 +93,35 @@ def test_the_configuration_wins_over_the_client() -> None:
         "frequency_penalty": 2,
         "num_ctx": 4096,
     }
+
+
+def test_a_models_own_pins_lie_over_the_upstreams() -> None:
+    pinned = Upstream(
+        dialect="ollama",
+        url="http://127.0.0.1:11434",
+        options={"num_ctx": 4096, "num_gpu": 20},
+        keep_alive="5m",
+        models={"llama3.1:8b": LocalModel(options={"num_ctx": 8192}, keep_alive=-1)},
+    )
+    asked = {"options": {"num_ctx": 9094}, "keep_alive": "1s", "shift": False, "truncate": True, "num_ctx": 1}
+    body = sent(pinned, **asked)
+    assert (body["options"], body["keep_alive"]) == ({"num_ctx": 8192, "num_gpu": 20}, -1)
+    assert (body["truncate"], "shift" in body, "num_ctx" in body) == (False, False, False)
+    other = json.loads(CODEC.write_request(ask(**asked), "deepseek-coder:6.7b", pinned).body)
+    assert (other["options"], other["keep_alive"]) == ({"num_ctx": 4096, "num_gpu": 20}, "5m")
+    for model, written in (("llama3.1:8b", body), ("deepseek-coder:6.7b", other)):
+        assert {name: written[name] for name in ("options", "keep_alive")} == pinned_members(pinned, model)
+
+
+@pytest.mark.parametrize(
+    ("pinned", "limit", "written"),
+    [(None, None, None), (None, 70, 70), (50, None, 50), (50, 70, 50), (50, 30, 30), (-1, 30, 30), (-2, 30, 30)],
+)
+def test_of_two_output_limits_the_lower_one_holds(pinned: int | None, limit: int | None, written: int | None) -> None:
+    options = {} if pinned is None else {"num_predict": pinned}
+    settings = Upstream(dialect="ollama", url="http://127.0.0.1:11434", options=options)
+    members = {} if limit is None else {"max_tokens": limit}
+    assert sent(settings, **members)["options"].get("num_predict") == written
 
 
 def test_a_conversation_with_tools_and_images() -> None:
@@ -337,20 +367,3 @@ def test_refusals(status: int, body: bytes, code: Code, words: str) -> None:
     assert isinstance(fault, UpstreamFault)
     assert (fault.code, fault.status, fault.billed) == (code, status, False)
     assert words in fault.message
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "request (4476 tokens) exceeds the available context size (4096 tokens), try increasing it",
-        "the input length exceeds the context length",
-    ],
-)
-def test_a_prompt_that_is_too_long_reads_like_openais_refusal(said: str) -> None:
-    fault = CODEC.read_error(400, {}, json.dumps({"error": said}).encode())
-    assert isinstance(fault, CallerFault)
-    assert fault.code is Code.CONTEXT_LENGTH_EXCEEDED
-    assert fault.message.startswith("This model's maximum context length is")
-    assert said in fault.message
-    with pytest.raises(CallerFault, match="context length"):
-        read(lines({"error": said}))
