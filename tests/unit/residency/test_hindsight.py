@@ -1,0 +1,118 @@
+"""Intervals that learn from how far waits were off."""
+
+from math import exp, log
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lodestard.domain.residency import Wait, WaitErrors
+from lodestard.residency.hindsight import LEAST_FACTOR, MOST_FACTOR, PACE, WINDOW, Hindsight
+
+seconds = st.floats(0, 1e5)
+
+
+@st.composite
+def waits(draw: st.DrawFn) -> Wait:
+    low, likely, high = sorted(draw(st.tuples(seconds, seconds, seconds)))
+    return Wait(likely_s=likely, low_s=low, high_s=high, why="a swap")
+
+
+def simulate(seed: int, told_too_narrow: float, number: int = 400) -> tuple[Hindsight, list[bool]]:
+    """Waits whose true scatter is 0.5 (of the logarithm), of which the raw interval knows only a part."""
+    dice, hindsight, within = Random(seed), Hindsight(), []
+    for _ in range(number):
+        likely_s, reach = dice.uniform(1, 60), 1.2816 * 0.5 * told_too_narrow
+        raw = Wait(likely_s=likely_s, low_s=likely_s * exp(-reach), high_s=likely_s * exp(reach))
+        told = hindsight.corrected(raw)
+        actual_s = likely_s * exp(dice.gauss(0, 0.5))
+        within.append(told.low_s <= actual_s <= told.high_s)
+        hindsight.note(told, actual_s)
+    return hindsight, within
+
+
+@pytest.mark.parametrize("told_too_narrow", [0.33, 0.6, 1.0, 1.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_four_in_five_come_to_be_within(seed: int, told_too_narrow: float) -> None:
+    hindsight, within = simulate(seed, told_too_narrow)
+    assert 0.75 <= sum(within[40:]) / len(within[40:]) <= 0.87
+    errors = hindsight.errors()
+    assert errors.count == 400
+    assert errors.within_percent is not None
+    assert 70 <= errors.within_percent <= 90
+    assert errors.median_s is not None
+    assert errors.p90_s is not None
+    assert 0 < errors.median_s < errors.p90_s
+
+
+@given(st.lists(st.floats(0, 200), min_size=1, max_size=200))
+def test_the_share_beyond_a_side_is_held_by_the_rule_whatever_waits_are_like(actuals: list[float]) -> None:
+    hindsight, above, below = Hindsight(), 0, 0
+    for actual_s in actuals:
+        told = hindsight.corrected(Wait(likely_s=100, low_s=80, high_s=120))
+        above += actual_s > told.high_s
+        below += actual_s < told.low_s
+        hindsight.note(told, actual_s)
+    slack = log(MOST_FACTOR / LEAST_FACTOR) / PACE
+    state = hindsight.dump()
+    for side, missed in (("above", above), ("below", below)):
+        if LEAST_FACTOR < float(str(state[side])) < MOST_FACTOR:
+            assert abs(missed - 0.1 * len(actuals)) <= slack + 1
+
+
+@given(waits(), st.lists(st.tuples(waits(), seconds), max_size=60))
+def test_a_corrected_wait_is_in_order_and_as_likely(wait: Wait, noted: list[tuple[Wait, float]]) -> None:
+    hindsight = Hindsight()
+    for predicted, actual_s in noted:
+        hindsight.note(predicted, actual_s)
+    told = hindsight.corrected(wait)
+    assert 0 <= told.low_s <= told.likely_s <= told.high_s < float("inf")
+    assert (told.likely_s, told.why) == (wait.likely_s, wait.why)
+
+
+def test_nothing_seen_is_not_zero() -> None:
+    assert Hindsight().errors() == WaitErrors()
+    assert Hindsight().errors().within_percent is None
+
+
+def test_errors_are_of_the_last_waits() -> None:
+    hindsight = Hindsight()
+    for number in range(3 * WINDOW):
+        hindsight.note(Wait(likely_s=10, low_s=8, high_s=12), 60.0 if number < WINDOW else 11.0)
+    assert hindsight.errors() == WaitErrors(count=3 * WINDOW, median_s=1.0, p90_s=1.0, within_percent=100)
+
+
+def test_absurd_waits_are_not_noted() -> None:
+    hindsight = Hindsight()
+    for actual_s in (float("nan"), float("inf"), -1.0, 1e9):
+        hindsight.note(Wait(likely_s=1, low_s=0, high_s=2), actual_s)
+    hindsight.note(Wait(likely_s=float("nan"), low_s=0, high_s=2), 1.0)
+    assert hindsight.errors() == WaitErrors()
+
+
+def test_what_is_kept_is_what_was_known() -> None:
+    hindsight, _ = simulate(5, 0.5)
+    again = Hindsight()
+    again.take(hindsight.dump())
+    wait = Wait(likely_s=10, low_s=5, high_s=20)
+    assert again.corrected(wait) == hindsight.corrected(wait)
+    assert again.dump() == hindsight.dump()
+    assert again.errors().within_percent == hindsight.errors().within_percent
+
+
+leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["", "1"])
+garbage = leaves | st.lists(leaves, max_size=5) | st.dictionaries(st.sampled_from(["a", "b"]), leaves)
+MEMBERS = dict.fromkeys(("below", "above", "errors", "within", "count"), garbage)
+
+
+@given(st.fixed_dictionaries({}, optional={"version": st.just(1) | garbage, **MEMBERS}))
+def test_garbage_is_as_good_as_nothing(document: dict[str, Any]) -> None:
+    hindsight = Hindsight()
+    hindsight.take(document)
+    told = hindsight.corrected(Wait(likely_s=10, low_s=5, high_s=20))
+    assert 0 <= told.low_s <= 10 <= told.high_s <= 10 + 10 * MOST_FACTOR
+    assert hindsight.errors().count >= 0
+    hindsight.note(told, 7.0)
+    assert hindsight.errors().median_s is not None
