@@ -162,12 +162,13 @@ class Upstream(Record, frozen=True):
 class Residency(Record, frozen=True):
     """Who decides what is on the card of an Ollama server, and in which order it is asked.
 
-    ``dwell_requests`` and ``dwell_s`` bound how long the resident model goes on while others wait; ``patience_s``
-    (``background_patience_s``) is the wait after which nobody overtakes a request; after ``max_wait_s`` it is sent on
-    to the next candidate. ``linger_s``: how long a model that nobody asks stays before background work displaces it.
-    ``quiet_s``: a spell without requests after which a default model comes back. ``answer_tokens``: the least room
-    for an answer that a prompt must leave in the context. ``predict``: load what is likely to be asked for next.
-    ``tell_waiting``: tell streaming clients as reasoning text what they wait for.
+    ``dwell_requests`` and ``dwell_s`` bound how long the resident model goes on while others wait. ``linger_s``: how
+    long it stays after its last request that somebody waited for, before autocompletion displaces it, and
+    ``background_linger_s`` before background work does. ``patience_s`` (``background_patience_s``) is the wait after
+    which nobody overtakes a request; after ``max_wait_s`` it is sent on to the next candidate. ``quiet_s``: a spell
+    without requests after which a default model comes back. ``answer_tokens``: the least room for an answer that a
+    prompt must leave in the context. ``predict``: load what is likely to be asked for next. ``tell_waiting``: tell
+    streaming clients as reasoning text what they wait for.
     """
 
     enabled: bool = True

@@ -5,7 +5,7 @@ pure planner after every event and does what it says; what takes time (loading, 
 which reports back here.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from math import inf
@@ -15,7 +15,7 @@ import trio
 
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.model_name import canonical_name
-from lodestard.domain.residency import Ask, LoadedModel, Wait
+from lodestard.domain.residency import Ask, Wait
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
 from lodestard.residency.asking import Asked, read_ask
@@ -33,8 +33,6 @@ from lodestard.residency.waits import Question, predict_wait
 
 UNPLANNED_NS = 1_000_000_000
 """An answer that the server spent more than a second loading for: somebody or something else had displaced it."""
-REFUSED_S = 60.0
-"""How long a load that nobody asked for is not tried again after it failed."""
 NS_PER_S = 1_000_000_000
 MS_PER_S = 1_000
 MOST_NAMES = 1_000
@@ -278,76 +276,9 @@ class Card:
             self.standing.paused_until_ms = None
         return self.standing.paused_until_ms is not None
 
-    def finish_load(self, load: Load, loaded: LoadedModel | None, fault: UpstreamFault | None) -> None:
-        """A load has ended: with the model in memory, with a fault, or given up (neither)."""
-        state, now_s = self.state, trio.current_time()
-        state.loading = None
-        if fault is not None:
-            self.keep_away(load.model, REFUSED_S)
-            if fault.code is Code.UPSTREAM_MODEL_MISSING:
-                state.missing.add(load.model)
-            self.turn_away(lambda: refusals.load_failed(fault, self.name), load.model)
-        elif loaded is None:
-            self.count(cancelled_loads=state.counts.cancelled_loads + 1)
-        else:
-            self._take_in_loaded(load, loaded, now_s)
-        state.displaced, state.displaced_s = "", 0.0
-        self.replan()
-
-    def _take_in_loaded(self, load: Load, loaded: LoadedModel, now_s: float) -> None:
-        state, took_s = self.state, now_s - load.started_s
-        self._refused_until_s.pop(load.model, None)
-        state.missing.discard(load.model)
-        wanted = load.wanted or state.someone_waits_for(load.model)
-        tenant = self.add_tenant(load.model, loaded, guessed=not wanted)
-        if load.awaited or state.someone_waits_for(load.model, INTERACTIVE):
-            tenant.awaited_s = now_s  # whoever it was loaded for may have left, and will come back
-        self.standing.rates.learn_load(load.model, took_s)
-        counts = state.counts
-        if wanted and state.displaced:
-            self.count(swaps=counts.swaps + 1, swap_seconds=counts.swap_seconds + state.displaced_s + took_s)
-            self._tell_swap(load.model, state.displaced, state.displaced_s + took_s)
-        elif wanted:
-            self._tell_swap(load.model, "", took_s)
-        self.count(loads=counts.loads + 1, speculative=counts.speculative + (not load.wanted))
-
-    def _tell_swap(self, model: str, displaced: str, took_s: float) -> None:
-        """Those who waited for it shall know what they waited for."""
-        of = f"a swap from {displaced} to {model}" if displaced else f"{model} to be loaded"
-        for visit in self.state.queue.values():
-            if visit.asked.model == model:
-                visit.story.append(f"{of} took {took_s:.1f} s")
-
-    def add_tenant(self, model: str, loaded: LoadedModel, *, guessed: bool = False) -> Tenant:
-        """``model`` is in memory."""
-        parallel = self.terms.parallel(model)
-        now_s = trio.current_time()
-        tenant = self.state.tenants[model] = Tenant(model, parallel, loaded, now_s, used_s=now_s, guessed=guessed)
-        return tenant
-
-    def believe(self, listed: Sequence[LoadedModel]) -> None:
-        """The server has said what is in memory: it is right, but for what is being answered just now."""
-        there = {self.own_name(one.model): one for one in listed}
-        state = self.state
-        for model, tenant in list(state.tenants.items()):
-            if (one := there.pop(model, None)) is not None:
-                tenant.loaded = one
-            elif not tenant.running:
-                del state.tenants[model]
-        for model, one in there.items():
-            self.add_tenant(model, one)
-
-    def finish_unload(self, model: str, took_s: float, *, gone: bool) -> None:
-        """An unload has ended; ``gone``: the server lists it no more."""
-        state = self.state
-        state.leaving = ""
-        state.tenants.pop(model, None)
-        if (told := state.going.pop(model, None)) is not None:
-            told.set()
-        if gone:
-            self.standing.rates.learn_unload(took_s)
-        state.displaced, state.displaced_s = model, took_s
-        self.replan()
+    def welcome(self, model: str) -> None:
+        """It may be brought back unasked again."""
+        self._refused_until_s.pop(model, None)
 
     def keep_away(self, model: str, seconds: float) -> None:
         """Don't bring it back unasked for so long."""

@@ -17,6 +17,7 @@ from lodestard.domain.model_name import canonical_name
 from lodestard.domain.residency import LoadedModel
 from lodestard.residency.card import Card
 from lodestard.residency.keeping import may_renew
+from lodestard.residency.landing import believe, fail_load, finish_load, finish_unload, give_load_up
 from lodestard.residency.state import Load
 
 GONE_POLL_S = 0.1
@@ -81,19 +82,21 @@ class Mover:
     # -- moving ------------------------------------------------------------------------------------------------
 
     async def _load(self, load: Load) -> None:
-        fault: UpstreamFault | None = None
-        loaded: LoadedModel | None = None
         with load.scope:
             try:
                 await self._host.load(load.model)
-                loaded = find(await self._listed(), load.model) or LoadedModel(model=load.model)
-            except UpstreamFault as error:
-                fault = error
+                listed = await self._listed()
+            except UpstreamFault as fault:
+                self._moves += 1
+                logger.warning("%s could not load %s: %s", self._card.name, load.model, fault.own_words)
+                self._note_reachable(fault)
+                fail_load(self._card, load, fault)
+                return
         self._moves += 1
-        if fault is not None:
-            logger.warning("%s could not load %s: %s", self._card.name, load.model, fault.own_words)
-            self._note_reachable(fault)
-        self._card.finish_load(load, loaded, fault)
+        if load.scope.cancelled_caught:
+            give_load_up(self._card)
+        else:
+            finish_load(self._card, load, listed)
 
     async def _listed(self) -> Sequence[LoadedModel]:
         """What is in memory; nothing where the server does not say: a load that it called done is believed."""
@@ -116,7 +119,7 @@ class Mover:
         if not gone:
             self.look_soon()
         self._moves += 1
-        self._card.finish_unload(model, trio.current_time() - began_s, gone=gone)
+        finish_unload(self._card, model, trio.current_time() - began_s, gone=gone)
 
     async def _wait_gone(self, model: str) -> None:
         """Until the server lists it no more. There is no event for that: it has to be asked."""
@@ -152,7 +155,7 @@ class Mover:
         self._looks += 1
         state.reachable, state.problem = True, ""
         if moves == self._moves and state.loading is None and not state.leaving:
-            self._card.believe(listed)
+            believe(self._card, listed)
 
     async def _look_for_missing(self) -> None:
         """Which of the models that it is asked for the server does not have on its disk."""
@@ -168,7 +171,7 @@ class Mover:
         if fault.code is Code.UPSTREAM_UNREACHABLE:
             state.reachable = False
             self._looks = 0
-            self._card.believe(())
+            believe(self._card, ())
 
     async def _renew(self) -> None:
         """Renew the keep-alive of what shall stay, shortly before the server would forget it."""

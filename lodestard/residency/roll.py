@@ -247,7 +247,10 @@ class Roll:
         elif event.kind == "gone":
             self._leaving = ""
             self.tenants.pop(event.model, None)
-        elif self.loading is not None and (self.loading.model, self.loading.started_s) == (event.model, event.began_s):
+        elif self.loading is not None and (self.loading.model, self.loading.started_s) == (
+            event.model,
+            event.began_s,
+        ):
             self.loading = None
             self.tenants[event.model] = self._move_in(event.model)
 

@@ -91,8 +91,10 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of ``[residency]`` that the planner goes by; tuples are by urgency.
 
-    ``affinity_requests``: how many requests in a row one conversation may have while others wait. What is idle has no
-    patience that could end: it never overtakes anybody.
+    ``linger_s``: how long a model stays after its last request that somebody waited for, before autocompletion (the
+    first) or less urgent work displaces it. ``grace_s``: how long less urgent work waits after such a request, for
+    what follows at once shall find the card free. ``affinity_requests``: how many requests in a row one conversation
+    may have while others wait. What is idle has no patience that could end: it never overtakes anybody.
     """
 
     resident_models: int = 1
@@ -108,8 +110,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a decision goes by.
 
-    ``awaited_s``: when the last request that somebody waited for ended, on whatever model. ``served_s`` is what each principal, and each (principal, group), has had of the card lately. ``leaving`` is the
-    model that is being unloaded, empty where none is. ``wish`` is what should be loaded while nobody waits.
+    ``awaited_s``: when the last request that somebody waited for ended, on whatever model. ``served_s`` is what each
+    principal, and each (principal, group), has had of the card lately. ``leaving`` is the model that is being
+    unloaded, empty where none is. ``wish`` is what should be loaded while nobody waits.
     """
 
     now_s: float

@@ -48,4 +48,4 @@ def test_the_committed_baseline_is_what_comes_out_today() -> None:
 def test_the_committed_baseline_is_whole() -> None:
     baseline = read_baseline()
     assert {Key("fifo", *key) for key in product(NAMES, ("x1", "x0.5", "x1.5"), SEEDS)} <= baseline.keys()
-    assert {Key(*key, SEEDS[0]) for key in product(MODES, NAMES, MACHINES)} <= baseline.keys()
+    assert {Key(*key, SEEDS[0]) for key in product(set(MODES) - {"residency"}, NAMES, MACHINES)} <= baseline.keys()

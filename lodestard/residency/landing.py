@@ -1,0 +1,114 @@
+"""What the mover reports back to a card: a load or an unload has ended, the server has said what is in memory.
+
+Law: sync; each changes the card's state and asks the planner anew. The server is right about its memory, but for what
+it is answering at this moment.
+"""
+
+from collections.abc import Sequence
+
+import trio
+
+from lodestard.domain.errors import Code, UpstreamFault
+from lodestard.domain.residency import LoadedModel
+from lodestard.residency import refusals
+from lodestard.residency.card import Card
+from lodestard.residency.state import Load, Tenant
+from lodestard.residency.view import INTERACTIVE
+
+REFUSED_S = 60.0
+"""How long a load that nobody asked for is not tried again after it failed."""
+
+
+def finish_load(card: Card, load: Load, listed: Sequence[LoadedModel]) -> None:
+    """The model is in memory; ``listed`` is what the server says of its memory, nothing where it says nothing."""
+    state, now_s = card.state, trio.current_time()
+    state.loading = None
+    if listed:
+        believe(card, listed)
+    took_s = now_s - load.started_s
+    wanted = load.wanted or state.someone_waits_for(load.model)
+    tenant = state.tenants.get(load.model) or add_tenant(card, LoadedModel(model=load.model))
+    tenant.guessed = not wanted
+    if load.awaited or state.someone_waits_for(load.model, INTERACTIVE):
+        tenant.awaited_s = now_s  # whoever it was loaded for may have left, and will come back
+    card.welcome(load.model)
+    state.missing.discard(load.model)
+    card.standing.rates.learn_load(load.model, took_s)
+    card.standing.rates.note_size(load.model, tenant.loaded.size_bytes)
+    counts = state.counts
+    card.count(loads=counts.loads + 1, speculative=counts.speculative + (not load.wanted))
+    if wanted:
+        note_swap(card, load.model, took_s)
+    state.displaced, state.displaced_s = "", 0.0
+    card.replan()
+
+
+def note_swap(card: Card, model: str, took_s: float) -> None:
+    """Count it, and let those who waited for it know what they waited for."""
+    state = card.state
+    displaced, whole_s = state.displaced, state.displaced_s + took_s
+    if displaced:
+        counts = state.counts
+        card.count(swaps=counts.swaps + 1, swap_seconds=counts.swap_seconds + whole_s)
+    line = f"a swap from {displaced} to {model}" if displaced else f"loading {model}"
+    for visit in state.queue.values():
+        if visit.asked.model == model:
+            visit.story.append(f"{line} took {whole_s:.1f} s")
+
+
+def fail_load(card: Card, load: Load, fault: UpstreamFault) -> None:
+    """It could not be loaded: those who wait for it go on to their next candidates."""
+    state = card.state
+    state.loading = None
+    state.displaced, state.displaced_s = "", 0.0
+    card.keep_away(load.model, REFUSED_S)
+    if fault.code is Code.UPSTREAM_MODEL_MISSING:
+        state.missing.add(load.model)
+    card.turn_away(lambda: refusals.load_failed(fault, card.name), load.model)
+    card.replan()
+
+
+def give_load_up(card: Card) -> None:
+    """A load that nobody had asked for was given up."""
+    card.state.loading = None
+    card.count(cancelled_loads=card.state.counts.cancelled_loads + 1)
+    card.replan()
+
+
+def finish_unload(card: Card, model: str, took_s: float, *, gone: bool) -> None:
+    """An unload has ended; ``gone``: the server lists it no more. It is not ours any longer in either case."""
+    state = card.state
+    state.leaving = ""
+    forget_tenant(card, model)
+    if gone:
+        card.standing.rates.learn_unload(took_s)
+    state.displaced, state.displaced_s = model, took_s
+    card.replan()
+
+
+def believe(card: Card, listed: Sequence[LoadedModel]) -> None:
+    """The server has said what is in memory."""
+    there = {card.own_name(one.model): one for one in listed}
+    for model, tenant in list(card.state.tenants.items()):
+        if (one := there.pop(model, None)) is not None:
+            tenant.loaded = one
+        elif not tenant.running:
+            forget_tenant(card, model)
+    for one in there.values():
+        add_tenant(card, one)
+
+
+def add_tenant(card: Card, loaded: LoadedModel) -> Tenant:
+    """A model is in memory, by us or by somebody else."""
+    model, now_s = card.own_name(loaded.model), trio.current_time()
+    tenant = card.state.tenants[model] = Tenant(model, card.terms.parallel(model), loaded, now_s, used_s=now_s)
+    if loaded.digest:
+        card.standing.rates.note_mark(model, loaded.digest)
+    return tenant
+
+
+def forget_tenant(card: Card, model: str) -> None:
+    """A model is in memory no more; whoever told it to go shall know."""
+    card.state.tenants.pop(model, None)
+    if (told := card.state.going.pop(model, None)) is not None:
+        told.set()
