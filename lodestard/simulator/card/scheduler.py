@@ -7,8 +7,8 @@ Owner of all state here: one `Scheduler`; changed only in sync code between chec
 """
 
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import msgspec
 import trio
@@ -39,16 +39,28 @@ class LoadError(Exception):
 class Tally(msgspec.Struct, kw_only=True):
     """What the card was kept busy with since the start, as a measurement reads it.
 
-    ``reloads`` are loads of a model that lay there with other options. ``prompt_tokens`` were asked to be read,
-    ``read_tokens`` had to be: the KV cache did not hold them. ``most_bytes`` is the most that ever lay on the card.
+    Seconds in loads (given up ones too), in waits for memory to be seen free, in prompts and in answers. ``reloads``
+    are loads of a model that lay there with other options. ``prompt_tokens`` were asked to be read, ``read_tokens``
+    had to be: the KV cache did not hold them. ``most_bytes`` is the most that ever lay on the card.
     """
 
     loading_s: float = 0.0
     memory_wait_s: float = 0.0
+    reading_s: float = 0.0
+    writing_s: float = 0.0
     reloads: int = 0
     prompt_tokens: int = 0
     read_tokens: int = 0
     most_bytes: int = 0
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Adds how long the block lasted, however it ends, to the seconds of this name."""
+        began = trio.current_time()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + trio.current_time() - began)
 
 
 class Runner:
@@ -260,13 +272,10 @@ class Scheduler:
             self._expire_due()
 
     async def _wait_memory(self) -> None:
-        began = trio.current_time()
-        try:
+        with self.tally.timed("memory_wait_s"):
             while self._leaving:
                 await trio.sleep_until(max(at for at, _ in self._leaving))
                 self._expire_due()
-        finally:
-            self.tally.memory_wait_s += trio.current_time() - began
 
     async def _load(self, claim: Claim) -> Runner:
         machine, model = self._machine, claim.model
@@ -284,11 +293,12 @@ class Scheduler:
 
     async def _spend(self, seconds: float, claim: Claim, placement: Placement) -> None:
         """The time of a load. Cancelled: it is aborted, by its client or by the end of the server."""
-        began, life = trio.current_time(), self._lives
+        life = self._lives
         self.loading = claim.model.name
         self.on_news("load", claim.model)
         try:
-            await trio.sleep(seconds)
+            with self.tally.timed("loading_s"):
+                await trio.sleep(seconds)
         except trio.Cancelled:
             self.aborted_loads += life == self._lives
             self._leave(placement)
@@ -296,7 +306,6 @@ class Scheduler:
             raise
         finally:
             self.loading = ""
-            self.tally.loading_s += trio.current_time() - began
 
     def _expire_due(self) -> None:
         now = trio.current_time()

@@ -353,6 +353,8 @@ async def test_meter_and_state_of_the_free_server(connect: Connect, wall_ns: Wal
         "restarts": 0,
         "loading_s": meter["loading_s"],
         "memory_wait_s": meter["memory_wait_s"],
+        "reading_s": meter["reading_s"],
+        "writing_s": meter["writing_s"],
         "reloads": 0,
         "prompt_tokens": 2,
         "read_tokens": 2,
