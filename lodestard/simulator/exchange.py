@@ -3,7 +3,7 @@
 Law: an upstream (`App`) writes its dialect and nothing else; HTTP, faults and control are the simulator's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -77,4 +77,8 @@ class App(Protocol):
 
     def reset(self) -> None:
         """Forget everything that was seen, billed or loaded."""
+        ...
+
+    def restart(self, again: Mapping[str, Json]) -> None:
+        """Its process has ended and starts again: forget what is in memory alone. ``again``: what is new then."""
         ...

@@ -23,8 +23,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     connection), ``cut_rst`` (the same by a reset), ``end`` (the message is ended properly, but too early),
     ``stall`` (silence until the client leaves), ``garbage`` (64 bytes of nonsense at this position), ``noise``
     (the whole body is nonsense), ``dribble`` (bytes a second), ``slow_body``. Events: ``error`` (the dialect's
-    error event after so many pieces), ``no_usage``, ``double_usage``, ``no_done``, ``big_event`` (an event of so
-    many bytes).
+    error event after so many pieces), ``oom`` (the card's memory runs out after so many pieces: an error, and Ollama
+    forgets all its models), ``no_usage``, ``double_usage``, ``no_done``, ``big_event`` (an event of so many bytes).
     """
 
     slow: float | None = None
@@ -46,6 +46,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     garbage: int | None = None
     noise: bool = False
     error: int | None = None
+    oom: int | None = None
     no_usage: bool = False
     double_usage: bool = False
     no_done: bool = False
@@ -53,7 +54,17 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 NO_FAULT = Fault()
-_BARE = {"garbage": 0, "stall": 0, "cut": 0, "cut_rst": 0, "end": 0, "error": 1, "big_event": 17 << 20, "slow": 1.0}
+_BARE = {
+    "garbage": 0,
+    "stall": 0,
+    "cut": 0,
+    "cut_rst": 0,
+    "end": 0,
+    "error": 1,
+    "oom": 1,
+    "big_event": 17 << 20,
+    "slow": 1.0,
+}
 _FLAGS = {"reset", "close", "hang", "noise", "no_usage", "double_usage", "no_done"}
 
 

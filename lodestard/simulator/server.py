@@ -4,8 +4,12 @@ Law: each request gets an index and a fault before the app sees it; ``/__sim/…
 billed. An app that breaks is written down in `Simulator.crashes` and answers 500; it never ends a listener.
 """
 
+import errno
 import logging
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from types import MappingProxyType
 
 import msgspec
 import trio
@@ -15,13 +19,16 @@ from lodestard.simulator.answering.question import Answer, Json
 from lodestard.simulator.exchange import App, Exchange, Refusal
 from lodestard.simulator.faults import NO_FAULT, Fault, FaultPlan, FaultSyntaxError, parse_fault
 from lodestard.simulator.pipe import PipeStream, open_pipe
+from lodestard.simulator.power import Power
 from lodestard.simulator.reading import decode_object
 from lodestard.simulator.reply import CutConnectionError, FaultyReply, Framing, Reply
 from lodestard.simulator.walltime import http_date
-from lodestard.simulator.wire import Connection, Request
+from lodestard.simulator.wire import Connection, Request, end_connection
 
+NOTHING: Mapping[str, Json] = MappingProxyType({})
 _log = logging.getLogger(__name__)
 _CONTROL = "/__sim/"
+_RESTART = "/__sim/restart"
 
 
 class Simulator:
@@ -30,19 +37,29 @@ class Simulator:
     def __init__(self, app: App, faults: FaultPlan | None = None) -> None:
         self.app = app
         self.faults = faults or FaultPlan()
+        self.power = Power()
         self.crashes: list[Exception] = []
         self.requests = 0
         self._date = (-1, "")
 
     async def serve_stream(self, stream: trio.abc.Stream) -> None:
         """Serves one connection until either side ends it, then closes it."""
-        await Connection(stream, self._handle).serve()
+        if self.power.down_s > 0:
+            await end_connection(stream, rst=True)
+            return
+        with self.power.connected(stream):
+            await Connection(stream, self._handle).serve()
 
     def opener(self, nursery: trio.Nursery) -> Callable[..., Awaitable[PipeStream]]:
-        """A function that opens an in-memory connection, served in ``nursery``; its arguments are ignored."""
+        """A function that opens an in-memory connection, served in ``nursery``; its arguments are ignored.
+
+        It raises ``ConnectionRefusedError`` while the upstream is down.
+        """
 
         async def open_connection(*_where: object, **_how: object) -> PipeStream:
             await trio.lowlevel.checkpoint()
+            if self.power.down_s > 0:
+                raise ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
             client, server = open_pipe()
             nursery.start_soon(self.serve_stream, server)
             return client
@@ -56,16 +73,33 @@ class Simulator:
         *,
         task_status: trio.TaskStatus[int] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Listens until cancelled; starts with the real port. Raises ``OSError`` where it can't bind."""
+        """Listens until cancelled; starts with the real port. Raises ``OSError`` where it can't bind.
+
+        While the upstream is down nobody listens there.
+        """
         listeners = await trio.open_tcp_listeners(port, host=host)
-        task_status.started(listeners[0].socket.getsockname()[1])
-        await trio.serve_listeners(self.serve_stream, listeners)
+        bound: int = listeners[0].socket.getsockname()[1]
+        task_status.started(bound)
+        async with trio.open_nursery() as handlers:
+            while True:
+                await self._listen(listeners, handlers)
+                await trio.sleep(self.power.down_s)
+                listeners = await trio.open_tcp_listeners(bound, host=host)
+
+    async def _listen(self, listeners: list[trio.SocketListener], handlers: trio.Nursery) -> None:
+        """Until the upstream goes down."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(trio.serve_listeners, handler_nursery=handlers), self.serve_stream, listeners)
+            await self.power.wait_cut()
+            nursery.cancel_scope.cancel()
 
     async def _handle(self, request: Request, stream: trio.abc.Stream) -> bool:
         framing = self._framing(request)
         if request.path.startswith(_CONTROL):
             exchange = Exchange(request, Reply(stream, framing), NO_FAULT, -1)
             await self._control(exchange)
+            if request.method == "POST" and request.path == _RESTART:
+                self.restart(decode_object(request.body) or {}, spared=stream)
             return not exchange.reply.must_close
         exchange = self._exchange(request, stream, framing)
         try:
@@ -133,10 +167,14 @@ class Simulator:
             case "POST", "reset":
                 self.reset()
                 await exchange.json(200, {"ok": True})
+            case "POST", "restart":
+                await exchange.json(200, {"ok": True})
             case "POST", "faults" | "answers" as what:
                 await self._program(exchange, what)
             case _:
-                await exchange.json(404, {"error": "meter, state, reset, faults and answers are all there is"})
+                await exchange.json(
+                    404, {"error": "meter, state, reset, restart, faults and answers are all there is"}
+                )
 
     async def _program(self, exchange: Exchange, what: str) -> None:
         """``{"faults": ["cut=10", null], "always": "slow=1"}`` or ``{"answers": ["text", {"text": …}]}``."""
@@ -163,6 +201,16 @@ class Simulator:
         self.faults.clear()
         self.requests = 0
         self.crashes.clear()
+
+    def restart(self, again: Mapping[str, Json] = NOTHING, *, spared: trio.abc.Stream | None = None) -> None:
+        """Its process ends and starts again: connections are reset, what was in memory is gone, the meter stays.
+
+        ``again``: ``down_s``, for so long nobody is there in between; the rest is the app's (`App.restart`). The
+        connection that asked for it may be ``spared``.
+        """
+        down_s = again.get("down_s")
+        self.app.restart(again)
+        self.power.restart(float(down_s) if isinstance(down_s, (int, float)) else 0.0, spared)
 
 
 def _exact(answer: Json) -> Answer:

@@ -174,8 +174,14 @@ class Connection:
 
 async def end_connection(stream: trio.abc.Stream, *, rst: bool) -> None:
     """Ends it for the client to see as EOF, or as a reset."""
-    if isinstance(stream, PipeStream) and rst:
-        stream.reset()
-    if isinstance(stream, trio.SocketStream) and rst:
-        stream.socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
+    if rst:
+        make_reset(stream)
     await trio.aclose_forcefully(stream)
+
+
+def make_reset(stream: trio.abc.Stream) -> None:
+    """When it is closed, its peer sees a reset; an in-memory one is reset now."""
+    if isinstance(stream, PipeStream):
+        stream.reset()
+    if isinstance(stream, trio.SocketStream) and stream.socket.fileno() >= 0:
+        stream.socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))

@@ -54,7 +54,7 @@ class PooledModelHost:
             return ollama_host.read_version(await self._look("/api/version", LOOK_S))
 
     async def loaded(self) -> tuple[LoadedModel, ...]:
-        """What is in memory. UPSTREAM_TIMEOUT after ``LOOK_S``: some servers don't answer while they load."""
+        """What is in memory. UPSTREAM_TIMEOUT after ``LOOK_S``: it may stand still while it loads or unloads."""
         with self.calls.naming():
             return ollama_host.read_loaded(await self._look("/api/ps", LOOK_S))
 

@@ -4,7 +4,11 @@ import trio
 
 from lodestard.simulator.server import Simulator
 from lodestard.upstream.dial import Dial
+from lodestard.upstream.faults import Blame, describe_dial_error
+from lodestard.upstream.origin import Origin
 from lodestard.upstream.wire import StreamWire, Wire
+
+BLAME = Blame("t600", Origin("http", "127.0.0.1", 11434))
 
 
 def dialler(simulator: Simulator, nursery: trio.Nursery) -> Dial:
@@ -12,7 +16,10 @@ def dialler(simulator: Simulator, nursery: trio.Nursery) -> Dial:
     open_connection = simulator.opener(nursery)
 
     async def dial() -> Wire:
-        stream = await open_connection()
+        try:
+            stream = await open_connection()
+        except OSError as error:
+            raise BLAME.unreachable(describe_dial_error(error)) from None
         return StreamWire(stream, stream.reset, lambda _was_read: stream.left)
 
     return dial

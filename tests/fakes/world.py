@@ -141,6 +141,7 @@ class Watched:
         self.meter_json = app.meter_json
         self.state_json = app.state_json
         self.reset = app.reset
+        self.restart = app.restart
         self.requests: list[SimRequest] = []
         self.left = 0
         self.under_way = 0

@@ -5,7 +5,7 @@ Law: pure. Sources: llama.cpp's layout (layers plus one output layer, f16 KV), O
 
 import msgspec
 
-from lodestard.simulator.card.figures import Card, Machine, Model
+from lodestard.simulator.card.figures import GIB, Card, Machine, Model
 
 _EVICT_ABOVE = 0.8
 
@@ -75,6 +75,24 @@ def must_evict(model: Model, options: RunnerOptions, free_bytes: int, parallel: 
         return False
     need = model.file_bytes + model.kv_bytes_per_token * options.num_ctx * parallel
     return need > _EVICT_ABOVE * free_bytes
+
+
+def lacks_memory(model: Model, options: RunnerOptions, placement: Placement, card: Card) -> str:
+    """Why it can't be loaded so, as Ollama says it; empty where it can.
+
+    A ``num_gpu`` that was asked for is not reduced: the card refuses it. The rest must lie in the host's memory.
+    """
+    asked = 0 if options.num_gpu is None else min(model.layers + 1, options.num_gpu)
+    if asked > placement.layers_on_gpu:
+        return "llama-server process has terminated: exit status 1: cudaMalloc failed: out of memory"
+    need = placement.size - placement.size_vram
+    if need > card.ram_bytes:
+        return f"model requires more system memory ({_gib(need)}) than is available ({_gib(card.ram_bytes)})"
+    return ""
+
+
+def _gib(size: int) -> str:
+    return f"{size / GIB:.1f} GiB"
 
 
 def load_s(model: Model, placement: Placement, machine: Machine, *, cached: bool) -> float:

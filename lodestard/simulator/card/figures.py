@@ -27,6 +27,10 @@ class Card(msgspec.Struct, frozen=True, kw_only=True):
     page_cache_bytes_per_s: float = 8e9
     upload_bytes_per_s: float = 4e9
     page_cache_bytes: int = 12 * GIB
+    ram_bytes: int = 32 * GIB
+    """What the host has for weights and KV cache that do not lie on the card."""
+    network_bytes_per_s: float = 12.5e6
+    """At which a model is downloaded: 100 Mbit/s."""
     spawn_s: float = 1.5
     """Fixed part of a load: process start, context, graph reservation, health poll."""
     unload_s: float = 1.0
@@ -81,6 +85,8 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int = 1
     max_queue: int = 512
     max_loaded: int = 3
+    tells_context: bool = True
+    """Whether ``/api/ps`` has ``context_length``, as servers of before 0.10 do not."""
     checks_host: bool = False
     """Bound to loopback, Ollama refuses a ``Host`` that is no local name; bound elsewhere it takes any."""
 

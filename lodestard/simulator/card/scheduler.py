@@ -17,6 +17,7 @@ from lodestard.simulator.card.arithmetic import (
     Placement,
     RunnerOptions,
     decode_s,
+    lacks_memory,
     load_s,
     must_evict,
     needs_reload,
@@ -29,6 +30,10 @@ from lodestard.simulator.card.prefix import PrefixSlots
 
 class BusyError(Exception):
     """The queue is full: 503."""
+
+
+class LoadError(Exception):
+    """The model can't be loaded: 500, in Ollama's words."""
 
 
 class Tally(msgspec.Struct, kw_only=True):
@@ -106,6 +111,8 @@ class Scheduler:
         self._queue = trio.StrictFIFOLock()
         self._waiting = 0
         self._news = trio.Event()
+        self._lives = 0
+        self.loading = ""
         self.loads = 0
         self.aborted_loads = 0
         self.tally = Tally()
@@ -115,8 +122,8 @@ class Scheduler:
     async def hold(self, claim: Claim) -> AsyncIterator[Runner]:
         """A loaded runner with one of its parallel turns, for as long as the block lasts.
 
-        Raises `BusyError` for a full queue. Cancelled while it waits: its place is given up; while it loads: the
-        load is aborted and the memory freed.
+        Raises `BusyError` for a full queue, `LoadError` for a model that can't be loaded. Cancelled while it waits:
+        its place is given up; while it loads: the load is aborted and the memory freed.
         """
         runner = await self._acquire(claim)
         try:
@@ -149,12 +156,32 @@ class Scheduler:
             self._kill(runner)
         return True
 
-    def clear(self) -> None:
-        """Forget everything at once, as a restarted server would. Runners in use go when they are done."""
+    def unload_all(self) -> None:
+        """As `unload`, for every model."""
         for name in list(self._runners):
             self.unload(name)
+
+    def restart(self) -> None:
+        """The server's process ends: so do its runners, in use or not; their memory is seen free a while later."""
+        self._lives += 1
+        for runner in list(self._runners.values()):
+            self._kill(runner)
+
+    def clear(self) -> None:
+        """Forget everything at once, as a machine just started. Runners in use go when they are done."""
+        self.unload_all()
         self._leaving.clear()
         self.clear_tally()
+
+    def remember_file(self, model: Model) -> None:
+        """It was read or written whole: the page cache keeps the files that were last, as many as fit."""
+        self._page_cache = [kept for kept in self._page_cache if kept is not model] + [model]
+        while sum(kept.file_bytes for kept in self._page_cache) > self._machine.card.page_cache_bytes:
+            del self._page_cache[0]
+
+    def forget_file(self, model: Model) -> None:
+        """It was deleted."""
+        self._page_cache = [kept for kept in self._page_cache if kept is not model]
 
     def clear_tally(self) -> None:
         """All counts at nought; who is loaded stays."""
@@ -205,7 +232,22 @@ class Scheduler:
             else:
                 await self._wait_gone(victim)
         await self._wait_memory()
+        try:
+            return await self._load(claim)
+        except LoadError:
+            if not self._runners:
+                raise
+        await self._evict_all()
         return await self._load(claim)
+
+    async def _evict_all(self) -> None:
+        """Out of memory beside others: all of them go, and it is tried once more."""
+        while self._runners:
+            victims = list(self._runners.values())
+            self.unload_all()
+            for victim in victims:
+                await self._wait_gone(victim)
+        await self._wait_memory()
 
     def _victim(self, claim: Claim) -> Runner | None:
         """Who must go first, if anyone: the same model with other options, else the idle one kept shortest."""
@@ -236,31 +278,34 @@ class Scheduler:
                 self._expire_due()
 
     async def _load(self, claim: Claim) -> Runner:
-        machine = self._machine
-        placement = place(claim.model, claim.options, machine.card, self._free_bytes(), machine.server.parallel)
-        seconds = load_s(claim.model, placement, machine, cached=claim.model in self._page_cache)
+        machine, model = self._machine, claim.model
+        placement = place(model, claim.options, machine.card, self._free_bytes(), machine.server.parallel)
+        if lacks := lacks_memory(model, claim.options, placement, machine.card):
+            raise LoadError(lacks)
+        await self._spend(load_s(model, placement, machine, cached=model in self._page_cache), claim, placement)
+        self.remember_file(model)
+        runner = Runner(model, claim.options, placement, machine, self.tally)
+        self._runners[model.name] = runner
+        self.loads += 1
+        self.tally.most_bytes = max(self.tally.most_bytes, machine.card.vram_bytes - self._free_bytes())
+        self.on_news("ready", model)
+        return runner
+
+    async def _spend(self, seconds: float, claim: Claim, placement: Placement) -> None:
+        """The time of a load. Cancelled: it is aborted, by its client or by the end of the server."""
+        life = self._lives
+        self.loading = claim.model.name
         self.on_news("load", claim.model)
         try:
             with self.tally.timed("loading_s"):
                 await trio.sleep(seconds)
         except trio.Cancelled:
-            self.aborted_loads += 1
+            self.aborted_loads += life == self._lives
             self._leave(placement)
             self.on_news("abort", claim.model)
             raise
-        self._remember_file(claim.model)
-        runner = Runner(claim.model, claim.options, placement, machine, self.tally)
-        self._runners[claim.model.name] = runner
-        self.loads += 1
-        self.tally.most_bytes = max(self.tally.most_bytes, self._machine.card.vram_bytes - self._free_bytes())
-        self.on_news("ready", claim.model)
-        return runner
-
-    def _remember_file(self, model: Model) -> None:
-        """The page cache keeps the files read last, as many as fit."""
-        self._page_cache = [kept for kept in self._page_cache if kept is not model] + [model]
-        while sum(kept.file_bytes for kept in self._page_cache) > self._machine.card.page_cache_bytes:
-            del self._page_cache[0]
+        finally:
+            self.loading = ""
 
     def _expire_due(self) -> None:
         now = trio.current_time()

@@ -4,7 +4,7 @@ Law: every answer is Ollama's (v0.33) down to the shape of its errors. Owner of 
 """
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 import trio
@@ -12,11 +12,11 @@ import trio
 from lodestard.simulator.answering.mind import Mind
 from lodestard.simulator.answering.question import Json, Script
 from lodestard.simulator.card.figures import Machine, Model
-from lodestard.simulator.card.scheduler import BusyError, Claim, Scheduler
+from lodestard.simulator.card.scheduler import BusyError, Claim, LoadError, Scheduler
 from lodestard.simulator.exchange import Exchange, Refusal
 from lodestard.simulator.ollama import catalogue
 from lodestard.simulator.ollama.embedding import answer_embed, answer_embeddings
-from lodestard.simulator.ollama.generation import NDJSON, PLAIN, Job, Timings, generate
+from lodestard.simulator.ollama.generation import PLAIN, CardFullError, Job, Timings, generate
 from lodestard.simulator.ollama.prompting import (
     Prompting,
     fit_turns,
@@ -28,8 +28,10 @@ from lodestard.simulator.ollama.prompting import (
     runner_options,
 )
 from lodestard.simulator.ollama.shapes import ChatShape, GenerateShape, Shape
+from lodestard.simulator.ollama.shelf import Shelf, answer_delete, answer_pull
 from lodestard.simulator.walltime import WallNs
 
+_FULL = "an error was encountered while running the model: CUDA error: out of memory"
 _BUSY = "server busy, please try again.  maximum pending requests exceeded"
 Route = Callable[[Exchange], Awaitable[None]]
 
@@ -42,8 +44,8 @@ class OllamaApp:
         self.scheduler = Scheduler(machine)
         self.mind = Mind(script)
         self.wall_ns = wall_ns
-        self._models = {model.name: model for model in machine.models}
-        self._started_ns = wall_ns()
+        self.shelf = Shelf(machine, wall_ns())
+        self.restarts = 0
         self._seen: dict[str, int] = {}
         self._calls = 0
         self._routes: dict[tuple[str, str], Route] = {
@@ -53,6 +55,7 @@ class OllamaApp:
             ("GET", "/api/ps"): self._ps,
             ("POST", "/api/show"): self._show,
             ("POST", "/api/pull"): self._pull,
+            ("DELETE", "/api/delete"): self._delete,
             ("POST", "/api/chat"): self._chat,
             ("POST", "/api/generate"): self._generate,
             ("POST", "/api/embed"): self._embed,
@@ -74,28 +77,57 @@ class OllamaApp:
             await route(exchange)
         except BusyError:
             raise Refusal(503, _BUSY) from None
+        except LoadError as error:
+            raise Refusal(500, str(error)) from None
 
     def write_refusal(self, refusal: Refusal, _index: int, /) -> tuple[Sequence[tuple[str, str]], bytes]:
         return PLAIN, msgspec.json.encode({"error": refusal.message})
 
     def meter_json(self) -> Json:
-        return {"requests": dict(self._seen), "loads": self.scheduler.loads, "nano_usd": 0}
+        """Seconds, tokens and bytes as `Tally` has them; ``card_bytes`` is what ``most_bytes`` must not exceed."""
+        scheduler = self.scheduler
+        return {
+            "requests": dict(self._seen),
+            "loads": scheduler.loads,
+            "aborted_loads": scheduler.aborted_loads,
+            "restarts": self.restarts,
+            **msgspec.structs.asdict(scheduler.tally),
+            "card_bytes": self.machine.card.vram_bytes,
+            "nano_usd": 0,
+        }
 
     def state_json(self) -> Json:
-        names = [runner.model.name for runner in self.scheduler.loaded()]
-        return {"loaded": names, "waiting": self.scheduler.waiting, "aborted_loads": self.scheduler.aborted_loads}
+        scheduler = self.scheduler
+        names = [runner.model.name for runner in scheduler.loaded()]
+        return {
+            "loaded": names,
+            "loading": scheduler.loading,
+            "waiting": scheduler.waiting,
+            "aborted_loads": scheduler.aborted_loads,
+        }
 
     def reset(self) -> None:
         self._seen.clear()
+        self.restarts = 0
         self.mind.clear()
         self.scheduler.clear()
+        self.shelf.refill()
+
+    def restart(self, again: Mapping[str, Json]) -> None:
+        """``version`` and ``tells_context``, where given, are those of the server that is up afterwards."""
+        self.restarts += 1
+        self.scheduler.restart()
+        server = self.machine.server
+        server = msgspec.structs.replace(
+            server,
+            version=str(again.get("version") or server.version),
+            tells_context=bool(again.get("tells_context", server.tells_context)),
+        )
+        self.machine = msgspec.structs.replace(self.machine, server=server)
 
     def find_model(self, name: str) -> Model:
-        """The model of a request; a name without a tag means ``:latest``. Raises `Refusal` (404)."""
-        for candidate in (name, f"{name}:latest"):
-            if candidate in self._models:
-                return self._models[candidate]
-        raise Refusal(404, f"model '{name}' not found")
+        """The model of a request, by any of its names. Raises `Refusal` (404)."""
+        return self.shelf.find(name)
 
     async def _no_route(self, exchange: Exchange) -> None:
         known = any(path == exchange.request.path for _, path in self._routes)
@@ -108,12 +140,18 @@ class OllamaApp:
         await self._json(exchange, {"version": self.machine.server.version})
 
     async def _tags(self, exchange: Exchange) -> None:
-        await self._json(exchange, {"models": [catalogue.tag(m, self._started_ns) for m in self._models.values()]})
+        listed = [catalogue.tag(model, self.shelf.modified_ns(model)) for model in self.shelf.models]
+        await self._json(exchange, {"models": listed})
 
     async def _ps(self, exchange: Exchange) -> None:
         now, wall_ns = trio.current_time(), self.wall_ns()
         runners = self.scheduler.loaded()
-        listed = [catalogue.loaded(one, wall_ns, self.scheduler.expiry_of(one) - now) for one in runners]
+        tells = self.machine.server.tells_context
+        left_s = [self.scheduler.expiry_of(one) - now for one in runners]
+        listed = [
+            catalogue.loaded(one, wall_ns, left, tells_context=tells)
+            for one, left in zip(runners, left_s, strict=True)
+        ]
         await self._json(exchange, {"models": listed})
 
     async def _show(self, exchange: Exchange) -> None:
@@ -121,23 +159,14 @@ class OllamaApp:
         name = members.text("model") or members.text("name")
         if not name:
             raise Refusal(400, "model is required")
-        await self._json(exchange, catalogue.show(self.find_model(name), self._started_ns))
+        model = self.find_model(name)
+        await self._json(exchange, catalogue.show(model, self.shelf.modified_ns(model)))
 
     async def _pull(self, exchange: Exchange) -> None:
-        members = read_body(exchange.request.body)
-        name = members.text("model") or members.text("name")
-        known = self._models.get(name)
-        if known is None:
-            raise Refusal(500, "pull model manifest: file does not exist")
-        lines = catalogue.pull_progress(known.digest, known.file_bytes)
-        if not members.flag("stream", True):
-            await self._json(exchange, lines[-1])
-            return
-        await exchange.reply.start(200, NDJSON)
-        for line in lines:
-            await exchange.reply.send(msgspec.json.encode(line) + b"\n")
-            await trio.sleep(0.1 * self.machine.pace.scale)
-        await exchange.reply.finish()
+        await answer_pull(self, exchange)
+
+    async def _delete(self, exchange: Exchange) -> None:
+        await answer_delete(self, exchange)
 
     async def _chat(self, exchange: Exchange) -> None:
         prompting = read_chat(exchange.request.body)
@@ -166,7 +195,18 @@ class OllamaApp:
                 await self._empty(exchange, shape, "load")
                 return
             job = self._job(exchange, prompting, claim, shape)
-            await generate(job, runner, exchange, timings, self.machine)
+            try:
+                await generate(job, runner, exchange, timings, self.machine)
+            except CardFullError:
+                self.scheduler.unload_all()
+                await self._card_full(exchange)
+
+    async def _card_full(self, exchange: Exchange) -> None:
+        """Raises `Refusal` (500) where nothing was said yet."""
+        if not exchange.reply.started:
+            raise Refusal(500, _FULL)
+        await exchange.reply.send(msgspec.json.encode({"error": _FULL}) + b"\n")
+        await exchange.reply.finish()
 
     def _job(self, exchange: Exchange, prompting: Prompting, claim: Claim, shape: Shape) -> Job:
         turns = fit_turns(prompting, claim.options.num_ctx)

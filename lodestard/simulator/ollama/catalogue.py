@@ -1,4 +1,4 @@
-"""What an Ollama server says about its models: tags, ps, show, and a pull that seems to happen.
+"""What an Ollama server says about its models: tags, ps, show, and how far a pull is.
 
 Law: pure; wall times and loaded runners are handed in.
 """
@@ -38,10 +38,10 @@ def tag(model: Model, modified_ns: int) -> dict[str, Json]:
     }
 
 
-def loaded(runner: Runner, wall_ns: int, left_s: float) -> dict[str, Json]:
+def loaded(runner: Runner, wall_ns: int, left_s: float, *, tells_context: bool) -> dict[str, Json]:
     """One entry of ``/api/ps``. For ever is 292 years, the longest that Go's durations know."""
     left_s = _FOREVER_S if math.isinf(left_s) else left_s
-    return {
+    entry: dict[str, Json] = {
         "name": runner.model.name,
         "model": runner.model.name,
         "size": runner.placement.size,
@@ -49,8 +49,8 @@ def loaded(runner: Runner, wall_ns: int, left_s: float) -> dict[str, Json]:
         "details": details(runner.model),
         "expires_at": rfc3339_nano(wall_ns + round(left_s * _NS)),
         "size_vram": runner.placement.size_vram,
-        "context_length": runner.options.num_ctx,
     }
+    return {**entry, "context_length": runner.options.num_ctx} if tells_context else entry
 
 
 def show(model: Model, modified_ns: int) -> dict[str, Json]:
@@ -77,9 +77,8 @@ def show(model: Model, modified_ns: int) -> dict[str, Json]:
     }
 
 
-def pull_progress(digest: str, size: int) -> list[dict[str, Json]]:
-    """The lines of a pull: manifest, one layer in four steps, verification, success."""
-    layer = {"status": f"pulling {digest[:12]}", "digest": f"sha256:{digest}", "total": size}
-    steps = [{**layer, "completed": size * part // 4} for part in range(1, 5)]
-    closing = ("verifying sha256 digest", "writing manifest", "success")
-    return [{"status": "pulling manifest"}, layer, *steps, *({"status": status} for status in closing)]
+def pull_line(model: Model, completed: int) -> dict[str, Json]:
+    """How far its one layer has come; nought is left out, as Go does."""
+    digest = model.digest
+    line = {"status": f"pulling {digest[:12]}", "digest": f"sha256:{digest}", "total": model.file_bytes}
+    return {**line, "completed": completed} if completed else line

@@ -25,6 +25,10 @@ NDJSON = [("Content-Type", "application/x-ndjson")]
 PLAIN = [("Content-Type", "application/json; charset=utf-8")]
 
 
+class CardFullError(Exception):
+    """The card's memory ran out while the model was running."""
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
     """One generation: what was asked, of which model, and what will be said."""
 
@@ -46,7 +50,10 @@ class Timings:
 
 
 async def generate(job: Job, runner: Runner, exchange: Exchange, timings: Timings, machine: Machine) -> None:
-    """Answers on ``exchange``. Cancelled when the client leaves: the slot keeps what was read."""
+    """Answers on ``exchange``. Cancelled when the client leaves: the slot keeps what was read.
+
+    Raises `CardFullError` where a fault wants it; what was said so far is on its way then.
+    """
     prompt = render(job.turns, job.prompting.tools)
     slot, shared = runner.slots.take(prompt)
     said: list[str] = []
@@ -138,6 +145,8 @@ async def _stream(job: Job, exchange: Exchange, line: _Line, said: list[str]) ->
     fault, reply = exchange.fault, exchange.reply
     for sent, step in enumerate(plan_steps(job)):
         await line.wait_written(step)
+        if fault.oom is not None and sent >= fault.oom:
+            raise CardFullError
         if not reply.started:
             await reply.start(200, NDJSON)
             if fault.big_event is not None:
@@ -158,6 +167,8 @@ async def _stream(job: Job, exchange: Exchange, line: _Line, said: list[str]) ->
 async def _whole(job: Job, exchange: Exchange, line: _Line) -> None:
     said: dict[str, list[str]] = {"text": [], "thinking": []}
     reason, called = "stop", False
+    if exchange.fault.oom is not None:
+        raise CardFullError
     for step in plan_steps(job):
         await line.wait_written(step)
         if step.kind in said:

@@ -4,7 +4,7 @@ Law: refusals come in the order version, key, route, body, model, limits; nothin
 Owner: the provider's `Desk`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -69,6 +69,9 @@ class AnthropicApp:
 
     def reset(self) -> None:
         self.desk.reset()
+
+    def restart(self, again: Mapping[str, Json]) -> None:
+        """A provider forgets nothing."""
 
     async def _messages(self, exchange: Exchange) -> None:
         request, model = self._read(exchange, counting=False)

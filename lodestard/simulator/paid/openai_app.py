@@ -4,7 +4,7 @@ Law: refusals come in OpenAI's order: key, route, body, model, limits; nothing i
 Owner: the provider's `Desk`.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from lodestard.simulator.answering.mind import Mind
 from lodestard.simulator.answering.question import Json, Script
@@ -67,6 +67,9 @@ class OpenAIApp:
 
     def reset(self) -> None:
         self.desk.reset()
+
+    def restart(self, again: Mapping[str, Json]) -> None:
+        """A provider forgets nothing."""
 
     def _check_key(self, exchange: Exchange) -> None:
         if self.desk.key_is_good(exchange):

@@ -299,7 +299,7 @@ async def test_the_client_that_leaves_aborts_its_load_over_http(
     await client.stream.aclose()
     await trio.sleep(0.1)
     state = simulator.app.state_json()
-    assert state == {"loaded": [], "waiting": 0, "aborted_loads": 1}
+    assert state == {"loaded": [], "loading": "", "waiting": 0, "aborted_loads": 1}
 
 
 async def test_the_client_that_leaves_frees_the_card(connect: Connect, wall_ns: Wall, autojump_clock: object) -> None:

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.model_name import canonical_name, same_model
+from lodestard.simulator.ollama.names import read_name
 
 PART = st.text("abcXYZ019_-", min_size=1, max_size=8).filter(lambda part: part[0] != "-")
 
@@ -53,6 +54,22 @@ def test_every_way_to_write_a_name_means_the_same(host: str, namespace: str, mod
     full = f"{host}.example:5000/{namespace}/{model}"
     assert same_model(full, f"{full}:latest")
     assert same_model(f"{full}:{tag}", f"{full}:{tag}".upper())
+
+
+NAMES = st.builds(
+    lambda place, model, tag: "/".join([*place, model]) + (f":{tag}" if tag is not None else ""),
+    st.sampled_from(
+        [[], ["library"], ["me"], ["registry.ollama.ai", "library"], ["registry.ollama.ai", "me"], ["hf.co:99", "me"]]
+    ),
+    st.sampled_from(["m", "M", "m.1", "library"]),
+    st.sampled_from([None, "", "latest", "7b", "7B"]),
+)
+
+
+@given(NAMES, NAMES)
+def test_the_simulated_server_means_the_same_by_them(one: str, other: str) -> None:
+    """Its reader of names is another one, so neither shares the other's mistakes."""
+    assert same_model(one, other) == (read_name(one) == read_name(other))
 
 
 @given(st.lists(PART, min_size=1, max_size=3), st.none() | PART)

@@ -19,6 +19,8 @@ from lodestard.simulator.faults import NO_FAULT, Fault, FaultPlan, FaultSyntaxEr
         ("stall;slow=2", Fault(stall=0, slow=2.0)),
         ("content_type=text/html", Fault(content_type="text/html")),
         ("no-usage;double-usage", Fault(no_usage=True, double_usage=True)),
+        ("oom", Fault(oom=1)),
+        ("oom=0", Fault(oom=0)),
         ("big-event", Fault(big_event=17 << 20)),
     ],
 )
