@@ -123,24 +123,31 @@ def choose_victim(queue: tuple[Waiter, ...], view: View) -> Resident | None:
 
 def turn_ends(victim: Resident, own: list[Waiter], wanted: Waiter, view: View) -> float:
     """When the turn of ``victim`` is over for ``wanted``, as things are now. ``own`` waits for ``victim``."""
-    policy, urgency = view.policy, wanted.urgency
-    overdue_s = wanted.arrived_s + policy.patience_s[urgency]
+    overdue_s = wanted.arrived_s + view.policy.patience_s[wanted.urgency]
     first_s = min((waiter.arrived_s for waiter in own if is_overdue(waiter, view)), default=None)
-    if first_s is not None and (first_s < wanted.arrived_s or view.now_s < overdue_s):
-        return NEVER if first_s < wanted.arrived_s else overdue_s
-    if victim.kept and urgency > INTERACTIVE:
+    if first_s is not None and (first_s < wanted.arrived_s or not victim.begun):
+        return NEVER  # who came before is served first, and whoever it was loaded for
+    if first_s is not None and view.now_s < overdue_s:
         return overdue_s
+    return min(overdue_s, patient_turn_ends(victim, own, wanted, view))
+
+
+def patient_turn_ends(victim: Resident, own: list[Waiter], wanted: Waiter, view: View) -> float:
+    """The same while nobody is overdue."""
+    policy, urgency = view.policy, wanted.urgency
+    if victim.kept and urgency > INTERACTIVE:
+        return NEVER
     rivals = [waiter.urgency for waiter in own if waiter.urgency <= urgency and not waiter.brief]
     if urgency == IDLE and (rivals or victim.running):
-        return overdue_s
+        return NEVER
     if not rivals:
         unhurried = wanted.brief or urgency >= BACKGROUND
-        return min(overdue_s, last_awaited_s(victim, view) + policy.linger_s[urgency]) if unhurried else view.now_s
+        return last_awaited_s(victim, view) + policy.linger_s[urgency] if unhurried else view.now_s
     if min(rivals) < urgency or wanted.brief:
-        return overdue_s
+        return NEVER
     if min(wanted.passed, victim.begun) >= policy.dwell_requests[urgency]:
         return view.now_s
-    return min(overdue_s, max(wanted.arrived_s, victim.since_s) + policy.dwell_s[urgency])
+    return max(wanted.arrived_s, victim.since_s) + policy.dwell_s[urgency]
 
 
 def last_awaited_s(resident: Resident, view: View) -> float:
@@ -170,11 +177,15 @@ def start_waiters(queue: tuple[Waiter, ...], turn: Turn, view: View) -> Iterator
 
 
 def may_start(waiter: Waiter, turn: Turn, view: View) -> bool:
-    """Whether its model's turn lets it begin: once somebody overdue waits, only what is overdue and came before."""
+    """Whether its model's turn lets it begin: once somebody overdue waits, only what is overdue and came before.
+
+    What has just been loaded for somebody overdue serves him all the same: a load is never for nothing.
+    """
     if turn.wanted is None or turn.victim is None or turn.victim.model != waiter.model:
         return True
     if is_overdue(turn.wanted, view):
-        return is_overdue(waiter, view) and waiter.arrived_s < turn.wanted.arrived_s
+        before = waiter.arrived_s < turn.wanted.arrived_s or not turn.victim.begun
+        return is_overdue(waiter, view) and before
     return not turn.over
 
 

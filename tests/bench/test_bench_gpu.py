@@ -2,13 +2,21 @@
 
 import random
 from itertools import product
+from pathlib import Path
 
 import pytest
+import trio
 
-from tests.bench.gpu.baseline import Key, differences, read_baseline
-from tests.bench.gpu.command import SEEDS, run_one
-from tests.bench.gpu.house import MODES
-from tests.bench.gpu.machines import MACHINES
+from lodestard.simulator.world import Listener, open_simulators
+from lodestard.simulator.world import simulate as simulate_listener
+from tests.bench.gpu import real
+from tests.bench.gpu.baseline import Key, differences, read_baseline, write_baseline
+from tests.bench.gpu.clients import GIVE_UP_S
+from tests.bench.gpu.command import SEEDS, main, run_one, warn_of_changes
+from tests.bench.gpu.drive import Run, Sent, simulate
+from tests.bench.gpu.figures import read_figures
+from tests.bench.gpu.house import MODES, make_card
+from tests.bench.gpu.machines import MACHINES, floor_s
 from tests.bench.gpu.words import code, prose
 from tests.bench.gpu.workloads import NAMES, plan_workload
 
@@ -26,6 +34,83 @@ def test_every_prompt_fits_the_pinned_context(name: str) -> None:
     for ask in plan_workload(name, 3).asks:
         tokens = sum(len(text) // 4 + 4 for _, text in ask.messages)
         assert tokens + len(ask.answer) // 4 < 4096, ask.name
+
+
+def test_a_quick_look_has_every_workload_and_mode(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--quick", "--machines", "x1", "--seeds", "1", "--workloads", "back-to-back", "saturated"]) == 0
+    told = capsys.readouterr().out
+    for row in product(("back-to-back", "saturated"), ("x1",), MODES):
+        assert f"| {' | '.join(row)} |" in told
+    assert "| x1 | llama3.1:8b | 17 of 33 | 3.13 | 156 | 13.3 |" in told
+    assert "skipped, it was not asked for" in told
+
+
+def test_a_run_that_came_out_otherwise_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    key = Key("fifo", "gaps", "x1", 1)
+    assert warn_of_changes({key: {"swaps": 2.0}}, {key: {"swaps": 2.0}}) == 0
+    assert warn_of_changes({key: {"swaps": 2.0}}, {key: {"swaps": 3.0}}) == 1
+    assert "fifo gaps x1 1 is not the baseline any more: swaps 3.0 -> 2.0" in capsys.readouterr().err
+
+
+def test_a_baseline_is_read_as_it_was_written(tmp_path: Path) -> None:
+    runs = {Key("fifo", "gaps", "x1", 1): {"swaps": 2.0}, Key("agreed", "mixed", "x1.5", 2): {"lost_s": 0.5}}
+    write_baseline(runs, tmp_path / "baseline.json")
+    assert read_baseline(tmp_path / "baseline.json") == runs
+
+
+def test_one_client_that_alternates_pays_the_floor_each_time_and_no_more() -> None:
+    run = simulate("back-to-back", "x1", "fifo", 1, SHARE)
+    figures = read_figures(run, "x1")
+    assert figures["swaps"] == figures["answered"] == len(run.workload.asks)
+    assert figures["switch_p50_of_floor"] == 1.0
+    floors_s = sum(floor_s(MACHINES["x1"], ask.model) for ask in run.workload.asks)
+    assert figures["lost_s"] == pytest.approx(floors_s, abs=0.01)
+
+
+def test_who_typed_on_waited_for_nothing_and_who_gave_up_did() -> None:
+    workload = plan_workload("mixed", 1, SHARE)
+    left = [ask for ask in workload.asks if ask.patience_s is not None]
+    run = Run(workload, ended_s=100.0, card=make_card(MACHINES["x1"], workload))
+    for ask in left:
+        run.sent.append(Sent(ask, asked_s=0.0, left_s=ask.patience_s))
+    figures = read_figures(run, "x1")
+    assert figures["typed_on"] == sum(ask.superseded for ask in left) > 0
+    assert figures["gave_up"] == len(left) - figures["typed_on"] > 0
+    assert figures["autocomplete_start_p50_s"] == GIVE_UP_S
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("127.0.0.1", ("127.0.0.1", 11434)),
+        ("http://127.0.0.1:9/", ("127.0.0.1", 9)),
+        (":9", ("127.0.0.1", 9)),
+    ],
+)
+def test_ollama_host_in_its_usual_forms(text: str, place: tuple[str, int]) -> None:
+    assert real.read_host({"OLLAMA_HOST": text}) == place
+
+
+@pytest.mark.parametrize("text", ["", "https://127.0.0.1/x", "127.0.0.1:port"])
+def test_what_is_no_ollama_host_is_a_reason_to_skip(text: str) -> None:
+    with pytest.raises(real.NoOllama):
+        real.read_host({"OLLAMA_HOST": text})
+
+
+async def test_the_same_traffic_goes_to_a_server_on_the_real_clock() -> None:
+    where = Listener(kind="ollama")
+    async with open_simulators({where: simulate_listener(where, "instant")}) as (upstream,):
+        host, port = upstream.url.removeprefix("http://").split(":")
+        found = await real.measure(host, int(port), {"back-to-back": SHARE})
+    assert {mode for _, mode in found} == set(real.MODES)
+    assert {figures["answered"] for figures in found.values()} == {4}
+
+
+async def test_a_closed_port_is_a_reason_to_skip() -> None:
+    with trio.socket.socket() as closed:
+        await closed.bind(("127.0.0.1", 0))
+        with pytest.raises(real.NoOllama, match="does not answer"):
+            await real.measure(*closed.getsockname())
 
 
 def test_words_have_the_length_that_was_asked_for() -> None:

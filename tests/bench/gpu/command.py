@@ -1,6 +1,7 @@
 """The command: run the workloads, a process for each core; compare with the baseline; print Markdown."""
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -8,6 +9,9 @@ from functools import partial
 from itertools import product
 from multiprocessing import get_context
 
+import trio
+
+from tests.bench.gpu import real
 from tests.bench.gpu.baseline import Key, Runs, differences, read_baseline, write_baseline
 from tests.bench.gpu.drive import simulate
 from tests.bench.gpu.figures import Figures, read_figures
@@ -19,6 +23,7 @@ from tests.bench.gpu.workloads import NAMES
 SKEWED = ("dear-swaps", "cheap-swaps")
 SEEDS = (1, 2, 3)
 QUICK_SHARE = 0.1
+SKIPPED, ALL_SIMULATED = "The same traffic on a real Ollama: skipped,", "Everything above is simulated."
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,7 +39,24 @@ def main(arguments: Sequence[str]) -> int:
         write_baseline(runs)
     baseline = runs if options.quick else read_baseline()
     print("\n".join(write_report(runs, baseline)))  # noqa: T201
+    print("\n".join(measure_real(options)))  # noqa: T201
     return warn_of_changes(runs, baseline)
+
+
+def measure_real(options: argparse.Namespace) -> Iterator[str]:
+    """The table of the real Ollama, or why there is none."""
+    if options.quick or options.no_real:
+        yield f"{SKIPPED} it was not asked for. {ALL_SIMULATED}"
+        return
+    try:
+        host, port = real.read_host(os.environ)
+        found = trio.run(real.measure, host, port)
+    except real.NoOllama as reason:
+        yield f"{SKIPPED} {reason}. {ALL_SIMULATED}"
+    else:
+        yield f"The same traffic, shortened, on the Ollama at {host}:{port}, on the real clock:"
+        yield ""
+        yield from real.write_report(found)
 
 
 def plan_keys(options: argparse.Namespace) -> Iterator[Key]:
@@ -74,5 +96,6 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--quick", action="store_true", help="a tenth of everything; compares with nothing")
+    parser.add_argument("--no-real", action="store_true", help="leave the Ollama at OLLAMA_HOST alone")
     parser.add_argument("--write-baseline", action="store_true", help="keep these runs as the baseline")
     return parser.parse_args(arguments)

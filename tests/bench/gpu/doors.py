@@ -38,9 +38,12 @@ class Door(Protocol):
 
 
 class Lodestard:
-    """``POST /v1/chat/completions``."""
+    """``POST /v1/chat/completions``. ``capped``: no answer may be longer than the planned one."""
 
     _CONTENT = re.compile(rb'"content":"[^"]')
+
+    def __init__(self, *, capped: bool = False) -> None:
+        self._capped = capped
 
     def write(self, ask: Ask) -> tuple[str, dict[str, str], bytes]:
         body: dict[str, Any] = {
@@ -49,8 +52,8 @@ class Lodestard:
             "stream": ask.stream,
             "temperature": TEMPERATURES.get(ask.kind, 0),
         }
-        if ask.kind in LIMITS:
-            body["max_tokens"] = LIMITS[ask.kind]
+        if (limit := _limit(ask, self._capped)) is not None:
+            body["max_tokens"] = limit
         headers = {"user-agent": AGENTS.get(ask.kind, AIDER_AGENT)}
         if ask.kind == "job":
             headers["x-lodestar-priority"] = "background"
@@ -61,15 +64,19 @@ class Lodestard:
 
 
 class Ollama:
-    """``POST /api/chat`` and, for autocomplete, ``/api/generate``. ``agreed``: all clients pin the same options."""
+    """``POST /api/chat`` and, for autocomplete, ``/api/generate``.
 
-    def __init__(self, *, agreed: bool) -> None:
+    ``agreed``: all clients pin the same options. ``capped``: no answer may be longer than the planned one.
+    """
+
+    def __init__(self, *, agreed: bool, capped: bool = False) -> None:
         self._agreed = agreed
+        self._capped = capped
 
     def write(self, ask: Ask) -> tuple[str, dict[str, str], bytes]:
         options: dict[str, Any] = {"temperature": TEMPERATURES.get(ask.kind, 0)}
-        if ask.kind in LIMITS:
-            options["num_predict"] = LIMITS[ask.kind]
+        if (limit := _limit(ask, self._capped)) is not None:
+            options["num_predict"] = limit
         body: dict[str, Any] = {"model": ask.model, "stream": ask.stream, "options": options}
         self._disagree(ask, body)
         headers = {"user-agent": AGENTS.get(ask.kind, AIDER_AGENT)}
@@ -91,3 +98,8 @@ class Ollama:
 
     def has_content(self, data: bytes) -> bool:
         return bool(data)
+
+
+def _limit(ask: Ask, capped: bool) -> int | None:
+    """How many tokens its client allows it."""
+    return len(ask.answer) // CHARACTERS if capped else LIMITS.get(ask.kind)

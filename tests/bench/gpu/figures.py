@@ -10,7 +10,7 @@ What is ``lost`` is card time: no model was ready, and somebody waited.
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
-from tests.bench.gpu.drive import Run, Sent
+from tests.bench.gpu.drive import Run, Sent, Visit
 from tests.bench.gpu.machines import MACHINES, floor_s
 from tests.bench.gpu.traffic import Ask
 from tests.bench.gpu.words import CHARACTERS
@@ -67,7 +67,7 @@ def _waits(run: Run) -> Figures:
     for name, belongs in groups.items():
         sent = [each for each in run.sent if belongs(each.ask) and not each.ask.superseded]
         if sent:
-            starts, firsts = [start_s(run, each) for each in sent], [_first_s(run, each) for each in sent]
+            starts, firsts = [start_s(run, each) for each in sent], [first_s(run, each) for each in sent]
             found[f"{name}_start_p50_s"] = percentile(starts, 0.5)
             found[f"{name}_start_p95_s"] = percentile(starts, 0.95)
             found[f"{name}_first_p50_s"] = percentile(firsts, 0.5)
@@ -81,12 +81,13 @@ def start_s(run: Run, sent: Sent) -> float:
     return (_end_s(run, sent) if started_s is None else started_s) - sent.asked_s
 
 
-def _first_s(run: Run, sent: Sent) -> float:
-    return (_end_s(run, sent) if sent.first_s is None else sent.first_s) - sent.asked_s
+def first_s(visit: Visit, sent: Sent) -> float:
+    """How long it waited for the first token, or until it was left or cut off."""
+    return (_end_s(visit, sent) if sent.first_s is None else sent.first_s) - sent.asked_s
 
 
-def _end_s(run: Run, sent: Sent) -> float:
-    return run.ended_s if sent.left_s is None else sent.left_s
+def _end_s(visit: Visit, sent: Sent) -> float:
+    return visit.ended_s if sent.left_s is None else sent.left_s
 
 
 def _switches(run: Run, machine: str) -> Figures:
