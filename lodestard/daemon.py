@@ -38,6 +38,7 @@ from lodestard.generation import Foundation
 from lodestard.hooks import Signal
 from lodestard.house import House, Plan
 from lodestard.http import HttpServer, adopt_listeners, open_tcp_listeners, open_unix_listener
+from lodestard.inquiry import ask_model
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
 from lodestard.ledger import Ledger, LedgerOptions, SessionRules, open_ledger
 from lodestard.log import set_level
@@ -95,6 +96,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
             state_dir=boot.places.state_dir,
             run_dir=run_dir(boot.places.control_socket),
             timezone=zone_name(settings),
+            ask=ask_model,
         )
         ledger.budgets.on_alert = foundation.budget_alert.tell
         house = House(

@@ -290,13 +290,11 @@ def who_is(caller: Caller) -> tuple[str, str, str, str]:
 def in_session(caller: Caller, session: Session) -> Caller:
     """The caller in its session; what it did not say of itself was perhaps said when that was asked for."""
     asked = session.labels if session.origin == "asked" else caller
-    return Caller(
-        principal=caller.principal,
+    return msgspec.structs.replace(
+        caller,
         project=caller.project or asked.project,
         user=caller.user or asked.user,
         session=session.id,
-        client=caller.client,
-        task=caller.task,
     )
 
 
