@@ -303,7 +303,7 @@ async def test_a_retired_generation_stops_at_once_and_writes_no_more(
         status = await house.verb("status")
         assert status["replaying"] == {"request_id": "req_0001", "task": "chat", "model": "t600/llama3.1:8b"}
         assert house.runtime.hooks.status_parts["eval_idle"]() == {
-            "now": "replaying chat with t600/llama3.1:8b",
+            "now": "replaying with t600/llama3.1:8b (chat)",
             "today": "0 of 200",
             "judged": 0,
         }

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lodestard.domain.quotes import Quoted
@@ -332,6 +332,7 @@ def test_what_a_model_thinks_aloud_is_no_part_of_its_answer() -> None:
 answers = st.text(max_size=80) | st.sampled_from([PAID_EDIT, PAID_JSON, "Positive", "feat: x"])
 
 
+@example("0:\x0c", "", "", False)
 @given(answers, answers, st.sampled_from(["", "edit", "commit"]), st.booleans())
 def test_every_score_is_a_share_and_nothing_is_better_than_the_paid_answer(
     paid: str, local: str, task: str, json_wanted: bool

@@ -116,11 +116,11 @@ class Book:
         """There is nothing to replay any more."""
         self._mark(request_id, str(target))
 
-    def save(self) -> bytes:
-        """As the file has it."""
-        done = {name: tuple(sorted(ids)) for name, ids in self._done.items()}
-        return msgspec.json.encode(
-            Saved(day=self.day, today=self.today, pairs=tuple(self.pairs), done=done, floor=self._floor)
+    def snapshot(self) -> Saved:
+        """As it is now, for a thread to write: nothing in it changes any more."""
+        done = {name: tuple(ids) for name, ids in self._done.items()}
+        return Saved(
+            day=self.day, today=self.today, pairs=tuple(self._pairs.values()), done=done, floor=dict(self._floor)
         )
 
     def _pair(self, key: Key) -> Pair:
@@ -145,6 +145,11 @@ class Book:
             older = sorted(ids)[: MOST_DONE // 2]
             self._floor[name] = max(self._floor.get(name, ""), older[-1])
             ids.difference_update(older)
+
+
+def write_book(saved: Saved) -> bytes:
+    """As the file has it."""
+    return msgspec.json.encode(saved)
 
 
 def read_book(data: bytes) -> Book:

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping
 
 _WORD = re.compile(r"\w+")
-_DECORATION = " \t\r\n.,;:!?\"'`*_#()[]{}<>"
+_DECORATION = " .,;:!?\"'`*_#()[]{}<>"
 
 
 def shared(one: Mapping[Hashable, int], other: Mapping[Hashable, int]) -> float:
@@ -28,7 +28,7 @@ def likeness(one: str, other: str) -> float:
 
 def normalised(text: str) -> str:
     """A short answer without what does not matter: case, spaces, punctuation and markdown around it."""
-    return " ".join(text.strip(_DECORATION).casefold().split())
+    return " ".join(text.split()).strip(_DECORATION).casefold()
 
 
 def _words(text: str) -> Counter[Hashable]:

@@ -21,7 +21,7 @@ from lodestard.domain.news import RequestEnded
 from lodestard.domain.quotes import PaidRequest
 from lodestard.domain.residency import HostState
 from lodestard.domain.upstream import Target
-from lodestard.modules.eval_idle.book import Book, read_book
+from lodestard.modules.eval_idle.book import Book
 from lodestard.modules.eval_idle.files import FILE, load, save
 from lodestard.modules.eval_idle.plan import (
     Moment,
@@ -233,8 +233,7 @@ class EvalIdle:
     async def _load(self) -> None:
         """What was learned before. A file that can't be read is begun anew."""
         try:
-            data = await trio.to_thread.run_sync(load, self._file)
-            self.book = read_book(data) if data else Book()
+            self.book = await trio.to_thread.run_sync(load, self._file)
         except (OSError, ValueError) as error:
             logger.warning("%s can't be read, so learning begins anew: %s", self._file, error)
             self.book = Book()
@@ -243,7 +242,7 @@ class EvalIdle:
         """Until it is written: what is not on the disk would be replayed again after a restart."""
         while True:
             try:
-                await trio.to_thread.run_sync(partial(save, self._file, self.book.save()))
+                await trio.to_thread.run_sync(partial(save, self._file, self.book.snapshot()))
             except OSError as error:
                 if not self.trouble:
                     logger.warning("%s can't be written: %s", self._file, error.strerror or type(error).__name__)

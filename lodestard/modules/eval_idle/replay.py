@@ -6,6 +6,7 @@ that is not that model's, or not free, is not counted.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal
 
 import msgspec
@@ -81,7 +82,8 @@ async def replay_one(replay: Replay, runtime: Runtime, timeout_s: float) -> Outc
         return Outcome("failed", why=f"no answer within {timeout_s:g} s")
     if answered.target != replay.target or answered.cost_nano_usd or answered.cache != "bypass":
         return Outcome("gave way", why=f"{answered.target} answered instead")
-    return Outcome("judged", read_answer(replay, quoted, answered, runtime.clock.now_ms()))
+    read = partial(read_answer, replay, quoted, answered, runtime.clock.now_ms())
+    return Outcome("judged", await trio.to_thread.run_sync(read))  # a long file takes tens of milliseconds to parse
 
 
 def session_of(day: str) -> str:

@@ -95,10 +95,10 @@ class Telling:
     def part(self) -> dict[str, object]:
         """For one screen about the house."""
         replaying = self._told.replaying
-        now = f"{replaying.request.task or 'a request'} with {replaying.target}" if replaying is not None else ""
+        now = f"replaying with {replaying.target} ({replaying.request.task})" if replaying is not None else ""
         status = self.status()
         return {
-            "now": f"replaying {now}" if now else status.doing,
+            "now": now or status.doing,
             "today": f"{status.today} of {status.per_day}",
             "judged": status.judged,
         }
