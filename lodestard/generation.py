@@ -27,7 +27,7 @@ from lodestard.protocols.codecs import CODECS
 from lodestard.residency.plain import HostAdmission
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
-from lodestard.runtime import Runtime
+from lodestard.runtime import Runtime, ask_nobody
 from lodestard.upstream.elsewhere import MOST_ANSWER_BYTES, open_origin_pool
 from lodestard.upstream.sender import PooledSender, open_sender
 
@@ -52,10 +52,10 @@ class Foundation:
     started_s: int
     state_dir: Path
     timezone: str
-    ask: Callable[[Question, Runtime], Awaitable[Answered]]
     budget_alert: Signal[BudgetAlert] = field(default_factory=lambda: Signal("budget_alert, of all generations"))
     run_dir: Path | None = None
     attempts: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended, of all generations"))
+    ask: Callable[[Question, Runtime], Awaitable[Answered]] = ask_nobody
 
 
 @dataclass(frozen=True, slots=True)

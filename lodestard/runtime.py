@@ -21,7 +21,7 @@ from lodestard.flights import Flights
 from lodestard.hooks import Hooks
 
 
-async def ask_nobody(_question: Question) -> Answered:
+async def ask_nobody(_question: Question, _runtime: object = None) -> Answered:
     """Where nobody is there to be asked."""
     raise HouseFault(Code.NO_CANDIDATE, "Nobody is here who could be asked.")
 

@@ -165,6 +165,7 @@ class GivesWay(HostAdmission):
 @asynccontextmanager
 async def stopped_place() -> AsyncIterator[PlainSeat]:
     with trio.move_on_after(0.1) as scope:
+        await trio.lowlevel.checkpoint()
         yield PLAIN_SEAT
     if scope.cancelled_caught:
         raise UpstreamFault(
