@@ -16,7 +16,7 @@ from lodestarctl import exit_codes
 from lodestarctl.output import Output, terminal_width
 from lodestarctl.parser import command_parser, group_help, main_parser
 from lodestarctl.session import Session
-from lodestarctl.table import find_command, group_members, is_command
+from lodestarctl.table import MODULE_OF_GROUP, find_command, group_members, is_command
 from lodestarctl.usage import UsageError
 from lodestard.control.client import ControlClient, ControlError, DaemonNotRunning, socket_paths
 from lodestard.control.messages import Code, Refusal, write_refusal
@@ -100,7 +100,8 @@ def _with_advice(refusal: Refusal, words: Sequence[str]) -> Refusal:
     """A command of ours that the daemon does not know belongs to a module that is off, or to a newer daemon."""
     if refusal.param != "verb" or find_command(list(words)) is None:
         return refusal
-    advice = f"Its module is off ([modules.{words[0]}] enabled = true turns it on), or the daemon is older."
+    module = MODULE_OF_GROUP.get(words[0], words[0])
+    advice = f"Its module is off ([modules.{module}] enabled = true turns it on), or the daemon is older."
     return replace(refusal, message=f"{refusal.message} {advice}")
 
 

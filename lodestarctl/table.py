@@ -51,6 +51,7 @@ GROUPS = (
 )  # fmt: skip
 SCREENS = ("overview", "models", "projects", "sessions", "providers", "requests")
 LEVELS = ("debug", "info", "warning", "error")
+IDLE = ("status", "report", "on", "off")
 UNTIL = "to when, as --since (a date is included)"
 SINCE = "from when: 7d, 24h, today, month, or a date like 2025-11-30"
 
@@ -316,6 +317,12 @@ COMMANDS = (
         "reconcile_show",
         (Option(("-n", "--lines"), "how many", "integer", default=30, metavar="N"),),
     ),
+    Command(
+        "eval idle",
+        "learn in idle time what the local models can do",
+        "eval_idle",
+        (Option(("what",), "status (the default), what was learned, or switch it", choices=IDLE, optional=True),),
+    ),
     Command("drain", "stop taking requests, end those under way, and exit", "drain"),
     Command("doctor", "say what is wrong and how to mend it", "doctor"),
     Command("version", "the versions of lodestarctl and lodestard", "version"),
@@ -333,9 +340,11 @@ DEFAULT_OF_GROUP = {
     "models": "list",
     "cache": "stats",
     "config": "show",
+    "eval": "idle",
     "reconcile": "run",
     "session": "list",
 }
+MODULE_OF_GROUP = {"eval": "eval_idle"}
 
 
 def find_command(words: list[str]) -> tuple[Command, list[str]] | None:

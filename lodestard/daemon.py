@@ -38,6 +38,7 @@ from lodestard.generation import Foundation
 from lodestard.hooks import Signal
 from lodestard.house import House, Plan
 from lodestard.http import HttpServer, adopt_listeners, open_tcp_listeners, open_unix_listener
+from lodestard.inquiry import ask_model
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
 from lodestard.ledger import Ledger, LedgerOptions, SessionRules, open_ledger
 from lodestard.log import set_level
@@ -101,6 +102,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
             run_dir=run_dir(boot.places.control_socket),
             timezone=zone_name(settings),
             residency=residency,
+            ask=ask_model,
         )
         residency.configure(settings, boot.plan.blueprint.keys)
         ledger.budgets.on_alert = foundation.budget_alert.tell

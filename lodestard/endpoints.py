@@ -78,12 +78,14 @@ class Endpoints:
         await http.respond(200 if ready else 503, JSON_HEADERS, msgspec.json.encode(state))
 
 
-async def chat_completions(http: HttpExchange, runtime: Runtime) -> None:
-    """POST /v1/chat/completions."""
+async def chat_completions(http: HttpExchange, runtime: Runtime, *, origin: str = "") -> None:
+    """POST /v1/chat/completions. ``origin`` is the part of the house that asks, where it is no client."""
     require_json(http)
     body = await http.read_body()
     request = openai_chat.read_request(body, depth=runtime.settings.server.limits.json_depth)
     caller = identify_caller(http.headers, request)
+    if origin:
+        caller = msgspec.structs.replace(caller, origin=origin)
     entry = runtime.ledger.open_entry(caller, request.alias, dialect=request.dialect, stream=request.stream)
     exchange = Exchange(http, request, entry.caller, entry, runtime)
     try:

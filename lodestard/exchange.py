@@ -20,7 +20,7 @@ from lodestard.flights import AttemptRecord, Flight
 from lodestard.http import ClientLeft, HttpExchange
 from lodestard.protocols import error_bodies, openai_chat
 from lodestard.runtime import Runtime
-from lodestard.trace import NS_PER_US, quote, write_trace
+from lodestard.trace import NS_PER_US, may_quote, quote, write_trace
 
 CLIENT_LEFT_STATUS = 499  # nobody reads it; the name that access logs have given it
 NO_PLAN = Plan(alias="", candidates=())
@@ -330,7 +330,7 @@ class Exchange:
         first_ns = result.first_piece_ns
         trace = write_trace(self._asked_plan(), self.ticket.reason, self._attempts(), received_ns)
         trace["reason"] = self._reason()
-        if self.runtime.settings.ledger.store_text:
+        if self.runtime.settings.ledger.store_text and may_quote(self.caller, self.cache_control):
             trace["text"] = quote(self.request, reply)
         return Closing(
             outcome=result.outcome,

@@ -4,7 +4,7 @@ Law: built whole or not at all. A reload opens the next generation beside the se
 takes no new requests, and closes its rooms when its last one has ended.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +17,7 @@ from lodestard.domain.clock import Clock
 from lodestard.domain.host_ports import Admission
 from lodestard.domain.news import AttemptEnded, BudgetAlert, RequestEnded
 from lodestard.domain.ports import CachePort, LedgerPort, PricesPort
+from lodestard.domain.question import Answered, Question
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.flights import Flight, Flights, LeavePolicy
@@ -29,7 +30,7 @@ from lodestard.residency.plain import HostAdmission
 from lodestard.residency.room import Residency
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
-from lodestard.runtime import Runtime
+from lodestard.runtime import Runtime, ask_nobody
 from lodestard.upstream.elsewhere import MOST_ANSWER_BYTES, open_origin_pool
 from lodestard.upstream.sender import PooledSender, open_sender
 
@@ -43,6 +44,7 @@ class Foundation:
 
     ``ended`` and ``attempts`` tell of what ends in all generations, for who listens across a reload. ``budget_alert``
     is told by the ledger's side; the generation that serves passes it on to its modules. ``timezone``: the ledger's.
+    ``ask`` carries a module's question through the proxy's endpoint in the module's own generation.
     """
 
     clock: Clock
@@ -57,6 +59,7 @@ class Foundation:
     run_dir: Path | None = None
     residency: Residency | None = None
     attempts: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended, of all generations"))
+    ask: Callable[[Question, Runtime], Awaitable[Answered]] = ask_nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,9 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
         async def fly_here(flight: Flight) -> None:
             await fly(flight, runtime)
 
+        async def ask_here(question: Question) -> Answered:
+            return await foundation.ask(question, runtime)
+
         runtime = Runtime(
             settings=settings,
             clock=foundation.clock,
@@ -163,6 +169,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             keys_missing=blueprint.keys_missing,
             started_s=foundation.started_s,
             run_dir=foundation.run_dir,
+            ask=ask_here,
         )
         hooks.request_ended.always(foundation.ended.tell)
         hooks.attempt_ended.always(foundation.attempts.tell)

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, ParamSpec, TypeVar
 
+from lodestard.domain.evidence import Evidence
 from lodestard.domain.news import Alert, AttemptEnded, BudgetAlert, RequestEnded
 from lodestard.domain.telemetry import Telemetry
+from lodestard.domain.upstream import Target
 from lodestard.domain.verbs import Verb
 
 P = ParamSpec("P")
@@ -121,6 +123,7 @@ class Hooks:
     """Every door there is.
 
     ``is_up(upstream)``: may it be asked? ``telemetry(upstream)``: what its card says of itself.
+    ``evidence(task, target)``: how well a model has done a task, beside paid ones.
     ``request_ended`` and ``attempt_ended`` carry figures, never text.
     ``budget_alert``: a budget comes near its limit; the serving generation hears it. ``alert``: anything else that a
     person should hear of. ``retired``: this generation serves no new requests, another one does.
@@ -130,6 +133,7 @@ class Hooks:
 
     is_up: Slot[[str], bool] = field(default_factory=lambda: Slot("is_up", default=True))
     telemetry: Slot[[str], Telemetry | None] = field(default_factory=lambda: Slot("telemetry", default=None))
+    evidence: Slot[[str, Target], Evidence | None] = field(default_factory=lambda: Slot("evidence", default=None))
     request_ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
     attempt_ended: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended"))
     budget_alert: Signal[BudgetAlert] = field(default_factory=lambda: Signal("budget_alert"))

@@ -30,14 +30,19 @@ async def ask_inside(handler: Handler, exchange: "InnerExchange") -> Asked:
 
     Raises ``Fault`` as the answer gives it. What the sink raises ends the request as if the client had left.
     """
+    await carry_inside(handler, exchange)
+    if exchange.broken is not None:
+        raise exchange.broken
+    return exchange.result()
+
+
+async def carry_inside(handler: Handler, exchange: "InnerExchange") -> None:
+    """Have ``handler`` answer. Cancelled, the client leaves, and the handler gets some seconds to see it."""
     async with trio.open_nursery() as nursery:
         await nursery.start(exchange.heed_cancellation)
         with trio.CancelScope(shield=True) as exchange.scope, suppress(ClientLeft):  # ourselves
             await handler(exchange)  # type: ignore[arg-type]  # an exchange in all but its class
         nursery.cancel_scope.cancel()
-    if exchange.broken is not None:
-        raise exchange.broken
-    return exchange.result()
 
 
 class InnerExchange:

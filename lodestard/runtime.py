@@ -4,19 +4,26 @@ Law: typed by ports only. A reload builds a whole new one (a *generation*); requ
 they began with.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lodestard.domain.clock import Clock
+from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.host_ports import Admission, ResidencyPort
 from lodestard.domain.ports import CachePort, LedgerPort, RoutesPort, Sender
+from lodestard.domain.question import Answered, Question
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
 from lodestard.flights import Flights
 from lodestard.hooks import Hooks
+
+
+async def ask_nobody(_question: Question, _runtime: object = None) -> Answered:
+    """Where nobody is there to be asked."""
+    raise HouseFault(Code.NO_CANDIDATE, "Nobody is here who could be asked.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +39,10 @@ class Runtime:
     key. ``started_s`` is when the daemon started, in unix seconds. ``run_dir`` is a folder for small files that live
     as long as the daemon, None where it has none; it may not be there yet. ``residency`` is None where nobody looks
     after what is on the cards.
+
+    ``ask(question)`` is how a module asks a model: through the proxy's own endpoint, so with the same plan, budgets,
+    admission and ledger row as anybody, under the module's name. It raises the ``Fault`` that a client would be told
+    (its code says which); cancelled, it is as if the client had left. It does not keep a retired generation open.
     """
 
     settings: Settings
@@ -52,3 +63,4 @@ class Runtime:
     started_s: int
     run_dir: Path | None = None
     residency: ResidencyPort | None = None
+    ask: Callable[[Question], Awaitable[Answered]] = ask_nobody

@@ -13,10 +13,27 @@ from lodestard.domain.money import format_usd
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.price import Price
 from lodestard.domain.reply import Reply
-from lodestard.domain.request import Request
+from lodestard.domain.request import Caller, Request
 from lodestard.domain.upstream import Candidate, Plan
 from lodestard.flights import AttemptRecord
 
+ASKED_WITH = (
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "functions",
+    "function_call",
+    "response_format",
+    "temperature",
+    "top_p",
+    "seed",
+    "stop",
+    "max_tokens",
+    "max_completion_tokens",
+    "presence_penalty",
+    "frequency_penalty",
+    "reasoning_effort",
+)
 NS_PER_US = 1_000
 US_PER_MS = 1_000
 
@@ -32,10 +49,26 @@ def write_trace(plan: Plan, cache_reason: str, attempts: list[AttemptRecord], re
     }
 
 
+def may_quote(caller: Caller, cache_control: str) -> bool:
+    """Whether text may be kept where ``ledger.store_text`` is on: not what the house asks itself, and not where the
+    client says ``no-store`` (RFC 9111, section 5.2.1.5: nothing of the request or of the answer).
+    """
+    directives = [part.strip().lower() for part in cache_control.split(",")]
+    return not caller.origin and "no-store" not in directives
+
+
 def quote(request: Request, reply: Reply | None) -> dict[str, Any]:
-    """Prompt and answer, for those who switched ``ledger.store_text`` on; the only place where they are written."""
-    answers = [choice.text for choice in reply.choices] if reply is not None else []
-    return {"prompt": request.members.get("messages", msgspec.Raw(b"null")), "answers": answers}
+    """Prompt and answer, for those who switched ``ledger.store_text`` on; the only place where they are written.
+
+    ``settings`` are the members that say what the answer shall be like: with them it can be asked again.
+    """
+    choices = reply.choices if reply is not None else ()
+    return {
+        "prompt": request.members.get("messages", msgspec.Raw(b"null")),
+        "settings": {name: request.members[name] for name in ASKED_WITH if name in request.members},
+        "answers": [choice.text for choice in choices],
+        "calls": [[(call.name, call.arguments) for call in choice.tool_calls] for choice in choices],
+    }
 
 
 @lru_cache(maxsize=256)

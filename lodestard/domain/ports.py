@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 from lodestard.domain.bills import Bill, DayFigures, Look
 from lodestard.domain.closing import Closed, Closing
 from lodestard.domain.price import Price, Quote
+from lodestard.domain.quotes import QuotesPort
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.room import Room
@@ -226,6 +227,9 @@ class LedgerPort(Protocol):
 
     @property
     def reconciliation(self) -> ReconciliationPort: ...
+
+    @property
+    def quotes(self) -> QuotesPort: ...
 
     def totals(self) -> TotalsPort: ...
 

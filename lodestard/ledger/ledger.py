@@ -32,6 +32,7 @@ from lodestard.ledger.forecast import run_forecasts
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.keeper import Applicant
 from lodestard.ledger.options import LedgerOptions
+from lodestard.ledger.quotes import Quotes
 from lodestard.ledger.reconciliation import Reconciliation
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import State, figures_of, write_closing, write_end, write_hold
@@ -66,6 +67,7 @@ class Ledger:
         self.baseline = options.baseline
         self.reports = Reports(store)
         self.reconciliation = Reconciliation(store)
+        self.quotes = Quotes(store)
         self.budgets = Budgets(store, ZoneInfo(options.timezone), self.now_ms)
         self.budgets.open(options.rules, options.rates)
         self.upkeep = Upkeep(store, clock, self._settled, options.retention_days)
@@ -242,9 +244,10 @@ class Ledger:
     def _baseline_of(self, entry: Entry, closing: Closing) -> int | None:
         """What the answer would have cost on the baseline model, with no cache at all.
 
-        None where there is no answer or no baseline.
+        None where there is no answer or no baseline; and where nobody but the house has asked: what it answers for
+        itself would never have been bought.
         """
-        if self.baseline is None or closing.usage is None or not is_plausible(closing.usage):
+        if self.baseline is None or closing.usage is None or not is_plausible(closing.usage) or entry.caller.origin:
             return None
         if closing.outcome != "ok" and not any(attempt.state == "captured" for attempt in entry.attempts):
             return None

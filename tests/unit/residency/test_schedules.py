@@ -1,7 +1,11 @@
-"""Ten thousand random schedules: nobody starves, nothing is cut, and never more is on the card than fits."""
+"""Ten thousand random schedules: nobody starves, nothing is cut, and never more is on the card than fits.
+
+``make test`` draws a fifth of them, ``LODESTAR_DOSE=1`` all.
+"""
 
 import os
 import random
+from collections.abc import Callable
 
 import pytest
 
@@ -54,7 +58,7 @@ def draw(dice: random.Random) -> tuple[list[Job], Costs, Policy]:
 def bound_s(number: int, jobs: list[Job], log: Log, costs: Costs, policy: Policy) -> float:
     """The longest that a request may wait: its patience; what was on the card then; and whoever came before it.
 
-    Each of those may need a swap of its own, and so may it.
+    Each of those may need a swap of its own, and so may it. A load that was under way then serves somebody.
     """
     job = jobs[number]
     patient_until_s = job.at_s + policy.patience_s[job.urgency]
@@ -73,12 +77,13 @@ def bound_s(number: int, jobs: list[Job], log: Log, costs: Costs, policy: Policy
         if jobs[other].urgency < IDLE
         and log.began_s.get(other, log.left.get(other, patient_until_s)) >= patient_until_s
     )
-    return policy.patience_s[job.urgency] + max(0.0, running_s) + swap_s + older_s + swap_s
+    loaded_s = max(other.service_s for other in jobs)
+    return policy.patience_s[job.urgency] + max(0.0, running_s) + swap_s + loaded_s + older_s + swap_s
 
 
 def chunk_size() -> int:
     """How many schedules each part of the test draws; ``LODESTAR_DOSE`` multiplies it, a fraction of it divides."""
-    return max(1, round(SCHEDULES / CHUNKS * float(os.environ.get("LODESTAR_DOSE", "1"))))
+    return max(1, round(SCHEDULES / CHUNKS * float(os.environ.get("LODESTAR_DOSE", "0.2"))))
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
@@ -100,9 +105,12 @@ def test_nobody_waits_past_the_bound_and_nothing_impossible_is_done(chunk: int) 
 def test_the_bound_is_one_that_a_planner_can_miss(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without patience somebody does starve: the check above can fail."""
     monkeypatch.setattr("lodestard.residency.planner.is_overdue", lambda _waiter, _view: False)
-    monkeypatch.setattr("lodestard.residency.planner.turn_ends", lambda *_args: float("inf"))
-    jobs = [Job(float(at), "m0", 1.0) for at in range(200)] + [Job(1.5, "m1", 1.0)]
-    schedule = Schedule(jobs, POLICY)
-    log = schedule.run()
-    number = len(jobs) - 1
-    assert log.began_s[number] - 1.5 > POLICY.patience_s[0] + 20
+    monkeypatch.setattr("lodestard.residency.planner.turn_ends", patient_until(400.0))
+    jobs = [Job(0.0, "m0", 1.0), Job(1.5, "m1", 1.0), *(Job(float(at), "m0", 1.0) for at in range(2, 300))]
+    log = Schedule(jobs, POLICY).run()
+    assert log.began_s[1] - jobs[1].at_s > bound_s(1, jobs, log, Costs(), POLICY)
+
+
+def patient_until(at_s: float) -> Callable[..., float]:
+    """A turn that is never over before."""
+    return lambda *_args: at_s
