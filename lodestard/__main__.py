@@ -7,10 +7,11 @@ from pathlib import Path
 
 from lodestard import __version__
 from lodestard.module import Module
-from lodestard.modules import alerts, health, ledger_log, metrics, reconcile, statusline
+from lodestard.modules import alerts, gpu, health, ledger_log, metrics, reconcile, statusline
 
 MODULES: tuple[Module, ...] = (
     alerts.MODULE,
+    gpu.MODULE,
     health.MODULE,
     ledger_log.MODULE,
     metrics.MODULE,
