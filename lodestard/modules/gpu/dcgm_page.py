@@ -89,7 +89,7 @@ def _by_card(samples: Iterable[Sample]) -> dict[str, _Series]:
     for sample in samples:
         labels = sample.labels
         uuid = labels.get("UUID", "")
-        if not uuid or labels.get("GPU_I_ID"):
+        if not uuid or not sample.name.startswith(PREFIX) or labels.get("GPU_I_ID"):
             continue
         series = by_card.setdefault(uuid, _Series(labels.get("gpu", ""), labels.get("modelName", ""), {}))
         series.values[sample.name.removeprefix(PREFIX)] = sample.value

@@ -50,5 +50,5 @@ def energy_of(meter: Meter, tariff_per_kwh: Decimal, currency: str) -> Energy | 
 
 def cost_of(watt_seconds: float, tariff_per_kwh: Decimal) -> str:
     """``"0.1234"``: to the hundredth of a cent, half to even."""
-    cost = Decimal(watt_seconds) / WATT_SECONDS_PER_KWH * tariff_per_kwh
+    cost = Decimal(watt_seconds) * tariff_per_kwh / WATT_SECONDS_PER_KWH
     return str(cost.quantize(SMALLEST, rounding=ROUND_HALF_EVEN))

@@ -66,7 +66,11 @@ class Health(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_health(page: Page) -> Health:
     """What the exporter says of itself."""
-    own = {sample.name.removeprefix(PREFIX): sample.value for sample in page.samples if "uuid" not in sample.labels}
+    own = {
+        sample.name.removeprefix(PREFIX): sample.value
+        for sample in page.samples
+        if sample.name.startswith(PREFIX) and "uuid" not in sample.labels
+    }
     code = own.get("command_exit_code", own.get("nvml_return_code"))
     return Health(
         code=code,
@@ -113,7 +117,7 @@ def _by_card(samples: Iterable[Sample]) -> dict[str, dict[str, float]]:
     by_card: dict[str, dict[str, float]] = defaultdict(dict)
     for sample in samples:
         uuid = sample.labels.get("uuid", "")
-        if uuid and sample.name != f"{PREFIX}gpu_info" and "pid" not in sample.labels:
+        if uuid and sample.name.startswith(PREFIX) and not {"pid", "xid", "mig_uuid"} & sample.labels.keys():
             by_card[uuid][sample.name.removeprefix(PREFIX)] = sample.value
     return dict(by_card)
 

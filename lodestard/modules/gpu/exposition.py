@@ -41,8 +41,8 @@ class Page(msgspec.Struct, frozen=True):
     strange: int = 0
 
 
-def parse_page(text: str, prefix: str = "") -> Page:
-    """The samples whose name begins with ``prefix``. Never raises."""
+def parse_page(text: str) -> Page:
+    """All samples of a page. Never raises."""
     samples: list[Sample] = []
     strange = 0
     for line in map(str.strip, text.split("\n")):
@@ -51,7 +51,7 @@ def parse_page(text: str, prefix: str = "") -> Page:
         sample = parse_line(line) if len(line) <= MAX_LINE_CHARS else None
         if sample is None:
             strange += 1
-        elif sample.name.startswith(prefix) and len(samples) < MAX_SAMPLES:
+        elif len(samples) < MAX_SAMPLES:
             samples.append(sample)
     return Page(tuple(samples), strange)
 

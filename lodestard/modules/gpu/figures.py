@@ -15,7 +15,7 @@ from lodestard.modules.gpu.troubles import shown
 MIB = 1_048_576
 PER_CENT = 100.0
 PER_MHZ = 1e-6
-LOWEST_STATE = 15
+STATES = range(16)
 
 # What a member of Telemetry can be. A driver that has lost its card says 4294967295, DCGM's blank is near 2**63.
 _BOUNDS: Mapping[str, tuple[float, float]] = {
@@ -89,9 +89,7 @@ def reasons_of(mask: float | None) -> tuple[str, ...]:
 
 def state_of(number: float | None) -> str:
     """``P8`` for 8; empty for what is no performance state (NVML says 32 for "unknown")."""
-    if number is None or not number.is_integer() or not 0 <= number <= LOWEST_STATE:
-        return ""
-    return f"P{int(number)}"
+    return f"P{int(number)}" if number is not None and number in STATES else ""
 
 
 def same_card(uuid: str, other: str) -> bool:

@@ -5,12 +5,11 @@ may go in plain text to another machine. Whatever goes wrong is a ``Trouble``, n
 """
 
 import logging
-from collections.abc import Callable
 from types import ModuleType
 
 import trio
 
-from lodestard.domain.telemetry import Telemetry
+from lodestard.domain.telemetry import Source, Telemetry
 from lodestard.modules.gpu.dcgm_page import read_dcgm
 from lodestard.modules.gpu.exporter_page import read_exporter, read_health, with_failures
 from lodestard.modules.gpu.exposition import parse_page
@@ -25,16 +24,13 @@ GOOD = 200
 
 
 class PageSource:
-    """Looks at one page. Owner of the exporter's count of failures at the last look."""
+    """Looks at one page."""
 
     def __init__(self, runtime: Runtime, name: str, card: Card) -> None:
         self._runtime = runtime
-        self._card = card
+        self._url = card.url
         self._title = f"the exporter of {name}"
-        self._failures: float | None = None
-        self._read: Callable[[str], Telemetry | Trouble] = (
-            self._read_dcgm if card.source == "dcgm" else self._read_exporter
-        )
+        self._reader = PageReader(card.source, card.gpu)
 
     async def look(self) -> Telemetry | Trouble:
         """The card as its page shows it now."""
@@ -46,10 +42,10 @@ class PageSource:
             return Trouble(code="unreachable", text=f"no page within {LOOK_S:g} s")
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return Trouble(code="unreachable", text=shown(str(error)) or type(error).__name__)
-        return page if isinstance(page, Trouble) else self._read(page)
+        return page if isinstance(page, Trouble) else self._reader.read(page)
 
     async def _fetch(self, httpx: ModuleType) -> str | Trouble:
-        url, body = self._card.url, bytearray()
+        url, body = self._url, bytearray()
         async with (
             self._runtime.open_origin(url, self._title, plain_text_ok=True) as transport,
             httpx.AsyncClient(transport=transport, trust_env=False, timeout=LOOK_S) as client,
@@ -63,25 +59,25 @@ class PageSource:
                     return Trouble(code="page_unreadable", text="its page is larger than can be right")
         return body.decode(errors="replace")
 
-    def _read_exporter(self, text: str) -> Telemetry | Trouble:
-        page = parse_page(text, "nvidia_smi_")
+
+class PageReader:
+    """Reads one exporter's pages. Owner of its count of failures on the last one."""
+
+    def __init__(self, source: Source, gpu: str) -> None:
+        self._source = source
+        self._gpu = gpu
+        self._failures: float | None = None
+
+    def read(self, text: str) -> Telemetry | Trouble:
+        """The card on a page; a text without a single sample is no page."""
+        page = parse_page(text)
+        if page.strange and not page.samples:
+            return Trouble(code="page_unreadable", text="its page is none for Prometheus")
+        if self._source == "dcgm":
+            return read_dcgm(page, self._gpu)
         before, self._failures = self._failures, read_health(page).failures
-        reading = read_exporter(page, self._card.gpu)
-        if isinstance(reading, Trouble):
-            return _no_page(text) or reading
-        return with_failures(reading, before, self._failures)
-
-    def _read_dcgm(self, text: str) -> Telemetry | Trouble:
-        reading = read_dcgm(parse_page(text, "DCGM_FI_DEV_"), self._card.gpu)
-        return _no_page(text) or reading if isinstance(reading, Trouble) else reading
-
-
-def _no_page(text: str) -> Trouble | None:
-    """A text without a single sample is no page of any exporter."""
-    page = parse_page(text)
-    if page.samples or not page.strange:
-        return None
-    return Trouble(code="page_unreadable", text="its page is none for Prometheus")
+        reading = read_exporter(page, self._gpu)
+        return reading if isinstance(reading, Trouble) else with_failures(reading, before, self._failures)
 
 
 def _import_httpx() -> ModuleType:

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -74,7 +74,7 @@ class SmiSource:
             if fields is not None and not ended.rows:
                 self._fields = fields
                 continue
-            if (trouble := self._judge(ended)) is not None:
+            if (trouble := self.judge(ended)) is not None:
                 self._hear(trouble)
             if ended.rows:
                 pause_s = FIRST_PAUSE_S
@@ -115,7 +115,7 @@ class SmiSource:
                 self._hung = process
         return Ended(status=process.returncode, words=tuple(words), rows=rows, silent=silent)
 
-    async def _read(self, process: trio.Process, words: deque[str]) -> tuple[int, bool]:
+    async def _read(self, process: trio.Process, words: MutableSequence[str]) -> tuple[int, bool]:
         """How many rows there were until its output ended, and whether it fell silent instead."""
         assert process.stdout is not None
         rows, cutter = 0, LineCutter()
@@ -123,14 +123,15 @@ class SmiSource:
         with trio.move_on_after(patience_s) as patience:
             async with process.stdout:
                 while data := await process.stdout.receive_some(CHUNK_BYTES):
-                    heard = self._take(cutter.feed(bytes(data)), words)
+                    heard = self.take(cutter.feed(bytes(data)), words)
                     if heard:
                         rows += heard
                         patience.deadline = trio.current_time() + patience_s
                     await trio.sleep(BREATH_S)  # one that babbles is read no faster than this
+                rows += self.take(cutter.feed(b"\n"), words)
         return rows, patience.cancelled_caught
 
-    def _take(self, lines: Sequence[str], words: deque[str]) -> int:
+    def take(self, lines: Sequence[str], words: MutableSequence[str]) -> int:
         """Hear the latest row of the card, keep what is none. How many rows there were."""
         rows = 0
         latest: Row | None = None
@@ -155,7 +156,8 @@ class SmiSource:
         chosen = choose_card(((number, uuid) for uuid, number in self._cards.items()), self._card.gpu)
         return chosen is not None and chosen[0] == (row.reading.uuid or row.number)
 
-    def _judge(self, ended: Ended) -> Trouble | None:
+    def judge(self, ended: Ended) -> Trouble | None:
+        """Why it has ended; None where it ended well, after rows."""
         if ended.status is None:
             return Trouble(code="hung", text="nvidia-smi hangs and can't be killed")
         if ended.silent:

@@ -88,12 +88,9 @@ _BY_WORDS: Sequence[tuple[str, Trouble]] = (
 
 
 def find_in_words(words: Sequence[str]) -> Trouble | None:
-    """The trouble that a line speaks of, the latest first."""
-    for line in reversed(words):
-        for said, trouble in _BY_WORDS:
-            if said in line.lower():
-                return trouble
-    return None
+    """The trouble that the lines speak of; the one that says most where they speak of more."""
+    text = "\n".join(words).lower()
+    return next((trouble for said, trouble in _BY_WORDS if said in text), None)
 
 
 def judge_exit(source: Source, status: int, words: Sequence[str]) -> Trouble:
@@ -111,9 +108,10 @@ def judge_exit(source: Source, status: int, words: Sequence[str]) -> Trouble:
 
 def judge_exporter(code: float) -> Trouble:
     """An exporter that is up and whose look at the card has failed with ``code``."""
-    known = _BY_EXIT.get(int(code)) if code.is_integer() else None
-    unsaid = "it could not be run, or took too long" if code == NO_EXIT else f"it ended with {code:g}"
-    why = known.text if known is not None else unsaid
+    if code in _BY_EXIT:
+        why = _BY_EXIT[int(code)].text
+    else:
+        why = "it could not be run, or took too long" if code == NO_EXIT else f"it ended with {code:g}"
     return Trouble(code="exporter_failing", text=f"the exporter is up, but its nvidia-smi fails: {why}")
 
 
