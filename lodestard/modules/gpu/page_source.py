@@ -53,10 +53,11 @@ class PageSource:
         ):
             if answer.status_code != GOOD:
                 return Trouble(code="page_refused", text=f"the exporter answers {answer.status_code}")
+            # As it came: unpacked, a small answer could be a huge one. The transport's own bound ends an endless one.
             async for piece in answer.aiter_raw():
                 body += piece
-                if len(body) > MAX_PAGE_BYTES:
-                    return Trouble(code="page_unreadable", text="its page is larger than can be right")
+        if len(body) > MAX_PAGE_BYTES:
+            return Trouble(code="page_unreadable", text="its page is larger than can be right")
         return body.decode(errors="replace")
 
 
