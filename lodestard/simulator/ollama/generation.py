@@ -52,6 +52,8 @@ async def generate(job: Job, runner: Runner, exchange: Exchange, timings: Timing
     said: list[str] = []
     try:
         tokens = prompt_tokens(job.turns, job.prompting.tools)
+        runner.tally.prompt_tokens += tokens
+        runner.tally.read_tokens += tokens - shared
         await _pause(prefill_s(job.model, tokens - shared, machine))
         timings.prompt_read = trio.current_time()
         line = _Line(job, timings, tokens, runner.decode_s)
