@@ -299,6 +299,41 @@ def test_no_figure_of_an_exporter_is_too_strange(values: dict[str, float]) -> No
     assert (reading.used_percent is None) == (not 0 <= percent * 100 <= 100)
 
 
+@pytest.mark.parametrize(
+    ("own", "says"),
+    [
+        (
+            "nvidia_smi_command_exit_code 0\nnvidia_smi_last_collect_success 0",
+            "it could not be run, or took too long",
+        ),
+        ("nvidia_smi_command_exit_code 77", "it ended with 77"),
+        ("nvidia_smi_command_exit_code NaN", "it ended with nan"),
+        ("nvidia_smi_nvml_return_code 15\nnvidia_smi_last_collect_success 0", "the card has fallen off the bus"),
+    ],
+)
+def test_an_exporter_says_that_its_last_look_has_failed(own: str, says: str) -> None:
+    """Figures that it still shows are those of an earlier look."""
+    reading = read_exporter(parse_page(f'nvidia_smi_temperature_gpu{{uuid="u"}} 50\n{own}\n'), "")
+    assert reading == Trouble(code="exporter_failing", text=f"the exporter is up, but its nvidia-smi fails: {says}")
+
+
+def test_slices_and_strangers_on_a_page_of_dcgm_are_passed_over() -> None:
+    labels = 'gpu="0",UUID="GPU-a",modelName="NVIDIA T600"'
+    page = parse_page(
+        f"DCGM_FI_DEV_GPU_TEMP{{{labels}}} 50\n"
+        f'DCGM_FI_DEV_GPU_TEMP{{{labels},GPU_I_ID="3"}} 99\n'
+        f"another_temperature{{{labels}}} 98\n"
+        "DCGM_FI_DEV_GPU_TEMP 97\n"
+        'DCGM_FI_DEV_GPU_TEMP{gpu="1",UUID="GPU-b"} 60\n'
+    )
+    first, second = read_dcgm(page, ""), read_dcgm(page, "GPU-b")
+    assert isinstance(first, Telemetry)
+    assert isinstance(second, Telemetry)
+    assert (first.temperature_c, first.fault) == (50, "several_cards")
+    assert (second.temperature_c, second.fault) == (60, "")
+    assert isinstance(read_dcgm(page, "7"), Trouble)
+
+
 # -- which card, and why not -------------------------------------------------------------------------------------
 
 

@@ -102,8 +102,8 @@ async def test_one_that_does_not_want_to_die_is_killed(path: Path) -> None:
 
 
 async def test_what_it_has_started_dies_with_it(path: Path) -> None:
-    """A command of several programs is one group: none of them stays behind."""
-    install(path, FOREVER)
+    """A command of several programs is one group: none of them stays behind, though it may say nothing any more."""
+    install(path, ONE_THEN_SILENCE)
     async with reading(Card(source="ssh", ssh=("/bin/sh", "-c", '"$@" & wait', "sh"))) as heard:
         await until(lambda: heard.readings)
     ((pid, _),) = starts(path)
