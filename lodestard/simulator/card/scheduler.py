@@ -7,8 +7,8 @@ Owner of all state here: one `Scheduler`; changed only in sync code between chec
 """
 
 import math
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import msgspec
 import trio
@@ -34,16 +34,28 @@ class BusyError(Exception):
 class Tally(msgspec.Struct, kw_only=True):
     """What the card was kept busy with since the start, as a measurement reads it.
 
-    ``reloads`` are loads of a model that lay there with other options. ``prompt_tokens`` were asked to be read,
-    ``read_tokens`` had to be: the KV cache did not hold them. ``most_bytes`` is the most that ever lay on the card.
+    Seconds in loads (given up ones too), in waits for memory to be seen free, in prompts and in answers. ``reloads``
+    are loads of a model that lay there with other options. ``prompt_tokens`` were asked to be read, ``read_tokens``
+    had to be: the KV cache did not hold them. ``most_bytes`` is the most that ever lay on the card.
     """
 
     loading_s: float = 0.0
     memory_wait_s: float = 0.0
+    reading_s: float = 0.0
+    writing_s: float = 0.0
     reloads: int = 0
     prompt_tokens: int = 0
     read_tokens: int = 0
     most_bytes: int = 0
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Adds how long the block lasted, however it ends, to the seconds of this name."""
+        began = trio.current_time()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + trio.current_time() - began)
 
 
 class Runner:
@@ -218,29 +230,24 @@ class Scheduler:
             self._expire_due()
 
     async def _wait_memory(self) -> None:
-        began = trio.current_time()
-        try:
+        with self.tally.timed("memory_wait_s"):
             while self._leaving:
                 await trio.sleep_until(max(at for at, _ in self._leaving))
                 self._expire_due()
-        finally:
-            self.tally.memory_wait_s += trio.current_time() - began
 
     async def _load(self, claim: Claim) -> Runner:
         machine = self._machine
         placement = place(claim.model, claim.options, machine.card, self._free_bytes(), machine.server.parallel)
         seconds = load_s(claim.model, placement, machine, cached=claim.model in self._page_cache)
-        began = trio.current_time()
         self.on_news("load", claim.model)
         try:
-            await trio.sleep(seconds)
+            with self.tally.timed("loading_s"):
+                await trio.sleep(seconds)
         except trio.Cancelled:
             self.aborted_loads += 1
             self._leave(placement)
             self.on_news("abort", claim.model)
             raise
-        finally:
-            self.tally.loading_s += trio.current_time() - began
         self._remember_file(claim.model)
         runner = Runner(claim.model, claim.options, placement, machine, self.tally)
         self._runners[claim.model.name] = runner

@@ -24,25 +24,29 @@ def read_figures(run: Run, machine: str) -> Figures:
     """Every figure of a run, by name. Units are in names; what there was none of is left out."""
     scheduler = run.card.app.scheduler
     answered = [sent for sent in run.sent if sent.done_s is not None]
-    hours = (run.ended_s - run.began_s) / S_PER_H
+    tally, lasted_s = scheduler.tally, run.ended_s - run.began_s
+    hours = lasted_s / S_PER_H
     lost_s = _overlap_s(run.card.gaps_s, _waiting(run))
     found = {
-        "simulated_s": run.ended_s - run.began_s,
+        "simulated_s": lasted_s,
         "asked": len(run.sent),
         "answered": len(answered),
         "typed_on": sum(sent.left_s is not None and sent.ask.superseded for sent in run.sent),
         "gave_up": sum(sent.left_s is not None and not sent.ask.superseded for sent in run.sent),
         "swaps": run.card.swaps,
         "aborted_loads": scheduler.aborted_loads,
-        "reloads": scheduler.tally.reloads,
+        "reloads": tally.reloads,
         "swaps_per_100": 100 * run.card.swaps / max(1, len(answered)),
         "lost_s": lost_s,
         "lost_s_per_request": lost_s / max(1, len(answered)),
         "answered_per_h": len(answered) / hours,
         "written_tokens_per_h": sum(len(sent.ask.answer) // CHARACTERS for sent in answered) / hours,
-        "prompt_tokens": scheduler.tally.prompt_tokens,
-        "read_tokens": scheduler.tally.read_tokens,
-        "most_mb": scheduler.tally.most_bytes / 1e6,
+        "prompt_tokens": tally.prompt_tokens,
+        "read_tokens": tally.read_tokens,
+        "swapping_share": (tally.loading_s + tally.memory_wait_s) / lasted_s,
+        "reading_share": tally.reading_s / lasted_s,
+        "writing_share": tally.writing_s / lasted_s,
+        "most_mb": tally.most_bytes / 1e6,
     }
     return {name: round(value, 3) for name, value in {**found, **_waits(run), **_switches(run, machine)}.items()}
 

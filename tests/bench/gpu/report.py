@@ -20,6 +20,9 @@ COLUMNS = (
     ("switch_p50_of_floor", "of its floor"),
     ("gave_up", "gave up"),
     ("read_share", "prompt tokens read"),
+    ("swapping_share", "card swapping"),
+    ("reading_share", "reading"),
+    ("writing_share", "writing"),
 )
 RATIOS = ("swaps_per_100", "lost_s_per_request", "interactive_start_p95_s", "aider_start_p95_s", "answered_per_h")
 

@@ -3,6 +3,7 @@
 - ``mixed``: one developer with Aider and an editor. Minutes of typing and minutes of something else take turns; while
   there is typing, a file is saved every minute or two, and an indexer takes the functions that changed, four at a
   time. Half an hour at about two thirds of what the card can do.
+- ``mixed-both``: the same, but the indexer asks llama about prose and deepseek about code.
 - ``busy``: the same developer beside a batch for llama that never ends, eight at a time (a script's thread pool).
 - ``saturated``: a batch that never ends, eight at a time, whose pieces are for either model (prose to llama, code to
   deepseek): the card is never idle and both models are always wanted.
@@ -11,11 +12,12 @@
 """
 
 import random
+from collections.abc import Sequence
 
 from tests.bench.gpu.clients import Pauses, Spells, aider, autocomplete, batch, ping_pong
 from tests.bench.gpu.traffic import DEEPSEEK, LLAMA, Lane, Workload
 
-NAMES = ("mixed", "busy", "saturated", "gaps", "back-to-back")
+NAMES = ("mixed", "mixed-both", "busy", "saturated", "gaps", "back-to-back")
 ENDLESS = 400
 Plan = tuple[list[Lane], float | None]
 
@@ -27,10 +29,14 @@ def plan_workload(name: str, seed: int, share: float = 1.0) -> Workload:
     return Workload(name=name, lanes=tuple(lanes), horizon_s=horizon_s)
 
 
-def _mixed(luck: random.Random, share: float) -> Plan:
+def _mixed(luck: random.Random, share: float, models: Sequence[str] = (LLAMA,)) -> Plan:
     spells = _spells(luck, 1800.0 * share)
     lanes = [aider(luck, max(1, round(6 * share)), Pauses(think=(90.0, 240.0))), autocomplete(luck, spells)]
-    return lanes + _saves(luck, spells), None
+    return lanes + _saves(luck, spells, models), None
+
+
+def _mixed_both(luck: random.Random, share: float) -> Plan:
+    return _mixed(luck, share, (LLAMA, DEEPSEEK))
 
 
 def _busy(luck: random.Random, share: float) -> Plan:
@@ -51,13 +57,13 @@ def _spells(luck: random.Random, until_s: float) -> list[tuple[float, float]]:
     return spells
 
 
-def _saves(luck: random.Random, spells: Spells) -> list[Lane]:
+def _saves(luck: random.Random, spells: Spells, models: Sequence[str]) -> list[Lane]:
     """A file saved every minute or two while its user types; the indexer takes the functions that changed."""
     lanes = []
     for begins_s, ends_s in spells:
         at_s = begins_s + luck.uniform(20.0, 60.0)
         while at_s < ends_s + 30.0:
-            lanes.append(batch(luck, (LLAMA,), luck.randint(4, 8), width=4, begins_s=at_s))
+            lanes.append(batch(luck, models, luck.randint(4, 8), width=4, begins_s=at_s))
             at_s += luck.uniform(60.0, 120.0)
     return lanes
 
@@ -77,6 +83,7 @@ def _back_to_back(luck: random.Random, share: float) -> Plan:
 
 _PLANS = {
     "mixed": _mixed,
+    "mixed-both": _mixed_both,
     "busy": _busy,
     "saturated": _saturated,
     "gaps": _gaps,
