@@ -7,11 +7,12 @@ from pathlib import Path
 
 from lodestard import __version__
 from lodestard.module import Module
-from lodestard.modules import alerts, eval_idle, health, ledger_log, metrics, reconcile, statusline
+from lodestard.modules import alerts, eval_idle, gpu, health, ledger_log, metrics, reconcile, statusline
 
 MODULES: tuple[Module, ...] = (
     alerts.MODULE,
     eval_idle.MODULE,
+    gpu.MODULE,
     health.MODULE,
     ledger_log.MODULE,
     metrics.MODULE,

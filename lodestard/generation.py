@@ -197,12 +197,15 @@ def open_transport(sender: PooledSender, upstream: str) -> "httpx.AsyncBaseTrans
 
 
 @asynccontextmanager
-async def open_origin(url: str, name: str) -> AsyncIterator["httpx.AsyncBaseTransport"]:
+async def open_origin(
+    url: str, name: str, *, plain_text_ok: bool = False
+) -> AsyncIterator["httpx.AsyncBaseTransport"]:
     """A small pool to the origin of ``url``, for httpx. ``name`` says in messages what it is.
 
-    Raises ``ValueError`` for what is neither ``https://`` nor ``http://`` to this machine.
+    Raises ``ValueError`` for what is neither ``https://`` nor ``http://`` to this machine, or with ``plain_text_ok``
+    to any.
     """
-    with open_origin_pool(url, name) as pool:
+    with open_origin_pool(url, name, plain_text_ok=plain_text_ok) as pool:
         from lodestard.upstream.httpx_transport import PoolTransport
 
         yield PoolTransport(pool, MOST_ANSWER_BYTES)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
@@ -26,6 +26,12 @@ async def ask_nobody(_question: Question, _runtime: object = None) -> Answered:
     raise HouseFault(Code.NO_CANDIDATE, "Nobody is here who could be asked.")
 
 
+class OpenOrigin(Protocol):
+    """Opens an ``httpx.AsyncBaseTransport`` to the origin of ``url``; ``name`` says in messages what it is."""
+
+    def __call__(self, url: str, name: str, *, plain_text_ok: bool = False) -> AbstractAsyncContextManager[Any]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Runtime:
     """Everything that a request needs on its way, and nothing that it could break.
@@ -34,7 +40,8 @@ class Runtime:
     off the requests' way (probes, prices); it raises ``LookupError`` where nobody here speaks the upstream's
     dialect. ``open_origin(url, name)`` is a context with such a transport to anywhere else, over a pool of its own:
     ``https://``, or ``http://`` to this machine; it raises ``ValueError`` for anything else, and reads at most 8 MB
-    of an answer. ``secret(source)`` gives what a module's settings name, or raises ``LookupError`` with the reason
+    of an answer. With ``plain_text_ok``, for requests that carry no secret, ``http://`` goes to any machine.
+    ``secret(source)`` gives what a module's settings name, or raises ``LookupError`` with the reason
     why there is none. ``timezone`` is the ledger's. ``keys_missing`` maps an upstream to the reason why it has no
     key. ``started_s`` is when the daemon started, in unix seconds. ``run_dir`` is a folder for small files that live
     as long as the daemon, None where it has none; it may not be there yet. ``residency`` is None where nobody looks
@@ -55,7 +62,7 @@ class Runtime:
     admission: Admission
     flights: Flights
     transport: Callable[[str], Any]
-    open_origin: Callable[[str, str], AbstractAsyncContextManager[Any]]
+    open_origin: OpenOrigin
     secret: Callable[[KeySource], Secret]
     state_dir: Path
     timezone: str

@@ -35,6 +35,7 @@ def check_that_it_works(daemon: Daemon, others: set[str]) -> None:
     assert daemon.ctl_json("status")["state"] == "ready"
     assert daemon.ctl_json("costs")["total"]["requests"] == 2
     assert daemon.ctl("models").returncode == 0
+    assert ("gpu" in daemon.ctl_json("status")["parts"]) == ("gpu" in others)
     assert daemon.get("/metrics").status == (200 if "metrics" in others else 404)
     file = daemon.socket.with_suffix("") / "statusline.json"
     if "statusline" in others:

@@ -242,7 +242,10 @@ async def comparing(
     """The module at work on an administration that answers as a test says."""
 
     @asynccontextmanager
-    async def open_origin(url: str, name: str) -> AsyncIterator[httpx.AsyncBaseTransport]:
+    async def open_origin(
+        url: str, name: str, *, plain_text_ok: bool = False
+    ) -> AsyncIterator[httpx.AsyncBaseTransport]:
+        assert not plain_text_ok, "its requests carry a key"
         yield httpx.MockTransport(answer)
 
     ledger = BillLedger()

@@ -10,7 +10,7 @@ from lodestard.domain.settings import KeySource, Positive, Record, Seconds
 from lodestard.module import ModuleSettings
 
 Format = Literal["json", "slack", "discord", "ntfy"]
-Source = Literal["budget", "reconcile", "upstream"]
+Source = Literal["budget", "reconcile", "upstream", "gpu"]
 Port = Annotated[Positive, Meta(le=65_535)]
 SECRET_PLACE = "{key}"  # noqa: S105  where it goes, not what it is
 

@@ -32,6 +32,14 @@ def test_where_it_may_not(url: str) -> None:
     assert "pw" not in str(caught.value)
 
 
+def test_plain_text_to_another_machine_is_for_who_sends_no_secret() -> None:
+    assert parse_elsewhere("http://10.0.0.1:9835/metrics", plain_text_ok=True) == Origin("http", "10.0.0.1", 9835)
+    for url in ("ftp://example.com/", "http://me:pw@example.com/", "x", ""):
+        with pytest.raises(ValueError, match="https://") as caught:
+            parse_elsewhere(url, plain_text_ok=True)
+        assert "pw" not in str(caught.value)
+
+
 async def test_httpx_goes_over_a_pool_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     async with listening(answers(OK)) as (server, port):
