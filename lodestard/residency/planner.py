@@ -52,11 +52,14 @@ def is_overdue(waiter: Waiter, view: View) -> bool:
     return view.now_s >= waiter.arrived_s + view.policy.patience_s[waiter.urgency]
 
 
-def pressing(waiter: Waiter, view: View) -> tuple[bool, int, bool, float, int]:
-    """The order in which waiters pick a model: overdue ones by arrival, then the most urgent by arrival."""
+def pressing(waiter: Waiter, view: View) -> tuple[bool, int, bool, bool, float, int]:
+    """The order in which waiters pick a model: overdue ones by arrival, then the most urgent by arrival.
+
+    A model whose turn was over has just gone for another one; its own requests do not fetch it back before that.
+    """
     if is_overdue(waiter, view):
-        return (False, 0, False, waiter.arrived_s, waiter.id)
-    return (True, waiter.urgency, waiter.brief, waiter.arrived_s, waiter.id)
+        return (False, 0, False, False, waiter.arrived_s, waiter.id)
+    return (True, waiter.urgency, waiter.brief, waiter.model == view.displaced, waiter.arrived_s, waiter.id)
 
 
 def choose_wanted(queue: tuple[Waiter, ...], view: View) -> Waiter | None:
@@ -130,7 +133,7 @@ def turn_ends(victim: Resident, own: list[Waiter], wanted: Waiter, view: View) -
         return NEVER if first_s < wanted.arrived_s else overdue_s
     if victim.kept and urgency > INTERACTIVE:
         return overdue_s
-    rivals = [waiter.urgency for waiter in own if waiter.urgency <= urgency and not waiter.brief]
+    rivals = [waiter.urgency for waiter in own if (waiter.urgency, waiter.brief) <= (urgency, False)]
     if urgency == IDLE and (rivals or victim.running):
         return overdue_s
     if not rivals:
