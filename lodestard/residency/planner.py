@@ -52,6 +52,11 @@ def is_overdue(waiter: Waiter, view: View) -> bool:
     return view.now_s >= waiter.arrived_s + view.policy.patience_s[waiter.urgency]
 
 
+def arrival(waiter: Waiter) -> tuple[float, int]:
+    """The order in which they came; of those that came at once the lower number is the earlier one."""
+    return (waiter.arrived_s, waiter.id)
+
+
 def pressing(waiter: Waiter, view: View) -> tuple[bool, int, bool, bool, float, int]:
     """The order in which waiters pick a model: overdue ones by arrival, then the most urgent by arrival.
 
@@ -128,9 +133,9 @@ def turn_ends(victim: Resident, own: list[Waiter], wanted: Waiter, view: View) -
     """When the turn of ``victim`` is over for ``wanted``, as things are now. ``own`` waits for ``victim``."""
     policy, urgency = view.policy, wanted.urgency
     overdue_s = wanted.arrived_s + policy.patience_s[urgency]
-    first_s = min((waiter.arrived_s for waiter in own if is_overdue(waiter, view)), default=None)
-    if first_s is not None and (first_s < wanted.arrived_s or view.now_s < overdue_s):
-        return NEVER if first_s < wanted.arrived_s else overdue_s
+    first = min((arrival(waiter) for waiter in own if is_overdue(waiter, view)), default=None)
+    if first is not None and (first < arrival(wanted) or view.now_s < overdue_s):
+        return NEVER if first < arrival(wanted) else overdue_s
     if victim.kept and urgency > INTERACTIVE:
         return overdue_s
     rivals = [waiter.urgency for waiter in own if (waiter.urgency, waiter.brief) <= (urgency, False)]
@@ -177,7 +182,7 @@ def may_start(waiter: Waiter, turn: Turn, view: View) -> bool:
     if turn.wanted is None or turn.victim is None or turn.victim.model != waiter.model:
         return True
     if is_overdue(turn.wanted, view):
-        return is_overdue(waiter, view) and waiter.arrived_s < turn.wanted.arrived_s
+        return is_overdue(waiter, view) and arrival(waiter) < arrival(turn.wanted)
     return not turn.over
 
 

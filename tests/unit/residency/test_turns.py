@@ -57,6 +57,13 @@ def test_a_completion_begins_before_work_that_is_less_urgent_takes_the_model_awa
         assert schedule.log.began_s[3] < schedule.log.began_s[2]
 
 
+def test_overdue_requests_that_came_at_once_are_served_one_model_after_the_other() -> None:
+    jobs = [Job(0, model, 40.0) for model in ("a", "b", "b", "a", "b")]
+    schedule = Schedule(jobs, POLICY, Costs())
+    assert undone(schedule) == 0
+    assert len(schedule.log.began_s) == len(jobs)
+
+
 def test_in_random_schedules_hardly_a_swap_is_undone() -> None:
     """Some are: whoever a model went for has left, or somebody more urgent has come since."""
     undone_swaps = swaps = 0
