@@ -1,0 +1,207 @@
+"""How long a request waits for its first token on a host, before it is there; and when those that are there get on.
+
+Law: pure, total, and bounded in work: the planner itself is rolled forward (``roll.py``) for the requests that come
+first; of a longer queue the rest is added up. The interval is that of everything that the wait hangs on. A longer
+queue of the same kind never predicts a shorter wait.
+"""
+
+from collections.abc import Mapping, Sequence
+from math import inf
+
+import msgspec
+
+from lodestard.domain.residency import Wait
+from lodestard.residency.roll import Decide, RatesOf, Roll
+from lodestard.residency.spans import NOTHING, Span, Sum, total
+from lodestard.residency.view import INTERACTIVE, View, Waiter
+
+MOST_ROLLED = 24
+MOST_STEPS = 96
+QUESTION = 1 << 62
+"""The number of a request that has not come yet: after all that have."""
+LONGEST_S = 1e6
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that might come; the members are those of ``Waiter``."""
+
+    model: str
+    prompt_tokens: int = 0
+    urgency: int = INTERACTIVE
+    principal: str = ""
+    group: str = ""
+    conversation: str = ""
+    output_tokens: int | None = None
+    brief: bool = False
+
+    @classmethod
+    def of(cls, waiter: Waiter) -> "Question":
+        """As if ``waiter`` came now."""
+        return cls(**{name: getattr(waiter, name) for name in cls.__struct_fields__})
+
+    def as_waiter(self, now_s: float) -> Waiter:
+        fields = {name: getattr(self, name) for name in self.__struct_fields__}
+        return Waiter(id=QUESTION, arrived_s=now_s, **fields)
+
+
+class Expected(msgspec.Struct, frozen=True, kw_only=True):
+    """When the requests of a host get on, likely, in seconds from now, by their number.
+
+    ``firsts_s``: when each has its first token; ``ends_s``: when it ends. What comes too late to be foreseen, or
+    would never begin, is not among them. ``step_left_s``: of the load or unload that is under way.
+    """
+
+    firsts_s: Mapping[int, float]
+    ends_s: Mapping[int, float]
+    step_left_s: float | None = None
+
+
+def predict_wait(view: View, rates: RatesOf, question: Question, decide: Decide) -> Wait | None:
+    """How long until the first token of a request that came now; None where its model would not be loaded at all.
+
+    What would wait for longer than the policy allows is thought to wait that long: then it is sent on. ``rates``
+    gives what is known of a model; ``decide`` is the planner.
+    """
+    if _is_shut_out(question.model, view):
+        return None
+    asked = question.as_waiter(view.now_s)
+    first, later = _split(asked, view)
+    roll = Roll(_with(view, first, asked), rates, decide, MOST_STEPS)
+    whole = roll.run(QUESTION)
+    if QUESTION in roll.firsts:
+        later = [] if _has_overtaken(asked, roll, view) else later
+        ahead = len(roll.begun) - 1 + len(later)
+        first_token = _add_later(roll.firsts[QUESTION], later, roll, asked)
+    elif whole:
+        return None
+    else:
+        waiting = (waiter for waiter in roll.waiters.values() if waiter.id != QUESTION)
+        rest = [*(waiter for waiter in waiting if _comes_before(waiter, asked, view)), *later]
+        ahead = len(roll.begun) + len(rest)
+        first_token = _add_rest(rest, roll, asked)
+    longest_s = view.policy.max_wait_s[asked.urgency] + total(roll.read(NOTHING, asked)).likely
+    return _bound(total(first_token), _say(view, roll, asked, ahead), min(LONGEST_S, longest_s))
+
+
+def expect(view: View, rates: RatesOf, decide: Decide) -> Expected:
+    """When everybody who runs or waits gets on, in one roll."""
+    nobody = Waiter(
+        id=QUESTION, model="", urgency=INTERACTIVE, principal="", group="", conversation="", arrived_s=view.now_s
+    )
+    first, _ = _split(nobody, view)
+    roll = Roll(msgspec.structs.replace(view, waiters=tuple(first), wish=None), rates, decide, MOST_STEPS)
+    roll.run()
+    return Expected(
+        firsts_s={number: _likely(when) for number, when in roll.firsts.items()},
+        ends_s={number: _likely(when) for number, when in roll.ends.items()},
+        step_left_s=None if roll.step_end is None else _likely(roll.step_end),
+    )
+
+
+# -- who is looked at ------------------------------------------------------------------------------------------------
+
+
+def _is_shut_out(model: str, view: View) -> bool:
+    """Whether what nothing displaces takes all the room that there is."""
+    if any(resident.model == model for resident in view.residents):
+        return False
+    if view.loading is not None and view.loading.model == model:
+        return False
+    return sum(resident.exclusive for resident in view.residents) >= view.policy.resident_models
+
+
+def _is_overdue(waiter: Waiter, view: View) -> bool:
+    return view.now_s >= waiter.arrived_s + view.policy.patience_s[waiter.urgency]
+
+
+def _comes_before(waiter: Waiter, asked: Waiter, view: View) -> bool:
+    """Whether it would begin first, were both for one model."""
+    return waiter.urgency <= asked.urgency or _is_overdue(waiter, view)
+
+
+def _split(asked: Waiter, view: View) -> tuple[list[Waiter], list[Waiter]]:
+    """Those that the roll is for, and those after them that come before ``asked`` all the same."""
+    if len(view.waiters) <= MOST_ROLLED:
+        return list(view.waiters), []
+    ordered = sorted(view.waiters, key=lambda one: (not _is_overdue(one, view), one.urgency, one.arrived_s, one.id))
+    later = [waiter for waiter in ordered[MOST_ROLLED:] if _comes_before(waiter, asked, view)]
+    return ordered[:MOST_ROLLED], later
+
+
+def _has_overtaken(asked: Waiter, roll: Roll, view: View) -> bool:
+    """Whether it has begun while some that came earlier wait on: then so would those that are not rolled."""
+    return any(one.model == asked.model and _comes_before(one, asked, view) for one in roll.waiters.values())
+
+
+def _with(view: View, first: Sequence[Waiter], asked: Waiter) -> View:
+    """The view once ``asked`` has come. A guess that it is for is none any more, and nobody gives up."""
+    loading = view.loading
+    if loading is not None and loading.model == asked.model:
+        loading = msgspec.structs.replace(loading, wanted=True)
+    policy = msgspec.structs.replace(view.policy, max_wait_s=(inf, inf, inf))
+    return msgspec.structs.replace(view, policy=policy, waiters=(*first, asked), loading=loading, wish=None)
+
+
+# -- what is added up ------------------------------------------------------------------------------------------------
+
+
+def _add_later(when: Sum, later: Sequence[Waiter], roll: Roll, asked: Waiter) -> Sum:
+    """Those of its model come before it; each time that a turn of theirs is over, the others have theirs."""
+    if not later:
+        return when
+    own = [waiter for waiter in later if waiter.model == asked.model]
+    others = [waiter for waiter in later if waiter.model != asked.model]
+    turn = roll.turn_requests(asked.urgency)
+    turns = len(own) // turn if others else 0
+    when = roll.serve_all(when, own, roll.parallel(asked.model))
+    if turns:
+        when = roll.serve_all(when, others[: turns * turn], 1)
+        when = roll.swap(when, asked.model, others[0].model, turns)
+        when = roll.swap(when, others[0].model, asked.model, turns)
+    return when
+
+
+def _add_rest(rest: Sequence[Waiter], roll: Roll, asked: Waiter) -> Sum:
+    """What is left where the roll was cut short."""
+    when = roll.horizon()
+    if asked.model not in roll.tenants and (roll.loading is None or roll.loading.model != asked.model):
+        others = [waiter for waiter in rest if waiter.model != asked.model]
+        when = roll.serve_all(when, others[: roll.turn_requests(asked.urgency)], 1)
+        when = roll.swap(when, next(iter(roll.tenants), ""), asked.model, 1)
+    return roll.read(_add_later(when, rest, roll, asked), asked)
+
+
+def _likely(when: Sum) -> float:
+    return min(LONGEST_S, total(when).likely)
+
+
+# -- what is said ----------------------------------------------------------------------------------------------------
+
+
+def _bound(span: Span, why: str, longest_s: float) -> Wait:
+    low_s, likely_s, high_s = (min(longest_s, seconds) for seconds in (span.low, span.likely, span.high))
+    if likely_s >= longest_s:
+        why = f"{why}: longer than it may wait"
+    return Wait(likely_s=likely_s, low_s=low_s, high_s=high_s, why=why)
+
+
+def _say(view: View, roll: Roll, asked: Waiter, ahead: int) -> str:
+    """What it waits for, in a short line."""
+    running = sum(len(resident.running) for resident in view.residents)
+    parts = [f"running {running}"] if running else []
+    if ahead:
+        parts.append(f"{ahead} before it")
+    if change := _say_change(view, roll, asked):
+        parts.append(f"then {change}" if parts else change)
+    return ", ".join(parts) or f"{asked.model} is in memory and idle"
+
+
+def _say_change(view: View, roll: Roll, asked: Waiter) -> str:
+    if len(roll.moves) > 1:
+        return f"{len(roll.moves)} swaps"
+    if roll.moves:
+        model, displaced = roll.moves[0]
+        return f"a swap from {displaced}" if displaced else f"a load of {model}"
+    if view.loading is not None and view.loading.model == asked.model:
+        return f"{asked.model} being loaded"
+    return ""
