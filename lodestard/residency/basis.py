@@ -26,8 +26,7 @@ TOOL_BYTES = 48
 CALL_BYTES = 48
 
 _DIGITS = b"0123456789"
-_LETTERS = bytes(code for code in range(256) if code >= 0x80 or chr(code).isalpha())
-_BLANKS = bytes(range(33)) + b"\x7f"
+_LETTERS_AND_BLANKS = bytes(code for code in range(256) if code <= 0x20 or code >= 0x7F or chr(code).isalpha())
 
 
 def basis_bytes(request: Request) -> int:
@@ -51,9 +50,8 @@ def basis_bytes(request: Request) -> int:
 def weigh(text: str) -> int:
     """A text's weighted bytes."""
     data = text.encode("utf-8", "surrogatepass")
-    rest = data.translate(None, _LETTERS)
-    spaces = rest.count(b" ")
-    marks = rest.translate(None, _BLANKS)
+    spaces = data.count(b" ")
+    marks = data.translate(None, _LETTERS_AND_BLANKS)
     signs = len(marks.translate(None, _DIGITS))
     digits = len(marks) - signs
     added = (SIGN_WEIGHT - 1) * signs + (DIGIT_WEIGHT - 1) * digits - (1 - SPACE_WEIGHT) * spaces

@@ -26,6 +26,9 @@ LEARN_BASIS_BYTES = 1_000
 LEAST_RATIO, MOST_RATIO = 0.08, 1.2
 """Outside, a count is not of the whole prompt (servers before 0.30 leave out what was cached) or of another one."""
 
+LEAST_OF_LAST = 0.6
+"""Within a conversation the ratio does not fall below this share of what it was."""
+
 SURE_COUNT = 8
 FRESH_MARGIN, SURE_MARGIN, EXACT_MARGIN = 1.1, 1.03, 1.02
 """The least that the high estimate lies above the likely one: with few observations, with enough of them, and on
@@ -143,11 +146,16 @@ class EarlierTurns:
         return None if asked.images else self._counted.get((asked.model, asked.conversation))
 
     def keep(self, asked: Asked, prompt_tokens: int) -> None:
-        """``asked`` was answered, and the server counted ``prompt_tokens``."""
+        """``asked`` was answered, and the server counted ``prompt_tokens``.
+
+        A count that is far less than the last one was by its size leaves out what was cached: it is not kept.
+        """
+        ratio = learn_ratio(asked, prompt_tokens)
         key = (asked.model, asked.conversation)
-        self._counted.pop(key, None)
-        if learn_ratio(asked, prompt_tokens) is None:
+        last = self._counted.get(key)
+        if ratio is None or (last and ratio < LEAST_OF_LAST * last.prompt_tokens / last.basis_bytes):
             return
         self._counted[key] = Counted(asked.basis_bytes, prompt_tokens)
+        self._counted.move_to_end(key)
         if len(self._counted) > MOST_CONVERSATIONS:
             self._counted.popitem(last=False)

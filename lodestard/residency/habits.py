@@ -27,6 +27,8 @@ SESSION_S = 1_800.0
 """After so long a silence nothing follows any more, and that nothing did is learned."""
 
 MOST_SESSIONS = 128
+RACING_SESSIONS = 32
+"""How many are remembered, and how many of them, those that asked last, may say what comes next."""
 
 # Of somebody of whom nothing is known: may be that the same model is asked again, some time.
 _UNKNOWN_CHANCE, _UNKNOWN_WAIT_S = 0.5, 30.0
@@ -92,7 +94,8 @@ class Habits:
         self._expire(now_s)
         chances: dict[str, float] = {}
         first: dict[str, Prospect] = {}
-        for prospect, chance in race(self._prospects(sitting, now_s) for sitting in self._sittings.values()):
+        racing = itertools.islice(reversed(self._sittings.values()), RACING_SESSIONS)
+        for prospect, chance in race(self._prospects(sitting, now_s) for sitting in racing):
             chances[prospect.model] = chances.get(prospect.model, 0.0) + chance
             first.setdefault(prospect.model, prospect)
         if not chances:

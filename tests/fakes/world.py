@@ -55,6 +55,9 @@ allowed_origins = ["http://localhost:3000"]
 baseline = "openai/gpt-4o"
 timezone = "UTC"
 
+[residency]
+enabled = false     # tests of residency say otherwise
+
 [upstreams.t600]
 dialect = "ollama"
 url = "{ollama}"

@@ -114,7 +114,16 @@ class Clients:
         sent = Sent(ask, trio.current_time(), idle_before_s=ask.pause_s)
         self._run.sent.append(sent)
         with trio.move_on_after(ask.patience_s or float("inf")) as scope:
-            await self._talk(ask, sent)
+            try:
+                await self._talk(ask, sent)
+            except RunError:
+                if ask.kind != "autocomplete":
+                    raise
+                sent.left_s = trio.current_time()
+                return
+            if ask.kind == "autocomplete" and sent.status == 400:
+                sent.left_s = trio.current_time()
+                return
         if scope.cancelled_caught:
             sent.left_s = trio.current_time()
         elif sent.status != 200:

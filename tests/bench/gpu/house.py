@@ -9,7 +9,7 @@ sends is at the other end at once. So a clock that jumps as soon as nobody can r
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,14 +20,17 @@ import trio
 
 from lodestard.cache import open_cache
 from lodestard.daemon import write_proxy_fault
+from lodestard.domain.host_ports import ModelHost
 from lodestard.domain.price import Quote
-from lodestard.domain.settings import Cache, Model, Settings, Upstream
+from lodestard.domain.settings import Cache, Model, Residency, Settings, Upstream
 from lodestard.endpoints import Endpoints
 from lodestard.generation import Blueprint, Foundation, open_runtime
 from lodestard.hooks import Signal
 from lodestard.http import HttpServer
 from lodestard.http.listeners import open_unix_listener
 from lodestard.ledger import SCHEMA, LedgerOptions, open_ledger
+from lodestard.residency.room import Residency as CardRoom
+from lodestard.residency.room import open_residency
 from lodestard.runtime import Runtime
 from lodestard.simulator.answering.question import Answer, Question
 from lodestard.simulator.card.figures import Machine
@@ -36,6 +39,7 @@ from lodestard.simulator.ollama.app import OllamaApp
 from lodestard.simulator.server import Simulator
 from lodestard.simulator.world import simulate_ollama
 from lodestard.store import StoreOptions, open_store, run_inline
+from lodestard.upstream.model_host import open_model_host
 from lodestard.upstream.wire import RECEIVE_BYTES, TcpWire
 from tests.bench.gpu.doors import ALIASES, Connect, Door, Lodestard, Ollama
 from tests.bench.gpu.machines import NUM_CTX
@@ -43,13 +47,13 @@ from tests.bench.gpu.traffic import Workload
 from tests.fakes.rooms import TrioClock, no_secret
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-MODES = ("fifo", "direct", "agreed")
-"""``fifo``: through lodestard, residency off: the baseline. ``direct``: each client straight to Ollama, with its own
+MODES = ("fifo", "residency", "direct", "agreed")
+"""``fifo``: through lodestard, residency off: the baseline; ``residency``: the same with it on. ``direct``: each client straight to Ollama, with its own
 options. ``agreed``: straight to Ollama, but all with the same options, so that only its scheduler is at work."""
 
 
 def settings_of(mode: str) -> Settings:
-    """What lodestard is told in this mode. ``fifo``: what ``config/lodestard.toml`` ships without residency."""
+    """What lodestard is told in this mode: what ``config/lodestard.toml`` ships, with residency or without."""
     upstream = Upstream(
         dialect="ollama",
         url="http://127.0.0.1:11434",
@@ -61,7 +65,8 @@ def settings_of(mode: str) -> Settings:
         options={"num_ctx": NUM_CTX},
     )
     models = {alias: Model(route=(f"t600/{model}",)) for model, alias in ALIASES.items()}
-    return Settings(upstreams={"t600": upstream}, models=models, cache=Cache(disk=False))
+    residency = Residency(enabled=mode == "residency")
+    return Settings(upstreams={"t600": upstream}, models=models, cache=Cache(disk=False), residency=residency)
 
 
 @dataclass(slots=True)
@@ -126,7 +131,7 @@ async def open_place(mode: str, card: Card) -> AsyncIterator[Place]:
     """Where the clients of this mode go, for as long as the block lasts."""
     async with trio.open_nursery() as nursery:
         connect = partial(card.connect, nursery)
-        if mode == "fifo":
+        if mode in ("fifo", "residency"):
             async with open_lodestard(settings_of(mode), connect) as path:
                 yield Place(Lodestard(), partial(trio.open_unix_socket, path))
         else:
@@ -145,6 +150,7 @@ async def open_lodestard(settings: Settings, connect: Connect) -> AsyncIterator[
             ) as store,
             open_ledger(store, clock, options=LedgerOptions(timezone="UTC")) as ledger,
             open_cache(settings.cache, None, clock) as cache,
+            open_cards(settings, clock, connect) as residency,
         ):
             foundation = Foundation(
                 clock=clock,
@@ -155,11 +161,34 @@ async def open_lodestard(settings: Settings, connect: Connect) -> AsyncIterator[
                 started_s=0,
                 state_dir=Path(folder),
                 timezone="UTC",
+                residency=residency,
             )
             blueprint = Blueprint(settings=settings, keys={}, keys_missing={}, modules=(), secret=no_secret)
             with patch("lodestard.upstream.pool.Dialler", partial(PairDialler, connect)):
                 async with open_runtime(foundation, blueprint) as runtime, serve(runtime, folder) as path:
                     yield path
+
+
+@asynccontextmanager
+async def open_cards(settings: Settings, clock: TrioClock, connect: Connect) -> AsyncIterator[CardRoom]:
+    """Residency, as the daemon opens it, with its own connections to the server."""
+
+    def open_host(name: str, upstream: Upstream, key: str) -> AbstractAsyncContextManager[ModelHost]:
+        return open_model_host(name, upstream, key, dial=PairDialler(connect, None))
+
+    async with open_residency(open_host, clock, NoKeepsake()) as residency:
+        residency.configure(settings, {})
+        yield residency
+
+
+class NoKeepsake:
+    """Nothing is known from before, and nothing is kept: every run begins as on the first day."""
+
+    async def load(self) -> bytes:
+        return b""
+
+    async def save(self, data: bytes) -> None:
+        """Forgotten."""
 
 
 @asynccontextmanager
