@@ -52,11 +52,19 @@ def is_overdue(waiter: Waiter, view: View) -> bool:
     return view.now_s >= waiter.arrived_s + view.policy.patience_s[waiter.urgency]
 
 
-def pressing(waiter: Waiter, view: View) -> tuple[bool, int, bool, float, int]:
-    """The order in which waiters pick a model: overdue ones by arrival, then the most urgent by arrival."""
+def arrival(waiter: Waiter) -> tuple[float, int]:
+    """The order in which they came; of those that came at once the lower number is the earlier one."""
+    return (waiter.arrived_s, waiter.id)
+
+
+def pressing(waiter: Waiter, view: View) -> tuple[bool, int, bool, bool, float, int]:
+    """The order in which waiters pick a model: overdue ones by arrival, then the most urgent by arrival.
+
+    A model whose turn was over has just gone for another one; its own requests do not fetch it back before that.
+    """
     if is_overdue(waiter, view):
-        return (False, 0, False, waiter.arrived_s, waiter.id)
-    return (True, waiter.urgency, waiter.brief, waiter.arrived_s, waiter.id)
+        return (False, 0, False, False, waiter.arrived_s, waiter.id)
+    return (True, waiter.urgency, waiter.brief, waiter.model == view.displaced, waiter.arrived_s, waiter.id)
 
 
 def choose_wanted(queue: tuple[Waiter, ...], view: View) -> Waiter | None:
@@ -124,10 +132,10 @@ def choose_victim(queue: tuple[Waiter, ...], view: View) -> Resident | None:
 def turn_ends(victim: Resident, own: list[Waiter], wanted: Waiter, view: View) -> float:
     """When the turn of ``victim`` is over for ``wanted``, as things are now. ``own`` waits for ``victim``."""
     overdue_s = wanted.arrived_s + view.policy.patience_s[wanted.urgency]
-    first_s = min((waiter.arrived_s for waiter in own if is_overdue(waiter, view)), default=None)
-    if first_s is not None and (first_s < wanted.arrived_s or not victim.begun):
+    first = min((arrival(waiter) for waiter in own if is_overdue(waiter, view)), default=None)
+    if first is not None and (first < arrival(wanted) or not victim.begun):
         return NEVER  # who came before is served first, and whoever it was loaded for
-    if first_s is not None and view.now_s < overdue_s:
+    if first is not None and view.now_s < overdue_s:
         return overdue_s
     return min(overdue_s, patient_turn_ends(victim, own, wanted, view))
 
@@ -137,7 +145,7 @@ def patient_turn_ends(victim: Resident, own: list[Waiter], wanted: Waiter, view:
     policy, urgency = view.policy, wanted.urgency
     if victim.kept and urgency > INTERACTIVE:
         return NEVER
-    rivals = [waiter.urgency for waiter in own if waiter.urgency <= urgency and not waiter.brief]
+    rivals = [waiter.urgency for waiter in own if (waiter.urgency, waiter.brief) <= (urgency, False)]
     if urgency == IDLE and (rivals or victim.running):
         return NEVER
     if not rivals:
@@ -184,7 +192,7 @@ def may_start(waiter: Waiter, turn: Turn, view: View) -> bool:
     if turn.wanted is None or turn.victim is None or turn.victim.model != waiter.model:
         return True
     if is_overdue(turn.wanted, view):
-        before = waiter.arrived_s < turn.wanted.arrived_s or not turn.victim.begun
+        before = arrival(waiter) < arrival(turn.wanted) or not turn.victim.begun
         return is_overdue(waiter, view) and before
     return not turn.over
 

@@ -56,7 +56,7 @@ class Roll:
         self.tenants = {resident.model: Tenancy(resident) for resident in view.residents}
         self.loading = view.loading
         self._leaving = view.leaving
-        self._displaced = view.leaving
+        self._displaced = view.leaving or view.displaced
         self._served = dict(view.served_s)
         self._parallel = {resident.model: resident.parallel for resident in view.residents}
         self._awaited_s = view.awaited_s
@@ -176,6 +176,7 @@ class Roll:
             residents=tuple(tenant.frozen() for tenant in self.tenants.values()),
             loading=self.loading,
             leaving=self._leaving,
+            displaced=self._displaced,
             awaited_s=self._awaited_s,
             served_s=self._served,
             wish=None,
@@ -192,7 +193,7 @@ class Roll:
             for number in decision.preempt:
                 tenant.running.pop(number, None)
         if decision.cancel_load:
-            self.loading = None
+            self.loading, self._displaced = None, ""
         if decision.unload:
             self._leaving = self._displaced = decision.unload
             span = of_figure(self._rates(decision.unload).unload_s)
@@ -215,7 +216,6 @@ class Roll:
 
     def _load(self, model: str) -> None:
         self.moves.append((model, self._displaced))
-        self._displaced = ""
         self.loading = Loading(model=model, started_s=self._now_s)
         end = after(self.cause, of_figure(self._rates(model).load_s))
         self._expect(end, _Event("loaded", model, began_s=self._now_s))
@@ -251,7 +251,7 @@ class Roll:
             event.model,
             event.began_s,
         ):
-            self.loading = None
+            self.loading, self._displaced = None, ""
             self.tenants[event.model] = self._move_in(event.model)
 
     def _move_in(self, model: str) -> Tenancy:

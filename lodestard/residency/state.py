@@ -196,6 +196,7 @@ def freeze(state: State, now_s: float, policy: Policy, pins: Pins, wish: Wish | 
         ),
         loading=None if load is None else freeze_load(load, state),
         leaving=state.leaving,
+        displaced=state.displaced,
         awaited_s=state.awaited_s,
         served_s=state.served.at(now_s) if len(state.queue) > 1 else {},
         wish=wish,

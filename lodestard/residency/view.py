@@ -112,7 +112,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     ``awaited_s``: when the last request that somebody waited for ended, on whatever model. ``served_s`` is what each
     principal, and each (principal, group), has had of the card lately. ``leaving`` is the model that is being
-    unloaded, empty where none is. ``wish`` is what should be loaded while nobody waits.
+    unloaded, empty where none is; ``displaced`` the one that was unloaded last, until something is loaded. ``wish``
+    is what should be loaded while nobody waits.
     """
 
     now_s: float
@@ -121,6 +122,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     residents: tuple[Resident, ...] = ()
     loading: Loading | None = None
     leaving: str = ""
+    displaced: str = ""
     awaited_s: float = -inf
     served_s: Mapping[tuple[str, str], float] = {}
     wish: Wish | None = None

@@ -64,6 +64,7 @@ class Schedule:
         self.residents: dict[str, Resident] = {}
         self.loading: Loading | None = None
         self.leaving = ""
+        self.displaced = ""
         self.awaited_s = -inf
         self._events: list[tuple[float, int, str, int, str]] = []
         self._serial = 0
@@ -125,7 +126,7 @@ class Schedule:
     def _loaded(self, number: int, model: str) -> None:
         if self.loading is None or self._serial_of_load != number:
             return  # it was given up
-        self.loading = None
+        self.loading, self.displaced = None, ""
         self.residents[model] = Resident(
             model=model, parallel=self.costs.parallel, since_s=self.now_s, used_s=self.now_s
         )
@@ -133,7 +134,7 @@ class Schedule:
         self.log.loads.append((self.now_s, model))
 
     def _unloaded(self, _number: int, model: str) -> None:
-        self.leaving = ""
+        self.leaving, self.displaced = "", model
         del self.residents[model]
         self.log.unloads.append((self.now_s, model))
 
@@ -149,6 +150,7 @@ class Schedule:
             residents=tuple(self.residents.values()),
             loading=self.loading,
             leaving=self.leaving,
+            displaced=self.displaced,
             awaited_s=self.awaited_s,
         )
 
@@ -175,7 +177,7 @@ class Schedule:
         if decision.cancel_load:
             assert self.loading is not None
             assert not self.loading.wanted
-            self.loading = None
+            self.loading, self.displaced = None, ""
             self.log.cancelled += 1
         if decision.unload:
             assert not self.leaving
