@@ -49,7 +49,7 @@ def say_step(host: GpuHost) -> str:
     if host.reachable is None and host.step == "idle":
         return "not asked yet"
     if host.step == "paused":
-        return "lent" if host.paused_until_ms is None else f"lent until {moment(host.paused_until_ms, '%a %H:%M')}"
+        return f"lent until {moment(host.paused_until_ms, '%a %H:%M')}" if host.paused_until_ms else "lent"
     words = STEP_WORDS.get(host.step, host.step)
     return f"{words} {host.step_model}" if host.step_model and host.step in STEP_WORDS else words
 

@@ -17,7 +17,8 @@ from lodestard.domain.upstream import Target
 class FakeResidency:
     """``states`` by host. ``takes_s``: how long a load or an unload takes; ``fault`` is how it ends, if not well.
 
-    ``lines`` are what a download tells, each after ``line_s``. ``told`` is everything that it was told to do.
+    ``lines`` are what a download tells, each after ``line_s``. ``told`` is everything that it was told to do; ``left``
+    comes when somebody did not wait for it.
     """
 
     states: dict[str, HostState]
@@ -27,6 +28,7 @@ class FakeResidency:
     line_s: float = 0.0
     told: list[tuple[str, object]] = field(default_factory=list)
     looked: int = 0
+    left: trio.Event = field(default_factory=trio.Event)
 
     @property
     def hosts(self) -> Sequence[str]:
@@ -63,6 +65,7 @@ class FakeResidency:
             await trio.sleep(self.takes_s)
         except trio.Cancelled:
             self.told.append((f"{what} cancelled", target))
+            self.left.set()
             raise
         if self.fault is not None:
             raise self.fault
@@ -88,7 +91,12 @@ class FakeResidency:
     @asynccontextmanager
     async def pull(self, target: Target) -> AsyncIterator[AsyncIterator[PullProgress]]:
         self.told.append(("pull", target))
-        yield self._lines()
+        try:
+            yield self._lines()
+        except BaseException:
+            self.told.append(("stopped", target))
+            self.left.set()
+            raise
         self.told.append(("pulled", target))
 
     async def _lines(self) -> AsyncIterator[PullProgress]:
