@@ -17,8 +17,8 @@ from lodestard.domain.upstream import Target
 class FakeResidency:
     """``states`` by host. ``takes_s``: how long a load or an unload takes; ``fault`` is how it ends, if not well.
 
-    ``lines`` are what a download tells, each after ``line_s``. ``told`` is everything that it was told to do; ``left``
-    comes when somebody did not wait for it.
+    ``lines`` are what a download tells, each after ``line_s``. ``told`` is everything that it was told to do;
+    ``left`` comes when somebody did not wait for it.
     """
 
     states: dict[str, HostState]
