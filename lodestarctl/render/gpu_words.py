@@ -42,6 +42,7 @@ HELD_BACK: Mapping[str, str] = {
 }
 GIB = 1 << 30
 J_PER_WH = 3_600
+FEW = 10
 
 
 def say_step(host: GpuHost) -> str:
@@ -175,6 +176,8 @@ def say_errors(errors: GpuErrors) -> str:
     if not errors.count or errors.median_s is None:
         return "nothing to compare with yet"
     parts = [f"off by {seconds(errors.median_s)} at the median"]
+    if errors.count < FEW:
+        return ", ".join([*parts, plural(errors.count, "wait")])
     parts += [f"by {seconds(errors.p90_s)} or less in nine of ten"] if errors.p90_s is not None else []
     parts += [f"{errors.within_percent} % within the interval"] if errors.within_percent is not None else []
     return ", ".join([*parts, plural(errors.count, "wait")])
@@ -187,7 +190,7 @@ def say_loads(counts: GpuCounts) -> str:
     parts = [f"{counts.loads:,}"]
     if counts.swaps:
         each = seconds(counts.swap_seconds / counts.swaps)
-        parts.append(f"{plural(counts.swaps, 'swap')} for requests, {each} each")
+        parts.append(f"{counts.swaps:,} swaps for requests, {each} each" if counts.swaps > 1 else f"1 swap, {each}")
     if counts.speculative:
         parts.append(f"{counts.speculative:,} ahead of requests, {counts.speculative_hits:,} of them rightly")
     if counts.cancelled_loads:

@@ -169,8 +169,8 @@ def _told(row: AttemptRow) -> Iterator[str]:
     if row.wait is not None:
         took = ""
         if row.wait_ms is not None and row.first_piece_ms is not None:
-            took = f"; it came after {millis(row.wait_ms + row.first_piece_ms)}"
-        why = f", {row.wait.why}" if row.wait.why else ""
+            took = f". It came after {millis(row.wait_ms + row.first_piece_ms)}"
+        why = f": {row.wait.why}" if row.wait.why else ""
         yield f"its first token was expected after {estimate(row.wait)}{why}{took}"
     if row.room_tokens is not None:
         yield f"the context had room for {plural(row.room_tokens, 'token')} of answer"

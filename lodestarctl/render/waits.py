@@ -4,6 +4,7 @@ from lodestarctl.render.words import UNKNOWN, about, span
 from lodestard.control.messages.gpu import Estimate, Learned
 
 WHOLE_FROM_S = 9.95
+MINUTE_MS = 60_000
 NEVER_MS = 50 * 365 * 86_400_000
 
 
@@ -14,6 +15,11 @@ def seconds(value_s: float | None) -> str:
     if value_s < 0.05:
         return "<0.1 s"
     return f"{value_s:.1f} s" if value_s < WHOLE_FROM_S else span(round(value_s))
+
+
+def brief(value_s: float | None) -> str:
+    """As ``seconds``, but by whole minutes from one minute on: for narrow columns."""
+    return seconds(value_s) if value_s is None or value_s < 60 else span(round(value_s / 60) * 60)
 
 
 def about_seconds(value_s: float) -> str:
@@ -35,8 +41,10 @@ def speed(rate: Learned | None) -> str:
 
 
 def until(instant_ms: int, now_ms: int) -> str:
-    """``29 min``: what is left until then; ``for ever`` where that is beyond a life."""
+    """``29 min``: what is left until then, by the minute; ``for ever`` where that is beyond a life."""
     left_ms = instant_ms - now_ms
     if left_ms > NEVER_MS:
         return "for ever"
-    return span(left_ms / 1000) if left_ms > 0 else "over"
+    if left_ms < MINUTE_MS:
+        return span(left_ms // 1000) if left_ms > 0 else "over"
+    return span(left_ms // MINUTE_MS * MINUTE_MS // 1000)

@@ -19,7 +19,7 @@ from lodestarctl.render.gpu_words import (
     state_of,
     who_of,
 )
-from lodestarctl.render.waits import seconds
+from lodestarctl.render.waits import brief, seconds
 from lodestarctl.render.words import UNKNOWN, count, moment, span
 from lodestard.control.messages.gpu import GpuHost, GpuModel, GpuPlace, GpuReading, GpuSwap
 
@@ -172,18 +172,20 @@ def _queue(card: GpuHost, room: int, width: int) -> Iterator[Line]:
 
 def _place(place: GpuPlace, width: int) -> Line:
     runs = place.state == "running"
-    expected = f"{'ends' if runs else 'begins'} in {seconds(place.expected_s)}" if place.expected_s else ""
+    expected = ""
+    if place.expected_s is not None:
+        expected = f"{brief(place.expected_s)} left" if runs else f"in {brief(place.expected_s)}"
     rank = Span(f"  {left(place.rank, 11)}", "dim" if place.rank == "interactive" else "")
     middle = (rank,) if width >= COMFORTABLE else ()
-    lasted = f" {right(seconds(place.for_s), 10)}" if width >= COMFORTABLE else ""
-    who = width - 48 - (24 if width >= COMFORTABLE else 0)
+    lasted = f" {right(brief(place.for_s), 7)}" if width >= COMFORTABLE else ""
+    who = width - 43 - (21 if width >= COMFORTABLE else 0)
     return line(
         MARGIN,
         Span(left(place.state, 8), "good" if runs else "warn"),
         Span(left(place.model, 20), "strong"),
         *middle,
         f"  {left(who_of(place), who)}{lasted}",
-        f"  {right(expected, 15)}",
+        f"  {right(expected, 10)}",
     )
 
 

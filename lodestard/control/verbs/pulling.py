@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import trio
 
 from lodestard.control.messages.gpu import PullItem
+from lodestard.domain.errors import UpstreamFault
 from lodestard.domain.host_ports import ResidencyDesk
 from lodestard.domain.residency import PullProgress
 from lodestard.domain.upstream import Target
@@ -14,6 +15,7 @@ from lodestard.domain.verbs import Emit
 TELL_S = 0.25
 SPAN_S = 8.0
 LEAST_SPAN_S = 1.0
+NO_MANIFEST = "pull model manifest"
 
 
 async def pull_model(residency: ResidencyDesk, target: Target, emit: Emit) -> None:
@@ -21,6 +23,14 @@ async def pull_model(residency: ResidencyDesk, target: Target, emit: Emit) -> No
 
     Raises ``UpstreamFault``. Cancelled, the download stops; the next one goes on from there.
     """
+    try:
+        meter = await _follow(residency, target, emit)
+    except UpstreamFault as fault:
+        raise say_unknown(fault, target) from None
+    await emit(meter.finish())
+
+
+async def _follow(residency: ResidencyDesk, target: Target, emit: Emit) -> "Meter":
     meter = Meter(target)
     told_s, told_status = -TELL_S, ""
     async with residency.pull(target) as lines:
@@ -30,7 +40,15 @@ async def pull_model(residency: ResidencyDesk, target: Target, emit: Emit) -> No
             if item.status != told_status or now_s - told_s >= TELL_S:
                 told_s, told_status = now_s, item.status
                 await emit(item)
-    await emit(meter.finish())
+    return meter
+
+
+def say_unknown(fault: UpstreamFault, target: Target) -> UpstreamFault:
+    """The same fault; of a name that nobody knows, with where names are. Pure."""
+    if NO_MANIFEST not in fault.message:
+        return fault
+    text = f"{fault.message.rstrip('.')}. Is {target.model} the right name? ollama.com/library lists them."
+    return UpstreamFault(fault.code, text, upstream=target.upstream)
 
 
 @dataclass(slots=True, eq=False)

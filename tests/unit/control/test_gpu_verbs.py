@@ -292,6 +292,9 @@ async def test_a_download_that_fails_or_is_left(
     residency.fault = UpstreamFault(Code.UPSTREAM_ERROR, "no space left on device")
     with pytest.raises(Fault, match="no space"):
         await gather(desk, "models.pull", [], model=samples.DEEPSEEK)
+    residency.fault = UpstreamFault(Code.UPSTREAM_ERROR, "Ollama failed: pull model manifest: file does not exist.")
+    with pytest.raises(Fault, match=r"does not exist\. Is deepseek-coder:6\.7b the right name\?"):
+        await gather(desk, "models.pull", [], model=samples.DEEPSEEK)
     with trio.move_on_after(5) as scope:
         await gather(desk, "models.pull", [], model=samples.DEEPSEEK)
     assert scope.cancelled_caught

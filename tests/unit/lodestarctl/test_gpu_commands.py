@@ -14,7 +14,7 @@ from lodestarctl import exit_codes
 from lodestarctl.output import Output
 from lodestarctl.progress import CLEAR, Progress
 from lodestarctl.render.gpu_progress import load_bar, pull_line, unload_line, warm_line
-from lodestarctl.render.waits import about_seconds, estimate, seconds, speed, until
+from lodestarctl.render.waits import about_seconds, brief, estimate, seconds, speed, until
 from lodestard.control.client import ControlError
 from lodestard.control.messages.gpu import (
     Estimate,
@@ -300,6 +300,7 @@ def test_letters_that_are_not_there_are_replaced() -> None:
 def test_guesses_have_no_more_digits_than_they_are_worth() -> None:
     told = [seconds(value) for value in (None, 0.0, 0.04, 0.44, 9.94, 9.96, 59.4, 59.6, 185)]
     assert told == ["-", "<0.1 s", "<0.1 s", "0.4 s", "9.9 s", "10 s", "59 s", "1 min", "3 min 5 s"]
+    assert [brief(value) for value in (None, 9.94, 59.4, 74.2, 3_700)] == ["-", "9.9 s", "59 s", "1 min", "1 h 2 min"]
     assert [about_seconds(value) for value in (0.2, 0.6, 4.4, 75)] == [
         "less than a second",
         "about 1 s",
@@ -310,9 +311,10 @@ def test_guesses_have_no_more_digits_than_they_are_worth() -> None:
     assert estimate(Estimate(likely_s=0.01, low_s=0.0, high_s=0.02)) == "<0.1 s"
     told = [speed(Learned(value=value, low=0, high=0)) for value in (13.37, 312.4, 12_345.0)]
     assert (told, speed(None)) == (["13.4", "312", "12.3 k"], "-")
-    assert [until(NOON_MS + left_ms, NOON_MS) for left_ms in (0, 90_000, 10**13)] == [
+    assert [until(NOON_MS + left_ms, NOON_MS) for left_ms in (0, 9_000, 90_000, 10**13)] == [
         "over",
-        "1 min 30 s",
+        "9 s",
+        "1 min",
         "for ever",
     ]
 
