@@ -103,6 +103,10 @@ bench-ledger: $(DEV_STAMP) ## a ledger of a million requests: how quick it is, a
 bench-admission: $(DEV_STAMP) ## what a hold costs beside a bare commit, and that free requests wait for nothing
 	@$(BIN)/python -m tests.bench.admission
 
+.PHONY: bench-gpu
+bench-gpu: $(DEV_STAMP) ## who is on a simulated T600: swaps, waits, throughput, beside the committed baseline
+	@$(BIN)/python -m tests.bench.gpu $(BENCH)
+
 ##@ Keep
 .PHONY: lock
 lock: ## resolve packaging/locks/*.txt anew (UPGRADE=1 takes the newest versions)

@@ -84,6 +84,11 @@ class PipeStream(trio.abc.HalfCloseableStream):
         self._close(reset=False)
         await trio.lowlevel.checkpoint()
 
+    @property
+    def left(self) -> bool:
+        """Whether the other end has closed, or was reset."""
+        return self._incoming.ended or self._incoming.broken
+
     def reset(self) -> None:
         """Sync: cut both directions as an RST does. What was sent still arrives; nothing can be sent back."""
         self._close(reset=True)

@@ -20,19 +20,16 @@ from lodestard.domain.settings import KeySource, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.protocols.codec import ReplyReader, UpstreamCodec, WireRequest
 from lodestard.upstream.call import Call, Timeouts
+from lodestard.upstream.check_head import check_head
 from lodestard.upstream.origin import parse_origin
 from lodestard.upstream.pool import Pool, PoolSettings, PoolStatus
 from lodestard.upstream.request_head import Fields
 from lodestard.upstream.response import Response
 
-ERROR_BODY_BYTES = 64 * 1024
-ERROR_BODY_S = 5.0
 DRAIN_BYTES = 64 * 1024
 DRAIN_S = 0.1
 MAX_STREAM_BYTES = 128 * 1024 * 1024
 """The largest streamed answer, framing and all: several times what the longest models write."""
-_REDIRECTS = range(300, 400)
-_SUCCESSES = range(200, 300)
 
 
 class Route(msgspec.Struct, frozen=True):
@@ -161,28 +158,10 @@ class Sending:
 
     async def _check_head(self) -> None:
         """Raises for everything but an answer that the codec's reader can be fed with."""
-        response, blame = self._response, self._route.pool.blame
-        if response.status in _REDIRECTS:
-            raise blame.redirect(response.status)
-        compressed = response.header(b"content-encoding").lower() not in (b"", b"identity")
-        if response.status not in _SUCCESSES:
-            body = b"" if compressed else await self._error_body()
-            raise self._name(self._route.codec.read_error(response.status, response.headers, body))
-        if compressed:
-            raise blame.garbage("it is compressed, which was not asked for")
-        if response.header(b"content-type").lower().startswith(b"text/html"):
-            raise blame.garbage("it is a web page")
-
-    async def _error_body(self) -> bytes:
-        """What can be had of it: within limits, and cut where the connection was."""
-        body = bytearray()
         try:
-            with trio.move_on_after(ERROR_BODY_S):
-                while len(body) < ERROR_BODY_BYTES and (data := await self._response.receive_some()):
-                    body += data
-        except UpstreamFault:
-            pass  # the status is what counts
-        return bytes(body[:ERROR_BODY_BYTES])
+            await check_head(self._response, self._route.pool.blame, self._route.codec.read_error)
+        except Fault as fault:
+            raise self._name(fault) from None
 
     async def _drain(self) -> None:
         """Reads what frames the end of a whole answer, so that the connection can serve again."""
@@ -225,10 +204,10 @@ def _plan_route(name: str, settings: Upstream, key: str, codecs: Mapping[str, Up
     if codec is None:
         raise HouseFault(Code.INTERNAL, f"upstream {name}: nothing here speaks the dialect {settings.dialect}")
     try:
-        pool = Pool(plan_pool(name, settings), Fields(parse_origin(settings.url), _plan_headers(settings, key)))
+        pool = Pool(plan_pool(name, settings), Fields(parse_origin(settings.url), plan_headers(settings, key)))
     except ValueError as error:
         raise HouseFault(Code.INTERNAL, f"upstream {name}: {error}") from None
-    key_place = _describe(settings.key) if settings.key is not None and not key else ""
+    key_place = describe_key(settings.key) if settings.key is not None and not key else ""
     return Route(settings, pool, codec, *plan_timeouts(settings), key_place)
 
 
@@ -261,7 +240,8 @@ def plan_timeouts(settings: Upstream) -> tuple[Timeouts, Timeouts]:
     )
 
 
-def _plan_headers(settings: Upstream, key: str) -> list[tuple[str, str]]:
+def plan_headers(settings: Upstream, key: str) -> list[tuple[str, str]]:
+    """What every request of an upstream carries, its key among it."""
     headers = [("user-agent", f"lodestard/{__version__}"), *settings.headers.items()]
     if key and settings.dialect == "anthropic":
         headers.append(("x-api-key", key))
@@ -275,7 +255,7 @@ def _plan_call(route: Route, wire: WireRequest) -> Call:
     return Call(method="POST", path=wire.path, headers=wire.headers, body=wire.body, timeouts=timeouts)
 
 
-def _describe(source: KeySource) -> str:
+def describe_key(source: KeySource) -> str:
     """Where a person has to put the key."""
     if source.credential:
         return f"the systemd credential {source.credential}"

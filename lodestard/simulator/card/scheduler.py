@@ -7,8 +7,8 @@ Owner of all state here: one `Scheduler`; changed only in sync code between chec
 """
 
 import math
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import msgspec
 import trio
@@ -31,11 +31,41 @@ class BusyError(Exception):
     """The queue is full: 503."""
 
 
+class Tally(msgspec.Struct, kw_only=True):
+    """What the card was kept busy with since the start, as a measurement reads it.
+
+    Seconds in loads (given up ones too), in waits for memory to be seen free, in prompts and in answers. ``reloads``
+    are loads of a model that lay there with other options. ``prompt_tokens`` were asked to be read, ``read_tokens``
+    had to be: the KV cache did not hold them. ``most_bytes`` is the most that ever lay on the card.
+    """
+
+    loading_s: float = 0.0
+    memory_wait_s: float = 0.0
+    reading_s: float = 0.0
+    writing_s: float = 0.0
+    reloads: int = 0
+    prompt_tokens: int = 0
+    read_tokens: int = 0
+    most_bytes: int = 0
+
+    @contextmanager
+    def timed(self, name: str) -> Iterator[None]:
+        """Adds how long the block lasted, however it ends, to the seconds of this name."""
+        began = trio.current_time()
+        try:
+            yield
+        finally:
+            setattr(self, name, getattr(self, name) + trio.current_time() - began)
+
+
 class Runner:
     """A model on the card. ``expires_at`` is trio time; infinite for ever or while in use."""
 
-    def __init__(self, model: Model, options: RunnerOptions, placement: Placement, machine: Machine) -> None:
+    def __init__(
+        self, model: Model, options: RunnerOptions, placement: Placement, machine: Machine, tally: Tally
+    ) -> None:
         self.model = model
+        self.tally = tally
         self.options = options
         self.placement = placement
         self.decode_s = decode_s(placement, machine)
@@ -47,6 +77,14 @@ class Runner:
 
     def arm(self, now: float) -> None:
         self.expires_at = now + self.keep_alive_s
+
+
+CardNews = Callable[[str, Model], None]
+"""Told when a load begins (``load``), is done (``ready``) or given up (``abort``), and of an eviction (``kill``)."""
+
+
+def _tell_nobody(_what: str, _model: Model) -> None:
+    """Nobody listens."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +108,8 @@ class Scheduler:
         self._news = trio.Event()
         self.loads = 0
         self.aborted_loads = 0
+        self.tally = Tally()
+        self.on_news: CardNews = _tell_nobody
 
     @asynccontextmanager
     async def hold(self, claim: Claim) -> AsyncIterator[Runner]:
@@ -114,7 +154,13 @@ class Scheduler:
         for name in list(self._runners):
             self.unload(name)
         self._leaving.clear()
+        self.clear_tally()
+
+    def clear_tally(self) -> None:
+        """All counts at nought; who is loaded stays."""
         self.loads = self.aborted_loads = 0
+        for name, empty in msgspec.structs.asdict(Tally()).items():
+            setattr(self.tally, name, empty)
 
     async def _acquire(self, claim: Claim) -> Runner:
         if (runner := self._usable(claim)) is not None:
@@ -151,6 +197,7 @@ class Scheduler:
             self._tell()
 
     async def _make_room_and_load(self, claim: Claim) -> Runner:
+        self.tally.reloads += claim.model.name in self._runners
         while (victim := self._victim(claim)) is not None:
             victim.keep_alive_s = 0
             if victim.in_use == 0:
@@ -183,24 +230,30 @@ class Scheduler:
             self._expire_due()
 
     async def _wait_memory(self) -> None:
-        while self._leaving:
-            await trio.sleep_until(max(at for at, _ in self._leaving))
-            self._expire_due()
+        with self.tally.timed("memory_wait_s"):
+            while self._leaving:
+                await trio.sleep_until(max(at for at, _ in self._leaving))
+                self._expire_due()
 
     async def _load(self, claim: Claim) -> Runner:
         machine = self._machine
         placement = place(claim.model, claim.options, machine.card, self._free_bytes(), machine.server.parallel)
         seconds = load_s(claim.model, placement, machine, cached=claim.model in self._page_cache)
+        self.on_news("load", claim.model)
         try:
-            await trio.sleep(seconds)
+            with self.tally.timed("loading_s"):
+                await trio.sleep(seconds)
         except trio.Cancelled:
             self.aborted_loads += 1
             self._leave(placement)
+            self.on_news("abort", claim.model)
             raise
         self._remember_file(claim.model)
-        runner = Runner(claim.model, claim.options, placement, machine)
+        runner = Runner(claim.model, claim.options, placement, machine, self.tally)
         self._runners[claim.model.name] = runner
         self.loads += 1
+        self.tally.most_bytes = max(self.tally.most_bytes, self._machine.card.vram_bytes - self._free_bytes())
+        self.on_news("ready", claim.model)
         return runner
 
     def _remember_file(self, model: Model) -> None:
@@ -219,6 +272,7 @@ class Scheduler:
     def _kill(self, runner: Runner, at: float | None = None) -> None:
         del self._runners[runner.model.name]
         self._leave(runner.placement, at)
+        self.on_news("kill", runner.model)
         self._tell()
 
     def _leave(self, placement: Placement, at: float | None = None) -> None:

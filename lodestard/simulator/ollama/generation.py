@@ -52,10 +52,14 @@ async def generate(job: Job, runner: Runner, exchange: Exchange, timings: Timing
     said: list[str] = []
     try:
         tokens = prompt_tokens(job.turns, job.prompting.tools)
-        await _pause(prefill_s(job.model, tokens - shared, machine))
+        runner.tally.prompt_tokens += tokens
+        runner.tally.read_tokens += tokens - shared
+        with runner.tally.timed("reading_s"):
+            await _pause(prefill_s(job.model, tokens - shared, machine))
         timings.prompt_read = trio.current_time()
         line = _Line(job, timings, tokens, runner.decode_s)
-        await (_stream(job, exchange, line, said) if job.prompting.stream else _whole(job, exchange, line))
+        with runner.tally.timed("writing_s"):
+            await (_stream(job, exchange, line, said) if job.prompting.stream else _whole(job, exchange, line))
     finally:
         runner.slots.give_back(slot, prompt + "".join(said))
 

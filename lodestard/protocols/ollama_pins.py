@@ -1,0 +1,36 @@
+"""What every request for one model carries, a load's as well as a client's, so that the server never loads it anew.
+
+Law: pure, and the only place that says it: ``ollama_write.py`` (requests) and ``ollama_host.py`` (loads) both ask
+here. It all comes from the configuration. ``shift``, which reloads too, is never said: the server's own then holds.
+Source: Ollama's ``server/sched.go`` (``needsReload``).
+"""
+
+from typing import Any
+
+from lodestard.domain.model_name import same_model
+from lodestard.domain.settings import LocalModel, Upstream
+
+_UNNAMED = LocalModel()
+
+
+def pinned_members(settings: Upstream, model: str) -> dict[str, Any]:
+    """``options`` and ``keep_alive`` of a request for ``model``; a member of which nothing is configured is absent.
+
+    The model's own options lie over the upstream's, its keep-alive takes the place of the upstream's.
+    """
+    own = find_local_model(settings, model)
+    options = {**settings.options, **own.options}
+    keep_alive = own.keep_alive if own.keep_alive != "" else settings.keep_alive
+    members: dict[str, Any] = {}
+    if options:
+        members["options"] = options
+    if keep_alive != "":
+        members["keep_alive"] = keep_alive
+    return members
+
+
+def find_local_model(settings: Upstream, model: str) -> LocalModel:
+    """What is configured of ``model``, under whichever of its names; without anything, the defaults."""
+    if (exact := settings.models.get(model)) is not None:
+        return exact
+    return next((own for name, own in settings.models.items() if same_model(name, model)), _UNNAMED)
