@@ -33,7 +33,7 @@ class Output:
         self.terminal = stdout.isatty()
         self.colour = colour and self.terminal
         self.width = width if self.terminal else PLAIN_WIDTH
-        self._ascii = not _can_write(stdout, FULL)
+        self._ascii = not can_write(stdout, FULL)
 
     def show(self, blocks: Sequence[Block]) -> None:
         """Write blocks for a person."""
@@ -73,7 +73,8 @@ class Output:
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code else text
 
 
-def _can_write(stream: TextIO, text: str) -> bool:
+def can_write(stream: TextIO, text: str) -> bool:
+    """Whether the stream has letters for ``text``."""
     try:
         text.encode(stream.encoding or "utf-8")
     except UnicodeEncodeError:

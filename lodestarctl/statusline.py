@@ -2,7 +2,8 @@
 
 Law: fast and harmless. It imports nothing that Python has not imported already (no ``json``, no ``argparse``, no
 ``pathlib``), starts nothing, asks nobody, and exits with 0 whatever happens: a prompt must not break. The daemon's
-module ``statusline`` writes the file: one flat JSON object of numbers, so that it can be read without a parser.
+module ``statusline`` writes the file: one flat JSON object of numbers and one plain text, so that it can be read
+without a parser.
 """
 
 import os
@@ -17,8 +18,9 @@ NANO_PER_CENT = 10_000_000
 WARN_PERCENT = 80
 FULL_PERCENT = 100
 UNKNOWN = "-"
+TEXTS = ("card",)
 
-Figures = dict[str, int | None]
+Figures = dict[str, int | str | None]
 
 
 def main(words: list[str]) -> int:
@@ -95,22 +97,38 @@ def find_figures(files: list[str]) -> Figures | None:
                 figures = read_figures(opened.read(4_096).decode())
         except (OSError, ValueError):
             continue
-        at_ms = figures.get("at_ms")
+        at_ms = number_of(figures, "at_ms")
         if at_ms is not None and now_ms - at_ms <= FRESH_S * 1_000:
             return figures
     return None
 
 
 def read_figures(text: str) -> Figures:
-    """A flat JSON object whose values are whole numbers or null. Raises ``ValueError`` for anything else."""
+    """A flat JSON object of whole numbers, nulls, and plain texts in ``TEXTS``. Raises ``ValueError`` otherwise."""
     text = text.strip()
     if text[:1] != "{" or text[-1:] != "}":
         raise ValueError("not an object")
     figures: Figures = {}
     for member in text[1:-1].split(","):
         name, _, value = member.partition(":")
-        figures[name.strip().strip('"')] = None if value.strip() == "null" else int(value)
+        key, word = name.strip().strip('"'), value.strip()
+        if key in TEXTS:
+            figures[key] = read_text(word)
+        else:
+            figures[key] = None if word == "null" else int(word)
     return figures
+
+
+def read_text(word: str) -> str:
+    """A text that is written as it is. Raises ``ValueError`` for one that is not, or would have to be unescaped."""
+    if len(word) < 2 or word[0] != '"' or word[-1] != '"' or "\\" in word:
+        raise ValueError("not a plain text")
+    return word[1:-1]
+
+
+def number_of(figures: Figures, name: str) -> int | None:
+    value = figures.get(name)
+    return value if isinstance(value, int) else None
 
 
 # -- the line ----------------------------------------------------------------------------------------------------
@@ -129,20 +147,22 @@ def write_line(figures: Figures | None, form: str = "", *, tmux: bool = False) -
         parts = [f"{fields['cost_today']} today"]
         parts += [f"{fields['saved_today']} saved"] if figures.get("saved_today_nano_usd") is not None else []
         parts += [fields["budget"]] if figures.get("budget_percent") is not None else []
+        parts += [fields["card"]] if fields["card"] else []
         line = " · ".join(parts)
-    colour = budget_colour(figures.get("budget_percent")) if tmux else ""
+    colour = budget_colour(number_of(figures, "budget_percent")) if tmux else ""
     return f"#[fg={colour}]{line}#[default]" if colour else line
 
 
 def write_fields(figures: Figures) -> dict[str, str]:
     """What ``--format`` can name."""
-    budget, requests = figures.get("budget_percent"), figures.get("requests_under_way")
+    budget, requests = number_of(figures, "budget_percent"), number_of(figures, "requests_under_way")
     return {
-        "cost_today": dollars(figures.get("cost_today_nano_usd"), up=True),
-        "cost_month": dollars(figures.get("cost_month_nano_usd"), up=True),
-        "saved_today": dollars(figures.get("saved_today_nano_usd"), up=False),
+        "cost_today": dollars(number_of(figures, "cost_today_nano_usd"), up=True),
+        "cost_month": dollars(number_of(figures, "cost_month_nano_usd"), up=True),
+        "saved_today": dollars(number_of(figures, "saved_today_nano_usd"), up=False),
         "budget": UNKNOWN if budget is None else f"{budget} %",
         "requests": UNKNOWN if requests is None else str(requests),
+        "card": str(figures.get("card") or ""),
     }
 
 

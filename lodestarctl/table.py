@@ -4,38 +4,10 @@ Law: plain data; a command's module is imported only when it runs.
 """
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
 
-
-class Option(NamedTuple):
-    """One option (``--by``, ``-n``) or positional (no dash). ``many`` takes any number of words.
-
-    ``dest`` is the name of its value where the option's own is a word of Python.
-    """
-
-    flags: tuple[str, ...]
-    help: str
-    kind: Literal["text", "integer", "flag", "file"] = "text"
-    choices: tuple[str, ...] = ()
-    default: str | int | None = None
-    metavar: str = ""
-    optional: bool = False
-    many: bool = False
-    dest: str = ""
-
-    @property
-    def positional(self) -> bool:
-        return not self.flags[0].startswith("-")
-
-
-class Command(NamedTuple):
-    """``name`` has one or two words. ``module`` is below ``lodestarctl.commands`` and has ``run``."""
-
-    name: str
-    summary: str
-    module: str
-    options: tuple[Option, ...] = ()
-
+from lodestarctl.command import Command as Command
+from lodestarctl.command import Option as Option
+from lodestarctl.table_gpu import GPU_COMMANDS
 
 GLOBAL_OPTIONS = (
     Option(("--json",), "print data as JSON (a versioned envelope) for programs", "flag"),
@@ -49,7 +21,7 @@ GROUPS = (
     "model", "provider", "project", "user", "session", "task", "client", "alias", "upstream", "principal",
     "hour", "day", "week", "month",
 )  # fmt: skip
-SCREENS = ("overview", "models", "projects", "sessions", "providers", "requests")
+SCREENS = ("overview", "models", "projects", "sessions", "providers", "requests", "gpu")
 LEVELS = ("debug", "info", "warning", "error")
 IDLE = ("status", "report", "on", "off")
 UNTIL = "to when, as --since (a date is included)"
@@ -191,6 +163,7 @@ COMMANDS = (
             Option(("--yes", "-y"), "do not ask before calls that cost money", "flag"),
         ),
     ),
+    *GPU_COMMANDS,
     Command(
         "requests",
         "the latest requests",
@@ -264,7 +237,7 @@ COMMANDS = (
         (
             Option(
                 ("--format",),
-                "fields in braces: {cost_today} {saved_today} {cost_month} {budget} {requests}",
+                "fields in braces: {cost_today} {saved_today} {cost_month} {budget} {requests} {card}",
                 metavar="TEXT",
             ),
             Option(("--tmux",), "with tmux's colours", "flag"),

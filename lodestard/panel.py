@@ -34,6 +34,7 @@ from lodestard.control.messages import (
 from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
 from lodestard.domain.bill import Bill
 from lodestard.domain.errors import CallerFault, Code
+from lodestard.domain.host_ports import ResidencyDesk
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.price import Price
 from lodestard.domain.request import Caller
@@ -103,6 +104,10 @@ class Panel:
     @property
     def budgets(self) -> Budgets:
         return self.ledger.budgets
+
+    @property
+    def residency(self) -> ResidencyDesk | None:
+        return cast("ResidencyDesk | None", self.runtime.residency)
 
     async def unreconciled_nano_usd(self, month: str) -> int | None:
         return await self.ledger.reconciliation.month_nano_usd(month)

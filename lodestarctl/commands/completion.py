@@ -1,10 +1,32 @@
-"""``lodestarctl completion bash|zsh|fish``."""
+"""``lodestarctl completion bash|zsh|fish``: with the daemon's names, where it is there to tell them."""
+
+import re
+from collections.abc import Iterable
 
 from lodestarctl import exit_codes
-from lodestarctl.completion import write_completion
+from lodestarctl.completion import NO_NAMES, Names, write_completion
 from lodestarctl.session import Session
+from lodestard.control.client import ControlError, DaemonNotRunning
+from lodestard.control.messages.gpu import GpuReport
+
+_HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
 
 
 def run(session: Session) -> int:
-    session.output.write(write_completion(session.args.shell))
+    session.output.write(write_completion(session.args.shell, _ask(session)))
     return exit_codes.OK
+
+
+def _ask(session: Session) -> Names:
+    """What is on the cards is called; nothing where there is no daemon, or it looks after none."""
+    try:
+        report = session.client.ask("gpu", {}, GpuReport)
+    except (ControlError, DaemonNotRunning):
+        return NO_NAMES
+    models = (model.model for host in report.hosts for model in host.models)
+    return Names(_harmless(models), _harmless(host.host for host in report.hosts))
+
+
+def _harmless(names: Iterable[str]) -> tuple[str, ...]:
+    """Without those that mean something to a shell."""
+    return tuple(dict.fromkeys(name for name in names if _HARMLESS.fullmatch(name)))

@@ -1,6 +1,6 @@
 """The models for people: where an alias goes and what it costs."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from lodestarctl.render.blocks import Block, Cell, Column, Note, Table, cells
 from lodestarctl.render.status import UP_TONES
@@ -14,6 +14,12 @@ COLUMNS = (
     Column("$/M in", "decimal"),
     Column("$/M out", "decimal"),
 )
+PLACES: Mapping[str, Cell] = {
+    "resident": Cell("● loaded", "good"),
+    "absent": Cell("○ on disk", "dim"),
+    "loading": Cell("● loading", "warn"),
+    "missing": Cell("✗ missing", "bad"),
+}
 
 
 def render_models(report: ModelsReport) -> list[Block]:
@@ -25,14 +31,24 @@ def render_models(report: ModelsReport) -> list[Block]:
         for target in model.targets
         if target.note
     ]
-    return [Table(COLUMNS, rows, empty="No model is configured."), *notes]
+    missing = {target.target: target for model in report.models for target in model.targets}.values()
+    pulls = [
+        Note(f"{target.target} is missing.", "bad", "✗", f"lodestarctl models pull {target.target} downloads it.")
+        for target in missing
+        if target.place == "missing"
+    ]
+    return [Table(COLUMNS, rows, empty="No model is configured."), *notes, *pulls]
 
 
 def _rows(model: ModelRow) -> Iterator[tuple[Cell, ...]]:
     for index, target in enumerate(model.targets):
         alias = Cell(model.alias, "strong") if index == 0 else Cell("  then", "dim")
-        state = Cell(f"● {target.state}", UP_TONES[target.state])
-        yield (alias, Cell(target.target), state, *_prices(target))
+        yield (alias, Cell(target.target), _state(target), *_prices(target))
+
+
+def _state(target: ModelTarget) -> Cell:
+    """Where a local model is; of the others, whether their upstream is up."""
+    return PLACES.get(target.place) or Cell(f"● {target.state}", UP_TONES[target.state])
 
 
 def _prices(target: ModelTarget) -> tuple[Cell, Cell]:

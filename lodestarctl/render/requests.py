@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Heading, Note, Table
-from lodestarctl.render.words import UNKNOWN, about, clean, clip, count, millis, moment, usd
+from lodestarctl.render.waits import estimate
+from lodestarctl.render.words import UNKNOWN, about, clean, clip, count, millis, moment, plural, usd
 from lodestard.control.messages import AttemptRow, CandidateRow, Explanation, RequestRow
 
 COLUMNS = (
@@ -156,4 +157,20 @@ def _attempts(rows: tuple[AttemptRow, ...]) -> list[Block]:
         for row in rows
     ]
     details = [Note(f"{row.target}: {row.detail}", "warn", "!") for row in rows if row.detail]
-    return [Table(columns, table, "Attempts", empty="No upstream was asked."), *details]
+    told = [
+        Note(f"{row.target}: {text}" if len(rows) > 1 else text, "dim", "·") for row in rows for text in _told(row)
+    ]
+    return [Table(columns, table, "Attempts", empty="No upstream was asked."), *details, *told]
+
+
+def _told(row: AttemptRow) -> Iterator[str]:
+    """How it came to its place, whether that was foreseen, and what became of it there."""
+    yield from row.notes
+    if row.wait is not None:
+        took = ""
+        if row.wait_ms is not None and row.first_piece_ms is not None:
+            took = f". It came after {millis(row.wait_ms + row.first_piece_ms)}"
+        why = f": {row.wait.why}" if row.wait.why else ""
+        yield f"its first token was expected after {estimate(row.wait)}{why}{took}"
+    if row.room_tokens is not None:
+        yield f"the context had room for {plural(row.room_tokens, 'token')} of answer"

@@ -6,6 +6,7 @@ from typing import Any
 from lodestarctl.render.banner import render_banner
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Note, Table, Tone
 from lodestarctl.render.costs import interval, levers_of
+from lodestarctl.render.gpu import render_cards
 from lodestarctl.render.words import UNKNOWN, about, count, millis, plural, share, span, usd, usd_about
 from lodestard.control.messages import Figures, Listener, Problem, Status, UpstreamStatus, VersionReport
 from lodestard.control.messages.house_status import MonthFigures
@@ -15,6 +16,7 @@ UP_TONES: Mapping[str, Tone] = {"up": "good", "down": "bad", "unknown": "dim"}
 SEVERITY_TONES: Mapping[str, Tone] = {"error": "bad", "warning": "warn", "info": "dim"}
 SEVERITY_MARKS: Mapping[str, str] = {"error": "✗", "warning": "!", "info": "·"}
 ACRONYM = 3
+GPU_PART = "gpu"
 UPSTREAM_COLUMNS = (
     Column("name"),
     Column("state"),
@@ -34,7 +36,8 @@ def render_status(status: Status) -> list[Block]:
         _today(status.today),
         *_money(status.today, status.month),
         _upstreams(status),
-        *_parts(status.parts),
+        *render_cards(status.cards),
+        *_parts(_other_parts(status)),
         *_problems(status.problems),
     ]
 
@@ -116,6 +119,12 @@ def _resident(upstream: UpstreamStatus) -> str:
     if upstream.resident is None:
         return "" if not upstream.free else UNKNOWN
     return ", ".join(upstream.resident) or "nothing"
+
+
+def _other_parts(status: Status) -> Mapping[str, Any]:
+    """Without what the line of a host says already."""
+    told = any(card.reading is not None for card in status.cards)
+    return {name: part for name, part in status.parts.items() if name != GPU_PART or not told}
 
 
 def _parts(parts: Mapping[str, Any]) -> Iterator[Block]:

@@ -14,7 +14,7 @@ MIN_PLACES = 2
 NANO_DIGITS = 9
 _SIZES = ("B", "KB", "MB", "GB", "TB")
 _PICO_PER_USD_PER_MTOK = 1_000_000
-ASCII = str.maketrans("█▉▊▋▌▍▎▏─●✓✗·…→", "#####   -*+x.~>")
+ASCII = str.maketrans("█▉▊▋▌▍▎▏░─●○✓✗·…→°", "#####   .-*o+x.~> ")
 """Letters of ours → the nearest for a terminal or a file that has no others."""
 
 

@@ -185,12 +185,26 @@ class HostCounts(msgspec.Struct, frozen=True, kw_only=True):
     restarts: int = 0
 
 
+class Swap(msgspec.Struct, frozen=True, kw_only=True):
+    """A load that has ended. ``left`` is the model whose place it took, empty where there was room.
+
+    ``why`` says what for, in a few words: "a request", "a guess", "warm".
+    """
+
+    at_ms: int
+    model: str
+    left: str = ""
+    took_s: float = 0.0
+    why: str = ""
+
+
 class HostState(msgspec.Struct, frozen=True, kw_only=True):
     """A host as it is now.
 
     ``step_for_s``: how long it has been at ``step``; ``step_left_s``: how much longer, likely. ``reason``: why the
     planner does what it does, in a short line. ``problem``: what a person should know, or empty. ``next_model`` is
-    what it thinks will be asked for next, with the ``next_percent`` that it gives to that.
+    what it thinks will be asked for next, with the ``next_percent`` that it gives to that. ``swaps`` are its last
+    loads, the newest last.
     """
 
     host: str
@@ -210,3 +224,4 @@ class HostState(msgspec.Struct, frozen=True, kw_only=True):
     errors: WaitErrors = WaitErrors()
     next_model: str = ""
     next_percent: int | None = None
+    swaps: tuple[Swap, ...] = ()

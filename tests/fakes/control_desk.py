@@ -22,6 +22,7 @@ from lodestard.control.messages import (
 from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
 from lodestard.domain.bill import Bill
 from lodestard.domain.errors import CallerFault, Code, Fault
+from lodestard.domain.host_ports import ResidencyDesk
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.price import Price, Quote
 from lodestard.domain.request import Caller
@@ -299,6 +300,7 @@ class FakeDesk:
     budgets: Budgets = field(default_factory=open_budgets)
     changes: list[Mapping[tuple[str, ...], Any]] = field(default_factory=list)
     unreconciled: dict[str, int] = field(default_factory=dict)
+    residency: ResidencyDesk | None = None
 
     book: BookState = NO_BOOK
 

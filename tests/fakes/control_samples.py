@@ -32,6 +32,7 @@ from lodestard.control.messages import (
 )
 from lodestard.control.messages.alerts import AlertChannel, AlertList, AlertRow
 from lodestard.control.messages.figures import CostSection
+from lodestard.control.messages.gpu import Estimate
 from lodestard.control.messages.house_status import MonthFigures
 from lodestard.control.messages.projection import Projected
 from lodestard.control.messages.reconcile import LookRow, ReconcileProblem, ReconcileReport
@@ -328,6 +329,12 @@ MODELS = ModelsReport(
     )
 )
 
+LOCAL_MODELS = ModelsReport(
+    models=tuple(
+        ModelRow(alias=f"local-{place}", targets=(ModelTarget(target=f"t600/{place}:8b", free=True, place=place),))
+        for place in ("resident", "loading", "absent", "missing", "missing")
+    )
+)
 PLANS = TestPlans(
     calls=(
         TestPlan(alias="gpt-4o", target="openai/gpt-4o", max_cost_nano_usd=120_000),
@@ -405,6 +412,28 @@ EXPLANATION = Explanation(
         ),
     ),
     notes=("the cache was passed by: no temperature was given",),
+)
+
+WAITED = replace(
+    EXPLANATION,
+    attempts=(
+        AttemptRow(
+            target="t600/deepseek-coder:6.7b",
+            outcome="ok",
+            state="captured",
+            wait_ms=3_204,
+            place_ms=3_201,
+            first_piece_ms=410,
+            total_ms=9_800,
+            notes=(
+                "waited 3.2 s: swap from llama3.1:8b to deepseek-coder:6.7b",
+                "num_ctx 16000 of the client ignored: 4096 is pinned",
+            ),
+            wait=Estimate(likely_s=2.94, low_s=1.81, high_s=4.4, why="swap"),
+            room_tokens=1_284,
+        ),
+    ),
+    notes=(),
 )
 
 CONFIG_BAD = ConfigReport(

@@ -5,6 +5,7 @@ import msgspec
 from lodestard.control.messages import Problem, RequestRow
 from lodestard.control.messages.dashboard import BudgetGauge, LiveHour, LiveItem, LiveRow, LiveSpan
 from tests.fakes import control_samples as samples
+from tests.fakes import gpu_samples
 
 NOON_MS = samples.NOON_MS
 HOUR_MS = 3_600_000
@@ -111,6 +112,7 @@ SNAPSHOT = LiveItem(
     open_requests=1,
     baseline="openai/gpt-4o",
     upstreams=samples.STATUS.upstreams,
+    cards=(gpu_samples.LOADS,),
     alerts=samples.STATUS.problems,
     budgets=(
         BudgetGauge(
@@ -148,6 +150,7 @@ NASTY = msgspec.structs.replace(
         )
         for name in HOSTILE
     ),
+    cards=(gpu_samples.NASTY,),
     alerts=(Problem(severity="error", what=HOSTILE[0] + HOSTILE[3], advice=HOSTILE[6]),),
 )
 

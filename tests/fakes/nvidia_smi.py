@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-from tests.fakes.gpu_samples import recorded
+from tests.fakes.gpu_recordings import recorded
 
 ROW = recorded("healthy_busy.csv").splitlines()[0]
 SHEBANG = f"#!{sys.executable} -SE\nimport os, signal, sys, time\n"

@@ -22,7 +22,7 @@ from lodestard.modules.gpu.page_source import MAX_PAGE_BYTES, PageSource
 from lodestard.modules.gpu.settings import Card, GpuSettings
 from lodestard.modules.gpu.troubles import Trouble
 from lodestard.runtime import Runtime
-from tests.fakes.gpu_samples import WHOLE, a_host, a_model, recorded
+from tests.fakes.gpu_recordings import WHOLE, a_host, a_model, recorded
 from tests.fakes.nvidia_smi import ROW, install, is_alive, starts
 from tests.fakes.rooms import ScriptedSender, make_runtime
 from tests.fakes.scripted_server import Peer, ScriptedServer, listening

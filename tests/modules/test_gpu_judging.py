@@ -20,7 +20,7 @@ from lodestard.modules.gpu.standing import FIRST, Known, learn, stand
 from lodestard.modules.gpu.thresholds import THRESHOLDS
 from lodestard.modules.gpu.troubles import Trouble
 from lodestard.modules.gpu.words import alert_of, all_clear_of, in_words
-from tests.fakes.gpu_samples import WHOLE, a_host, a_model
+from tests.fakes.gpu_recordings import WHOLE, a_host, a_model
 
 S = 1_000_000_000
 BUSY = Telemetry(

@@ -17,7 +17,7 @@ from lodestard.modules.gpu.ps_reading import read_ps
 from lodestard.modules.gpu.settings import Card, GpuSettings
 from lodestard.modules.gpu.smi_source import Ended, SmiSource
 from lodestard.modules.gpu.troubles import Trouble
-from tests.fakes.gpu_samples import EMPTY, RECORDINGS, WHOLE, a_host, a_model, recorded
+from tests.fakes.gpu_recordings import EMPTY, RECORDINGS, WHOLE, a_host, a_model, recorded
 
 INTERVAL_S = 10
 LOOKS = 13

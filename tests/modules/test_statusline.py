@@ -13,12 +13,15 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from lodestard.domain.residency import HostState, PlaceState
 from lodestard.domain.settings import Ledger, Settings
 from lodestard.ledger import CostRow, Totals
 from lodestard.modules.statusline import MODULE
+from lodestard.modules.statusline.card import say_cards
 from lodestard.modules.statusline.settings import StatuslineSettings
 from lodestard.modules.statusline.writer import run_statusline, spent_before
 from lodestard.runtime import Runtime
+from tests.fakes.residency_desk import FakeResidency
 from tests.fakes.rooms import FakeLedger, ScriptedSender, make_runtime
 
 ROWS = (
@@ -78,13 +81,16 @@ class Writing:
 
 
 @asynccontextmanager
-async def writing(folder: Path, *, baseline: str = "openai/gpt-4o") -> AsyncIterator[Writing]:
+async def writing(
+    folder: Path, *, baseline: str = "openai/gpt-4o", residency: FakeResidency | None = None
+) -> AsyncIterator[Writing]:
     ledger = CountingLedger()
     async with trio.open_nursery() as nursery:
         runtime = make_runtime(
             nursery, ScriptedSender({}), settings=Settings(ledger=Ledger(baseline=baseline), upstreams={})
         )
         runtime = replace(runtime, ledger=ledger, run_dir=folder, timezone="Europe/Berlin")  # type: ignore[arg-type]
+        runtime = replace(runtime, residency=residency)
         nursery.start_soon(MODULE.run, runtime, StatuslineSettings())
         await trio.sleep(0.5)
         yield Writing(runtime, ledger, folder / "statusline.json")
@@ -103,11 +109,47 @@ async def test_today_s_figures_are_in_the_file(tmp_path: Path, autojump_clock: M
             "cost_month_nano_usd": 523,
             "budget_percent": 63,
             "requests_under_way": 2,
+            "card": "",
         }
         assert at_work.ledger.asked == [
             {"by": "day", "since_ms": at_work.ledger.asked[0]["since_ms"], "timezone": "Europe/Berlin"}
         ]
     assert not at_work.file.exists()
+
+
+LOADING = HostState(host="t600", step="loading", step_model="hf.co/x/deepseek-coder:6.7b", step_left_s=3.6)
+WAITS = PlaceState(request_id="1", model="m", state="waiting", rank="interactive", for_s=1)
+RUNS = PlaceState(request_id="2", model="m", state="running", rank="interactive", for_s=1)
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        ([], ""),
+        ([HostState(host="t600", step="idle")], ""),
+        ([HostState(host="t600", step="serving", step_model="m", places=(RUNS,))], ""),
+        ([HostState(host="t600", step="serving", step_model="m", places=(RUNS, WAITS, WAITS))], "t600 2 waiting"),
+        ([LOADING], "t600 loading deepseek-coder 4s"),
+        ([msgspec.structs.replace(LOADING, step_left_s=0.1)], "t600 loading deepseek-coder 1s"),
+        ([msgspec.structs.replace(LOADING, step="draining", step_left_s=None)], "t600 draining deepseek-coder"),
+        (
+            [LOADING, HostState(host="idle", step="idle"), *[HostState(host="b", step="idle", places=(WAITS,))] * 2],
+            "t600 loading deepseek-coder 4s - b 1 waiting",
+        ),
+        ([msgspec.structs.replace(LOADING, host='a,"b\\', step_model="é\n" + "m" * 60)], f"ab loading {'m' * 22} 4s"),
+    ],
+)
+def test_what_a_prompt_says_of_cards(states: list[HostState], said: str) -> None:
+    assert say_cards(states) == said
+
+
+async def test_a_load_is_in_the_file(tmp_path: Path, autojump_clock: MockClock) -> None:
+    residency = FakeResidency({"t600": LOADING})
+    async with writing(tmp_path / "run", residency=residency) as at_work:
+        assert at_work.body["card"] == "t600 loading deepseek-coder 4s"
+        residency.change("t600", step="serving")
+        await trio.sleep(1)
+        assert at_work.body["card"] == ""
 
 
 async def test_everybody_who_may_enter_its_folder_may_read_it(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from lodestarctl.dashboard.cells import EMPTY, Frame, Line, Span, columns, cut_line, left, line, spread
 from lodestarctl.dashboard.live import Live
+from lodestarctl.dashboard.screens.gpu import gpu
 from lodestarctl.dashboard.screens.overview import overview
 from lodestarctl.dashboard.screens.requests import explain, requests
 from lodestarctl.dashboard.screens.tables import table
@@ -15,8 +16,9 @@ LEAST_WIDTH, LEAST_HEIGHT = 60, 15
 STATES = {"ready": "good", "degraded": "warn", "draining": "warn", "starting": "dim"}
 TALL = 10_000
 FULL_TABS = 80
+ACRONYM = 3
 HELP = (
-    ("1 … 6", "overview, models, projects, sessions, providers, requests"),
+    ("1 … 7", "overview, models, projects, sessions, providers, requests, GPU"),
     ("Tab, ← →", "the next screen, the one before"),
     ("↑ ↓, j k", "a row up or down; PgUp, PgDn, Home, End go further"),
     ("Enter", "on a request: all about it; elsewhere: the row's requests"),
@@ -60,6 +62,8 @@ def body_of(state: State, width: int, height: int) -> list[Line]:
         return [EMPTY, line(Span(" Waiting for lodestard …", "dim"))]
     if state.screen == "overview":
         return _cut_below(overview(live, width, height), height)
+    if state.screen == "gpu":
+        return _cut_below(gpu(live, width, height), height)
     if state.screen == "requests":
         return requests(state, live, width, height)
     return table(state, live, width, height)
@@ -111,8 +115,9 @@ def _tabs(state: State) -> Line:
     parts: list[Span] = [Span(" ")]
     for at, name in enumerate(SCREENS, 1):
         here = name == state.screen
-        shown = f"{at} {name.capitalize()}" if here or state.width >= FULL_TABS else f"{at}"
-        parts += [Span(f" {shown} ", "tab" if here else ""), Span(" ")]
+        title = name.upper() if len(name) <= ACRONYM else name.capitalize()
+        shown = f"{at} {title}" if here or state.width >= FULL_TABS else f"{at}"
+        parts.append(Span(f" {shown} ", "tab" if here else ""))
     return tuple(parts)
 
 
@@ -126,11 +131,11 @@ def _keys(state: State) -> Line:
     if state.explained is not None:
         return _hints(state.width, [("Esc", "back"), ("↑↓", "scroll")])
     ends = [("?", "help"), ("q", "quit")]
-    return _hints(state.width, [("1-6", "screen"), *_keys_of_rows(state), _pause_key(state)], ends)
+    return _hints(state.width, [("1-7", "screen"), *_keys_of_rows(state), _pause_key(state)], ends)
 
 
 def _keys_of_rows(state: State) -> list[tuple[str, str]]:
-    if state.screen == "overview":
+    if state.screen in ("overview", "gpu"):
         return []
     text = state.view.text
     narrowed = (f"/{text}", "Esc all") if text else ("/", "filter")

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from lodestarctl.dashboard.cells import EMPTY, Line, Span, beside, columns, cut, left, line, right
 from lodestarctl.dashboard.live import Live
+from lodestarctl.dashboard.screens.gpu import card_lines
 from lodestarctl.dashboard.words import bar, money, percent, saving, spark
 from lodestarctl.render.words import about, count, millis, moment, plural, share, span
 from lodestard.control.messages import Problem, UpstreamStatus
@@ -37,13 +38,14 @@ def _set(live: Live, width: int, *, close: bool) -> list[Line]:
     alerts = list(_alerts(live.last.alerts, width))
     figures, budgets = list(_figures(live)), list(_budgets(live))
     chart = list(_chart(live))[: 2 if close else None]
-    upstreams = live.last.upstreams
+    upstreams, cards = live.last.upstreams, list(card_lines(live.last.cards))
     if width < WIDE:
-        blocks = (alerts, figures, budgets, chart, list(_upstreams_in_short(upstreams, width)))
+        below = [*_upstreams_in_short(upstreams, width), *cards]
+        blocks = (alerts, figures, budgets, chart, below)
         return [each for block in blocks for each in block] if close else _apart(*blocks)
     models, projects = list(_dearest(live, "model")), list(_dearest(live, "project"))
     first = _apart(figures, chart, models)
-    second = _apart(budgets, list(_upstreams(upstreams)), projects)
+    second = _apart(budgets, [*_upstreams(upstreams), *cards], projects)
     return [*_apart(alerts), *beside(first, second, width // 2)]
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from lodestard.control.envelope import Message
+from lodestard.control.messages.gpu import GpuHost
 from lodestard.control.messages.house_status import Problem, UpstreamStatus
 from lodestard.control.messages.requests import RequestRow
 
@@ -95,6 +96,7 @@ class LiveItem(Message, frozen=True):
     upstreams: tuple[UpstreamStatus, ...] = ()
     alerts: tuple[Problem, ...] = ()
     budgets: tuple[BudgetGauge, ...] = ()
+    cards: tuple[GpuHost, ...] = ()
     hours: tuple[LiveHour, ...] = ()
     rows: Mapping[str, Mapping[str, tuple[LiveRow, ...]]] = {}
     requests: tuple[RequestRow, ...] = ()

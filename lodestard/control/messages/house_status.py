@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from lodestard.control.envelope import Message
+from lodestard.control.messages.gpu import GpuHost
 from lodestard.control.messages.projection import Projected
 from lodestard.control.messages.severity import Severity
 
@@ -65,7 +66,10 @@ class Problem(Message, frozen=True):
 
 
 class Status(Message, frozen=True):
-    """One screen about the house. ``parts`` are the modules' own words, by name; ``alerts`` are the budgets'."""
+    """One screen about the house. ``parts`` are the modules' own words, by name; ``alerts`` are the budgets'.
+
+    ``cards`` are the hosts whose card somebody looks after.
+    """
 
     version: str
     pid: int
@@ -75,6 +79,7 @@ class Status(Message, frozen=True):
     simulated: bool = False
     listeners: tuple[Listener, ...] = ()
     upstreams: tuple[UpstreamStatus, ...] = ()
+    cards: tuple[GpuHost, ...] = ()
     today: Figures = Figures()
     month: MonthFigures | None = None
     alerts: tuple[Problem, ...] = ()

@@ -6,12 +6,17 @@ from lodestard.control.envelope import Message
 
 
 class ModelTarget(Message, frozen=True):
-    """One target of an alias. Rates are pico-USD a token; None where there is no price."""
+    """One target of an alias. Rates are pico-USD a token; None where there is no price.
+
+    ``place`` is where a local model is: resident, loading, absent or missing (its server does not have it); empty
+    where nobody knows.
+    """
 
     target: str
     dialect: str = ""
     free: bool = False
     state: Literal["up", "down", "unknown"] = "unknown"
+    place: str = ""
     input_pico_usd: int | None = None
     output_pico_usd: int | None = None
     note: str = ""

@@ -1,6 +1,7 @@
 """Single requests, and why they went as they did."""
 
 from lodestard.control.envelope import Message
+from lodestard.control.messages.gpu import Estimate
 
 
 class RequestRow(Message, frozen=True):
@@ -37,7 +38,12 @@ class RequestRow(Message, frozen=True):
 
 
 class AttemptRow(Message, frozen=True):
-    """One attempt. ``state`` is held, captured, released or unknown; ``price`` says where its price came from."""
+    """One attempt. ``state`` is held, captured, released or unknown; ``price`` says where its price came from.
+
+    ``place_ms``: how long it waited for its place at the host; ``wait_ms``: how long until it was sent. ``wait`` is
+    what was thought of its first token beforehand. ``notes``: what was done to it, and how it came to its place.
+    ``room_tokens``: how long its answer could get before the context was full.
+    """
 
     target: str
     outcome: str = ""
@@ -52,6 +58,10 @@ class AttemptRow(Message, frozen=True):
     completion_tokens: int | None = None
     price: str = ""
     limit_tokens: int | None = None
+    place_ms: int | None = None
+    notes: tuple[str, ...] = ()
+    wait: Estimate | None = None
+    room_tokens: int | None = None
 
 
 class CandidateRow(Message, frozen=True):

@@ -15,6 +15,7 @@ from lodestard.control.verbs.dashboard import dashboard_verbs
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.doctor import doctor_verbs
 from lodestard.control.verbs.figures import figure_verbs
+from lodestard.control.verbs.gpu import gpu_verbs
 from lodestard.control.verbs.house import house_verbs
 from lodestard.control.verbs.models import model_verbs
 from lodestard.control.verbs.prices import price_verbs
@@ -36,6 +37,7 @@ FAMILIES = (
     price_verbs,
     cache_verbs,
     model_verbs,
+    gpu_verbs,
     ask_verbs,
     aider_verbs,
     configuration_verbs,

@@ -19,8 +19,10 @@ from typing import Any
 import msgspec
 import trio
 
+from lodestard.control.messages.gpu import GpuHost
 from lodestard.control.messages.prices import PriceFinding
 from lodestard.control.verbs.desk import Desk
+from lodestard.control.verbs.gpu_hosts import look_at_hosts
 from lodestard.control.verbs.house import HEALTH_PART, down_advice, part_of
 from lodestard.control.verbs.price_check import check_prices
 from lodestard.domain.errors import Code, Fault
@@ -61,6 +63,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     unusable_aliases: Mapping[str, str] = {}
     baseline_without_price: str = ""
     prices: tuple[PriceFinding, ...] = ()
+    cards: tuple[GpuHost, ...] = ()
     state_dir: FolderFacts = FolderFacts()
     sqlite: str = ""
     ports_taken: tuple[str, ...] = ()
@@ -82,6 +85,7 @@ async def gather(desk: Desk) -> Facts:
         unusable_aliases=unusable_aliases(runtime),
         baseline_without_price=baseline_now(runtime),
         prices=check_prices(runtime, desk.price_book()).findings,
+        cards=look_at_hosts(desk),
         sqlite=desk.versions().get("sqlite", ""),
     )
 

@@ -21,6 +21,7 @@ from lodestard.control.verbs.attempt import AttemptRecord
 from lodestard.control.verbs.cost_figures import CostFigures as CostFigures
 from lodestard.control.verbs.session_desk import SessionDesk
 from lodestard.domain.bill import Bill
+from lodestard.domain.host_ports import ResidencyDesk
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.price import Price, Quote
 from lodestard.domain.usage import Usage
@@ -288,6 +289,11 @@ class Desk(SessionDesk, Protocol):
 
     @property
     def budgets(self) -> BudgetDesk: ...
+
+    @property
+    def residency(self) -> ResidencyDesk | None:
+        """Whoever decides what is on the cards, or None where nobody does."""
+        ...
 
     async def unreconciled_nano_usd(self, month: str) -> int | None:
         """What providers billed in a month beyond what we know of, or None where nobody looked."""

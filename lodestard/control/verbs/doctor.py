@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from lodestard.control.messages import DoctorReport, Finding
 from lodestard.control.verbs.checkup import Facts, gather
 from lodestard.control.verbs.desk import Desk
+from lodestard.control.verbs.gpu_doctor import examine_hosts
 from lodestard.domain.verbs import Arguments, Verb
 
 MIN_DISK_BYTES = 500_000_000
@@ -75,9 +76,22 @@ def _check_prices(facts: Facts) -> Iterator[Finding]:
 
 
 def _check_models(facts: Facts) -> Iterator[Finding]:
-    for name, upstream in facts.upstreams.items():
-        for model in upstream.models_missing:
-            yield _error("model_missing", f"{name} does not have {model}.", f"On its machine: ollama pull {model}")
+    """What an Ollama server lacks: as it was asked now, and as whoever looks after it has found out."""
+    missing = {(name, model) for name, upstream in facts.upstreams.items() for model in upstream.models_missing}
+    missing |= {(host.host, model.model) for host in facts.cards for model in host.models if model.missing}
+    looked_after = {host.host for host in facts.cards}
+    for name, model in sorted(missing):
+        here = (
+            f"lodestarctl models pull {name}/{model}"
+            if name in looked_after
+            else f"On its machine: ollama pull {model}"
+        )
+        yield _error("model_missing", f"{name} does not have {model}.", here)
+
+
+def _check_cards(facts: Facts) -> Iterator[Finding]:
+    down = frozenset(name for name, upstream in facts.upstreams.items() if upstream.error)
+    yield from examine_hosts(facts.cards, down)
 
 
 def _check_clock(facts: Facts) -> Iterator[Finding]:
@@ -143,6 +157,7 @@ CHECKS: tuple[Check, ...] = (
     _check_baseline,
     _check_prices,
     _check_models,
+    _check_cards,
     _check_clock,
     _check_state_dir,
     _check_sqlite,

@@ -13,6 +13,7 @@ from lodestard.control.messages.alerts import AlertsPart
 from lodestard.control.messages.house_status import MonthFigures
 from lodestard.control.verbs.cost_rows import AGAINST_BASELINE, cost_row, sum_rows
 from lodestard.control.verbs.desk import CostFigures, Desk, HouseState
+from lodestard.control.verbs.gpu_hosts import look_at_hosts
 from lodestard.control.verbs.projecting import read_month
 from lodestard.control.verbs.when import today_ms
 from lodestard.domain.settings import Log, Upstream
@@ -73,6 +74,7 @@ async def read_status(desk: Desk) -> Status:
         simulated=state.simulated,
         listeners=state.listeners,
         upstreams=upstreams,
+        cards=look_at_hosts(desk),
         today=await read_today(desk, state.held_nano_usd),
         month=await read_month_figures(desk),
         alerts=tuple(find_alerts(desk.budgets.banner(), part_of(parts, ALERTS_PART))),

@@ -17,8 +17,10 @@ import trio
 from lodestard import __version__
 from lodestard.control.messages import Problem, RequestRow, UpstreamStatus
 from lodestard.control.messages.dashboard import TABLES, BudgetGauge, LiveHour, LiveItem, LiveRow, LiveSpan
+from lodestard.control.messages.gpu import GpuHost
 from lodestard.control.verbs.budgets import read_budgets
 from lodestard.control.verbs.desk import BudgetDesk, Desk, HouseState
+from lodestard.control.verbs.gpu_hosts import look_at_hosts
 from lodestard.control.verbs.house import HEALTH_PART, find_problems, part_of, upstream_status
 from lodestard.control.verbs.live_figures import HOUR_MS, LiveFigures, Names, Span
 from lodestard.control.verbs.live_seed import HOURS, News, open_seed
@@ -32,12 +34,16 @@ AGAIN_S = 30.0
 PLACED_S = 2.0
 BUDGETS_MOST = 20
 PER_MILLE = 1_000
+AT_REST = ("idle", "paused", "unreachable")
 
 Rows = Mapping[str, Mapping[str, tuple[LiveRow, ...]]]
 
 
 class Gauges(msgspec.Struct, frozen=True, kw_only=True):
-    """What is so now, whoever counts: compared to tell whether there is anything new to say."""
+    """What is so now, whoever counts: compared to tell whether there is anything new to say.
+
+    ``cards`` are compared without the clocks of those on which nothing happens.
+    """
 
     state: str
     held_nano_usd: int
@@ -45,6 +51,14 @@ class Gauges(msgspec.Struct, frozen=True, kw_only=True):
     upstreams: tuple[UpstreamStatus, ...]
     alerts: tuple[Problem, ...]
     budgets: tuple[BudgetGauge, ...]
+    cards: tuple[GpuHost, ...] = ()
+
+    def differ(self, other: "Gauges | None") -> bool:
+        """Whether there is something to say that ``other`` did not have."""
+        return other is None or self._still() != other._still()
+
+    def _still(self) -> "Gauges":
+        return msgspec.structs.replace(self, cards=tuple(stop_clocks(card) for card in self.cards))
 
 
 @dataclass(slots=True, eq=False)
@@ -58,7 +72,7 @@ class Reader:
 
     def waits_for(self, gauges: Gauges) -> bool:
         """Whether there is something that it does not know."""
-        return self.whole or bool(self.changed or self.requests) or gauges != self.gauges
+        return self.whole or bool(self.changed or self.requests) or gauges.differ(self.gauges)
 
     def told(self, gauges: Gauges) -> None:
         self.whole, self.gauges = False, gauges
@@ -194,6 +208,7 @@ class Board:
             upstreams=upstreams,
             alerts=(*look_at_alerts(self._desk.budgets), *find_problems(runtime, state, upstreams)),
             budgets=tuple(look_at_budgets(self._desk.budgets)),
+            cards=look_at_hosts(self._desk),
         )
 
     def _item(self, figures: LiveFigures, reader: Reader, gauges: Gauges) -> LiveItem:
@@ -257,6 +272,14 @@ def say_hours(figures: LiveFigures, now_ms: int) -> tuple[LiveHour, ...]:
     last_ms = figures.hour_of(now_ms)
     starts = range(last_ms - (HOURS - 1) * HOUR_MS, last_ms + 1, HOUR_MS)
     return tuple(LiveHour(start_ms=start_ms, cost_nano_usd=figures.hours.get(start_ms, 0)) for start_ms in starts)
+
+
+def stop_clocks(card: GpuHost) -> GpuHost:
+    """A host as it is compared: where nothing runs, waits or is switched, that time goes by is no news. Pure."""
+    if card.places or card.step not in AT_REST:
+        return card
+    reading = None if card.reading is None else msgspec.structs.replace(card.reading, age_s=None, energy=None)
+    return msgspec.structs.replace(card, step_for_s=0.0, step_left_s=None, reading=reading)
 
 
 def look_at_upstreams(desk: Desk, state: HouseState) -> Iterator[UpstreamStatus]:

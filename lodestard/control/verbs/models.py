@@ -10,9 +10,11 @@ from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.house import HEALTH_PART, part_of
 from lodestard.domain.clock import NS_PER_MS
 from lodestard.domain.errors import CallerFault, Code, Fault
+from lodestard.domain.host_ports import ResidencyPort
 from lodestard.domain.money import PICO_PER_NANO
 from lodestard.domain.near import did_you_mean
 from lodestard.domain.price import Price
+from lodestard.domain.residency import HostState, ModelState
 from lodestard.domain.upstream import Target
 from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
 from lodestard.runtime import Runtime
@@ -25,7 +27,7 @@ State = Literal["up", "down", "unknown"]
 
 def model_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def models(_arguments: Arguments) -> ModelsReport:
-        return list_models(desk.runtime)
+        return list_models(desk.runtime, read_places(desk.residency))
 
     async def plan(arguments: Arguments) -> TestPlans:
         return TestPlans(calls=tuple(plan_calls(desk.runtime, arguments["aliases"] or ())))
@@ -45,8 +47,28 @@ def model_verbs(desk: Desk) -> tuple[Verb, ...]:
     )
 
 
-def list_models(runtime: Runtime) -> ModelsReport:
-    """Every alias with its targets, in the order in which they are asked."""
+def read_places(residency: ResidencyPort | None) -> Mapping[str, str]:
+    """Where each local model is, by target."""
+    states = [residency.state(host) for host in residency.hosts] if residency is not None else []
+    return {
+        f"{state.host}/{model.model}": name_place(state, model)
+        for state in states
+        if state.reachable
+        for model in state.models
+    }
+
+
+def name_place(state: HostState, model: ModelState) -> str:
+    """Where a model of a host is, in one word. Pure."""
+    if model.missing:
+        return "missing"
+    if model.resident:
+        return "resident"
+    return "loading" if state.step == "loading" and state.step_model == model.model else "absent"
+
+
+def list_models(runtime: Runtime, places: Mapping[str, str]) -> ModelsReport:
+    """Every alias with its targets, in the order in which they are asked. ``places``: where local models are."""
     settings = runtime.settings
     part = runtime.hooks.status_parts.get(HEALTH_PART)
     health = part_of({HEALTH_PART: part()}, HEALTH_PART) if part is not None else {}
@@ -56,7 +78,10 @@ def list_models(runtime: Runtime) -> ModelsReport:
                 alias=alias,
                 description=model.description,
                 targets=tuple(
-                    model_target(name, runtime, health, objections(alias, runtime)) for name in model.route
+                    msgspec.structs.replace(
+                        model_target(name, runtime, health, objections(alias, runtime)), place=places.get(name, "")
+                    )
+                    for name in model.route
                 ),
             )
             for alias, model in settings.models.items()

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import trio
 
 from lodestard.control.messages import AttemptRow, CandidateRow, Explanation, RequestList, RequestRow
+from lodestard.control.messages.gpu import Estimate
 from lodestard.control.verbs.attempt import AttemptRecord
 from lodestard.control.verbs.desk import Desk, Explained, RequestRecord
 from lodestard.domain.errors import CallerFault, Code
@@ -202,13 +204,29 @@ def attempt_row(row: AttemptRecord, traced: Mapping[str, Any]) -> AttemptRow:
         limit_tokens=traced.get("limit_tokens"),
         hold_nano_usd=row.held_nano_usd,
         cost_nano_usd=row.cost_nano_usd,
+        place_ms=_between_ms(traced, "started_us", "admitted_us"),
         wait_ms=_between_ms(traced, "started_us", "dialled_us"),
         first_piece_ms=_between_ms(traced, "dialled_us", "first_piece_us"),
         total_ms=row.total_us // US_PER_MS,
         prompt_tokens=row.prompt_tokens,
         completion_tokens=row.completion_tokens,
         price=row.price,
+        notes=_texts(traced.get("notes")),
+        wait=_estimate(traced.get("wait")),
+        room_tokens=traced.get("room_tokens"),
     )
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else ()
+
+
+def _estimate(value: object) -> Estimate | None:
+    """What was predicted; None where nothing was, or an older daemon wrote it otherwise."""
+    try:
+        return msgspec.convert(value, Estimate | None)
+    except msgspec.ValidationError:
+        return None
 
 
 def _between_ms(traced: Mapping[str, Any], start: str, end: str) -> int | None:

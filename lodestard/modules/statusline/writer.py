@@ -14,6 +14,7 @@ import trio
 
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.ports import CostFigures
+from lodestard.modules.statusline.card import read_card
 from lodestard.modules.statusline.settings import StatuslineSettings
 from lodestard.runtime import Runtime
 
@@ -28,13 +29,14 @@ logger = logging.getLogger(__name__)
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in the file, beside ``at_ms``. None where nobody knows."""
+    """What is in the file, beside ``at_ms``. None where nobody knows. ``card`` is a text, the others are numbers."""
 
     cost_today_nano_usd: int
     saved_today_nano_usd: int | None
     cost_month_nano_usd: int
     budget_percent: int | None
     requests_under_way: int
+    card: str = ""
 
 
 class Dated(Figures, frozen=True, kw_only=True):
@@ -95,6 +97,7 @@ class Writer:
             cost_month_nano_usd=self._before_today + totals.spent_today_nano_usd,
             budget_percent=totals.budget_percent,
             requests_under_way=totals.open_requests,
+            card=read_card(self._runtime),
         )
 
     async def _ask_before_today(self) -> None:

@@ -14,7 +14,10 @@ from trio.testing import MockClock
 from lodestard.control.messages.dashboard import SPANS, TABLES, LiveSpan
 from lodestard.control.verbs import live_board
 from lodestard.control.verbs.dashboard import BEAT_S, LOOK_S, follow
+from lodestard.domain.residency import HostState
+from lodestard.domain.telemetry import Telemetry
 from lodestard.domain.usage import Usage
+from tests.fakes import gpu_samples
 from tests.fakes.live_ledger import (
     CANDIDATES,
     LOCAL,
@@ -26,6 +29,7 @@ from tests.fakes.live_ledger import (
     ledger_says,
     open_shop,
 )
+from tests.fakes.residency_desk import FakeResidency
 
 NOON_MS = 1_763_726_400_000  # 2025-11-21 12:00 UTC
 HOUR_MS = 3_600_000
@@ -228,6 +232,40 @@ async def test_nothing_new_is_a_beat_and_never_more_than_two_items_a_second(
         assert len(screen.items) - before <= 2 / LOOK_S + 1
         assert screen.last.requests
         nursery.cancel_scope.cancel()
+
+
+class TickingResidency(FakeResidency):
+    """Every look is a moment later."""
+
+    def state(self, host: str) -> HostState:
+        state = super().state(host)
+        return msgspec.structs.replace(state, step_for_s=state.step_for_s + self.looked / 2)
+
+
+async def test_a_card_on_which_nothing_happens_is_no_news(tmp_path: Path, autojump_clock: object) -> None:
+    async with open_shop(tmp_path / "l.db", NOON_MS) as shop, trio.open_nursery() as nursery:
+        residency = TickingResidency({"t600": gpu_samples.IDLE})
+        shop.desk.residency = residency
+        readings = iter(range(1_000))
+
+        def read(_host: str) -> Telemetry:
+            return msgspec.structs.replace(gpu_samples.READING, age_s=next(readings), power_w=31.0)
+
+        with shop.desk.runtime.hooks.telemetry.provide(read):
+            await trio.sleep(30)
+            assert residency.looked == 0
+            screen = Screen()
+            nursery.start_soon(screen.run, shop.board)
+            await trio.sleep(BEAT_S * 4 + 1)
+            assert 4 <= len(screen.items) <= 5
+            (card,) = screen.last.cards
+            assert (card.step, card.step_for_s > 0, card.reading is not None) == ("idle", True, True)
+            before = len(screen.items)
+            residency.states["t600"] = gpu_samples.LOADING
+            await trio.sleep(3)
+            assert len(screen.items) - before >= 3 / LOOK_S - 1
+            assert screen.last.cards[0].step_left_s == gpu_samples.LOADING.step_left_s
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_day_that_begins_is_read_anew(tmp_path: Path, autojump_clock: object) -> None:

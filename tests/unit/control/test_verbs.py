@@ -77,10 +77,17 @@ def test_every_verb_is_under_its_own_name_and_does_one_thing(desk: FakeDesk) -> 
         "config.set",
         "config.unset",
         "drain",
+        "gpu.pause",
+        "gpu.pin",
+        "gpu.resume",
+        "gpu.unpin",
         "log-level",
+        "models.pull",
         "models.test",
         "session.end",
         "session.start",
+        "unload",
+        "warm",
     }
 
 
@@ -312,6 +319,26 @@ async def test_an_explanation_has_the_ledgers_money_and_the_traces_times(desk: F
     assert (first.hold_nano_usd, first.cost_nano_usd) == (9, 9)
     assert (second.outcome, second.wait_ms, second.price) == ("ok", None, "config")
     assert told.notes == ("the cache was passed by: its temperature is above 0.3",)
+
+
+async def test_an_explanation_says_how_an_attempt_came_to_its_place(desk: FakeDesk) -> None:
+    wait = {"likely_s": 2.9, "low_s": 1.8, "high_s": 4.4, "why": "swap"}
+    told = {
+        "started_us": 100,
+        "admitted_us": 3_200_100,
+        "notes": ["waited 3.2 s", 7],
+        "wait": wait,
+        "room_tokens": 99,
+    }
+    odd = {"notes": "none", "wait": {"likely": 2}, "room_tokens": None}
+    attempts = (Attempt(), Attempt())
+    desk.reports.found["req_1"] = Found(
+        request=Record(id="req_1"), attempts=attempts, trace={"attempts": [told, odd]}
+    )
+    first, second = (await call(desk, "explain", id="req_1")).attempts
+    assert (first.place_ms, first.notes, first.room_tokens) == (3_200, ("waited 3.2 s",), 99)
+    assert (first.wait.likely_s, first.wait.why) == (2.9, "swap")
+    assert (second.place_ms, second.notes, second.wait, second.room_tokens) == (None, (), None, None)
 
 
 @pytest.mark.parametrize("trace", [{}, {"attempts": "?", "candidates": [1], "rejected": None}])

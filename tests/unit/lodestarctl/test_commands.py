@@ -17,8 +17,8 @@ from tests.fakes import price_samples, session_samples
 from tests.fakes.command_line import Run
 from tests.fakes.control_client import refusal
 
-GPU = VerbInfo(
-    name="gpu.limit",
+FAN = VerbInfo(
+    name="fan.limit",
     summary="limit the power",
     arguments=(
         Argument(name="watts", kind="integer", required=True),
@@ -27,7 +27,7 @@ GPU = VerbInfo(
         Argument(name="tags", kind="list"),
     ),
 )
-WATCH = VerbInfo(name="gpu", summary="watch the card", streams=True)
+WATCH = VerbInfo(name="fan", summary="watch the fan", streams=True)
 
 
 class Terminal(io.StringIO):
@@ -357,26 +357,26 @@ def test_nothing_to_test(run: Run) -> None:
 
 
 def test_a_verb_of_the_daemons_own(run: Run) -> None:
-    words = ["gpu", "limit", "30", "--card", "T400", "--dry-run", "--tags", "a", "b"]
-    assert run(*words, answers={"gpu.limit": {"power_w": 30}}, verbs=[WATCH, GPU]) == exit_codes.OK
-    assert run.called == ("gpu.limit", {"watts": 30, "card": "T400", "dry_run": True, "tags": ["a", "b"]})
+    words = ["fan", "limit", "30", "--card", "T400", "--dry-run", "--tags", "a", "b"]
+    assert run(*words, answers={"fan.limit": {"power_w": 30}}, verbs=[WATCH, FAN]) == exit_codes.OK
+    assert run.called == ("fan.limit", {"watts": 30, "card": "T400", "dry_run": True, "tags": ["a", "b"]})
     assert run.out == "  power w  30\n"
 
 
 def test_a_verb_of_the_daemons_own_as_json(run: Run) -> None:
-    assert run("gpu", "limit", "30", "--json", answers={"gpu.limit": {"power_w": 30}}, verbs=[GPU]) == exit_codes.OK
+    assert run("fan", "limit", "30", "--json", answers={"fan.limit": {"power_w": 30}}, verbs=[FAN]) == exit_codes.OK
     assert msgspec.json.decode(run.out)["data"] == {"power_w": 30}
-    assert run.called == ("gpu.limit", {"watts": 30, "card": "T600", "dry_run": False})
+    assert run.called == ("fan.limit", {"watts": 30, "card": "T600", "dry_run": False})
 
 
 def test_a_streaming_verb_of_the_daemons_own(run: Run) -> None:
-    assert run("gpu", answers={"gpu": [{"t": 1}, {"t": 2}]}, verbs=[WATCH, GPU]) == exit_codes.OK
+    assert run("fan", answers={"fan": [{"t": 1}, {"t": 2}]}, verbs=[WATCH, FAN]) == exit_codes.OK
     assert run.out == "  t  1\n  t  2\n"
 
 
-@pytest.mark.parametrize("words", [["gpu", "limit"], ["gpu", "limit", "hot"], ["gpu", "limit", "3", "--card", "x"]])
+@pytest.mark.parametrize("words", [["fan", "limit"], ["fan", "limit", "hot"], ["fan", "limit", "3", "--card", "x"]])
 def test_a_verb_of_the_daemons_own_with_wrong_words(run: Run, words: list[str]) -> None:
-    assert run(*words, answers={}, verbs=[GPU]) == exit_codes.USAGE
+    assert run(*words, answers={}, verbs=[FAN]) == exit_codes.USAGE
 
 
 def test_a_word_after_a_command_that_has_others_is_none_of_its_own(run: Run) -> None:
@@ -386,8 +386,8 @@ def test_a_word_after_a_command_that_has_others_is_none_of_its_own(run: Run) -> 
 
 
 def test_near_names_include_the_daemons_verbs(run: Run) -> None:
-    assert run("gpu", "limti", answers={}, verbs=[GPU]) == exit_codes.USAGE
-    assert "Did you mean 'gpu limit'?" in run.err
+    assert run("fan", "limti", answers={}, verbs=[FAN]) == exit_codes.USAGE
+    assert "Did you mean 'fan limit'?" in run.err
     assert run("statsu") == exit_codes.USAGE
     assert "'status'" in run.err
 

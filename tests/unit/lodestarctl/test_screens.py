@@ -17,6 +17,7 @@ from lodestarctl.render import (
     costs,
     figures,
     findings,
+    gpu,
     models,
     prices,
     reconcile,
@@ -45,10 +46,11 @@ from lodestard.control.messages import (
 )
 from lodestard.control.messages.alerts import AlertList
 from lodestard.control.messages.figures import CostSection
+from lodestard.control.messages.gpu import GpuReport, Lent, Pinned
 from lodestard.control.messages.reconcile import ReconcileReport
 from lodestard.control.messages.sessions import SessionList, SessionReport
 from tests.fakes import control_samples as samples
-from tests.fakes import price_samples, session_samples
+from tests.fakes import gpu_samples, price_samples, session_samples
 
 GOLDEN = Path(__file__).parent / "golden"
 WIDTH = 80
@@ -66,6 +68,14 @@ LONG_NAMES = Table(
     (Column("name", flexible=True), Column("also", flexible=True), Column("n", "right")),
     [(Cell("n" * 60), Cell("a" * 60), Cell("1"))],
 )
+
+
+def samples_with_cards() -> Status:
+    """A status in which cards are told of, and no module tells of them once more."""
+    hosts = (gpu_samples.BUSY, gpu_samples.QUIET, gpu_samples.AWAY, gpu_samples.GONE, gpu_samples.FRESH)
+    troubled = replace(gpu_samples.LOADS, problem="its server was restarted")
+    return replace(samples.STATUS, cards=(*hosts, troubled), problems=())
+
 
 SCREENS: dict[str, Sequence[Block]] = {
     "status": status.render_status(samples.STATUS),
@@ -98,9 +108,23 @@ SCREENS: dict[str, Sequence[Block]] = {
     "models-none": models.render_models(ModelsReport(models=())),
     "plans": models.render_plans(samples.PLANS),
     "plans-none": models.render_plans(TestPlans(calls=())),
+    "models-local": models.render_models(samples.LOCAL_MODELS),
+    "gpu": gpu.render_gpu(gpu_samples.REPORT),
+    "gpu-loading": gpu.render_gpu(GpuReport(hosts=(gpu_samples.LOADS,), at_ms=samples.NOON_MS)),
+    "gpu-idle": gpu.render_gpu(GpuReport(hosts=(gpu_samples.QUIET,), at_ms=samples.NOON_MS)),
+    "gpu-two": gpu.render_gpu(GpuReport(hosts=(gpu_samples.AWAY, gpu_samples.GONE), at_ms=samples.NOON_MS)),
+    "gpu-new": gpu.render_gpu(GpuReport(hosts=(gpu_samples.FRESH,), at_ms=samples.NOON_MS)),
+    "gpu-hostile": gpu.render_gpu(GpuReport(hosts=(gpu_samples.NASTY,), at_ms=samples.NOON_MS)),
+    "gpu-queue": gpu.render_queue(gpu_samples.QUEUE),
+    "gpu-queue-two": gpu.render_queue(gpu_samples.QUEUES),
+    "gpu-pinned": gpu.render_pinned(Pinned(host="t600", model=gpu_samples.LLAMA, pinned="kept")),
+    "gpu-exclusive": gpu.render_pinned(Pinned(host="t600", model=gpu_samples.LLAMA, pinned="exclusive")),
+    "gpu-lent": gpu.render_lent(Lent(host="t600", lent=True, until_ms=samples.NOON_MS)),
+    "status-cards": status.render_status(samples_with_cards()),
     "results": models.render_results([samples.RESULT_OK, samples.RESULT_BAD]),
     "requests": requests.render_requests([samples.REQUEST, samples.FAILED, samples.CACHED, samples.RUNNING]),
     "requests-none": requests.render_requests([]),
+    "explain-waited": requests.render_explanation(samples.WAITED),
     "explain": requests.render_explanation(samples.EXPLANATION),
     "prices": prices.render_prices(price_samples.PRICES),
     "prices-no-list": prices.render_prices(price_samples.NO_LIST),
@@ -185,7 +209,7 @@ def test_no_width_is_too_narrow_to_show_something(name: str, width: int) -> None
         assert width == 1 or bool(text.strip()) == bool(paint(name, "plain").strip())
 
 
-@pytest.mark.parametrize("name", ["costs-course", "costs-top", "status-money"])
+@pytest.mark.parametrize("name", ["costs-course", "costs-top", "status-money", "gpu", "gpu-queue"])
 def test_a_wide_screen(name: str, utc: None) -> None:
     text = paint_plain(SCREENS[name], width=120)
     expected = GOLDEN / f"{name}.120.txt"

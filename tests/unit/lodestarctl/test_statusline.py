@@ -16,7 +16,7 @@ from lodestarctl import __main__, cli, statusline
 from lodestard.config.paths import run_dir
 from lodestard.control.client import socket_paths
 
-FIGURES: dict[str, int | None] = {
+FIGURES: dict[str, int | str | None] = {
     "at_ms": 0,
     "cost_today_nano_usd": 412_345_678,
     "saved_today_nano_usd": 11_209_999_999,
@@ -38,12 +38,15 @@ def test_the_line() -> None:
     assert statusline.write_line(FIGURES) == "$0.42 today · $11.20 saved · 63 %"
     assert statusline.write_line({**FIGURES, "saved_today_nano_usd": None, "budget_percent": None}) == "$0.42 today"
     assert statusline.write_line(None) == "lodestard down"
+    loading = {**FIGURES, "card": "t600 loading deepseek-coder 4s"}
+    assert statusline.write_line(loading) == "$0.42 today · $11.20 saved · 63 % · t600 loading deepseek-coder 4s"
+    assert statusline.write_line(loading, "{card}|{requests}") == "t600 loading deepseek-coder 4s|2"
 
 
 def test_a_form_of_one_s_own() -> None:
     form = "{cost_today}|{cost_month}|{saved_today}|{budget}|{requests}|{other}"
     assert statusline.write_line(FIGURES, form) == "$0.42|$1,234.57|$11.20|63 %|2|{other}"
-    unknown: dict[str, int | None] = dict.fromkeys(FIGURES)
+    unknown: dict[str, int | str | None] = dict.fromkeys(FIGURES)
     assert statusline.write_line(unknown, form) == "-|-|-|-|-|{other}"
     assert statusline.write_line(None, form) == "lodestard down"
 
@@ -77,6 +80,18 @@ def test_cents_never_understate_what_was_spent_nor_overstate_what_was_saved(nano
 def test_it_reads_what_any_writer_of_json_writes(figures: dict[str, int | None]) -> None:
     for text in (json.dumps(figures, indent=2), json.dumps(figures, separators=(",", ":"))):
         assert statusline.read_figures(f"{text}\n") == figures
+
+
+@given(st.from_regex(r"[A-Za-z0-9 ._:/-]{0,60}", fullmatch=True))
+def test_it_reads_what_the_daemon_says_of_cards(text: str) -> None:
+    figures = {"at_ms": 7, "card": text}
+    assert statusline.read_figures(json.dumps(figures)) == figures
+
+
+@pytest.mark.parametrize("word", ["7", '"', '"a\\nb"', "null", ""])
+def test_a_text_that_is_none_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match="plain text"):
+        statusline.read_figures(f'{{"card": {word}}}')
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{", "not json", '{"at_ms": "soon"}', '{"at_ms": 1.5}'])

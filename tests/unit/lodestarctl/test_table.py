@@ -7,10 +7,11 @@ from importlib import import_module
 import pytest
 
 from lodestarctl import cli
-from lodestarctl.completion import first_words, write_completion
+from lodestarctl.completion import Names, first_words, write_completion
 from lodestarctl.parser import command_parser, names
 from lodestarctl.table import COMMANDS, GLOBAL_OPTIONS, Command, find_command, group_members
 
+NAMES = Names(("deepseek-coder:6.7b", "deepseek-r1:8b", "llama3.1:8b"), ("t600", "gamer"))
 BY_NAME = {command.name: command for command in COMMANDS}
 
 
@@ -85,7 +86,9 @@ def test_the_shell_itself_can_read_them(shell: str) -> None:
     program = shutil.which(shell)
     if program is None:
         pytest.skip(f"{shell} is not installed")
-    done = subprocess.run([program, "-n"], input=write_completion(shell), text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        [program, "-n"], input=write_completion(shell, NAMES), text=True, capture_output=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -105,6 +108,14 @@ def test_the_shell_itself_can_read_them(shell: str) -> None:
         ("lodestarctl log-level w", ["warning"]),
         ("lodestarctl config show --o", ["--origin"]),
         ("lodestarctl completion z", ["zsh"]),
+        ("lodestarctl gpu q", ["queue"]),
+        ("lodestarctl gpu pause ga", ["gamer"]),
+        ("lodestarctl gpu t6", ["t600"]),
+        ("lodestarctl warm d", ["deepseek-coder:6.7b", "deepseek-r1:8b"]),
+        ("lodestarctl warm deepseek-r1 :", ["8b"]),
+        ("lodestarctl warm deepseek-coder : 6", ["6.7b"]),
+        ("lodestarctl gpu pin llama3.1 : 8", ["8b"]),
+        ("lodestarctl warm nobody : 8", []),
     ],
 )
 def test_bash_completes(line: str, expected: list[str]) -> None:
@@ -113,7 +124,7 @@ def test_bash_completes(line: str, expected: list[str]) -> None:
         pytest.skip("bash is not installed")
     words = line.split(" ")
     script = (
-        f"{write_completion('bash')}\n"
+        f"{write_completion('bash', NAMES)}\n"
         f"COMP_WORDS=({' '.join(word or repr('') for word in words)}); COMP_CWORD={len(words) - 1}\n"
         '_lodestarctl; printf "%s\\n" "${COMPREPLY[@]}"'
     )

@@ -7,6 +7,7 @@ committed.
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lodestarctl.dashboard.keys import Key
@@ -16,7 +17,9 @@ from lodestarctl.dashboard.state import ExplanationCame, LinkChanged, Resized, S
 from lodestarctl.dashboard.words import bar, last_used, money, percent, saving, spark, tokens
 from lodestarctl.table import SCREENS
 from lodestard.control.messages.dashboard import LiveItem
+from lodestard.control.messages.gpu import GpuHost
 from tests.fakes import control_samples as samples
+from tests.fakes import gpu_samples
 from tests.fakes.live_samples import EMPTY, HOSTILE, NASTY, NOON_MS, SNAPSHOT
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -29,6 +32,10 @@ def at(size: tuple[int, int], *keys: str, item: LiveItem = SNAPSHOT) -> State:
     for key in keys:
         state = step(state, Key(key) if len(key) > 1 else Key("char", key))
     return state
+
+
+def card(*cards: GpuHost) -> LiveItem:
+    return msgspec.structs.replace(SNAPSHOT, cards=cards)
 
 
 def explained(size: tuple[int, int]) -> State:
@@ -56,6 +63,12 @@ STATES |= {
     "hostile-requests-160x50": at((160, 50), "6", item=NASTY),
     "hostile-overview-80x24": at((80, 24), item=NASTY),
     "too-small": at((40, 10)),
+    "gpu-busy-80x24": at((80, 24), "7", item=card(gpu_samples.BUSY)),
+    "gpu-idle-80x24": at((80, 24), "7", item=card(gpu_samples.QUIET)),
+    "gpu-two-120x40": at((120, 40), "7", item=card(gpu_samples.LOADS, gpu_samples.GONE)),
+    "gpu-lent-80x24": at((80, 24), "7", item=card(gpu_samples.AWAY, gpu_samples.FRESH)),
+    "gpu-none-80x24": at((80, 24), "7", item=EMPTY),
+    "gpu-hostile-80x24": at((80, 24), "7", item=NASTY),
     "waiting-80x24": step(State(), Resized(80, 24)),
 }
 
@@ -88,7 +101,7 @@ def test_once_is_as_long_as_it_is_and_says_everything() -> None:
 
 
 def test_no_control_character_of_a_label_comes_through() -> None:
-    for number in range(1, 7):
+    for number in range(1, 8):
         text = text_of(at((160, 50), str(number), item=NASTY))
         assert text.replace("\n", "").isprintable()
     assert not HOSTILE[0].isprintable()
