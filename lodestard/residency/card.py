@@ -19,7 +19,7 @@ from lodestard.domain.residency import Ask, Wait
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
 from lodestard.residency.asking import Asked, read_ask
-from lodestard.residency.fit import Estimate, estimate_tokens, judge_fit
+from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, judge_fit, learn_ratio
 from lodestard.residency.habits import Habits
 from lodestard.residency.hindsight import Hindsight
 from lodestard.residency.keeping import Keeping, choose_wish, next_look_s
@@ -61,7 +61,8 @@ class Card:
         self.terms = terms
         self.standing = standing
         self.now_ms = now_ms
-        self.state = State()
+        self.state = State(quiet_from_s=trio.current_time(), lent_from_s=trio.current_time())
+        self.turns = EarlierTurns()
         self.begin_load: Callable[[Load], object] | None = None
         self.begin_unload: Callable[[str], object] | None = None
         self.look_soon: Callable[[], object] = lambda: None
@@ -150,7 +151,8 @@ class Card:
         if usage is None or durations is None or visit.begun_s is None:
             return
         asked = visit.asked
-        facts = AnswerFacts(basis_bytes=asked.basis_bytes, messages=asked.messages, warm=visit.warm)
+        facts = AnswerFacts(tokens_per_byte=learn_ratio(asked, usage.prompt_tokens), warm=visit.warm)
+        self.turns.keep(asked, usage.prompt_tokens)
         self.standing.rates.learn_answer(asked.model, usage, durations, facts)
         if visit.predicted is not None:
             first_s = (durations.load_ns + durations.prefill_ns) / NS_PER_S
@@ -177,8 +179,9 @@ class Card:
             raise refusals.queue_full(self.name, len(self.state.queue))
 
     def estimate(self, asked: Asked) -> Estimate:
-        """How many tokens its prompt is."""
-        return estimate_tokens(asked, self.standing.rates.of(asked.model).tokens_per_byte)
+        """How many tokens its prompt is; nearly exact where an earlier turn of its conversation was counted."""
+        ratio = self.standing.rates.of(asked.model).tokens_per_byte
+        return estimate_tokens(asked, ratio, self.turns.find(asked))
 
     def judge(self, visit: Visit) -> int | None:
         """How much room its answer has. Raises ``CallerFault(CONTEXT_LENGTH_EXCEEDED)``."""
@@ -239,7 +242,7 @@ class Card:
         if decision.unload:
             self._unload(decision.unload)
         elif decision.load:
-            self._load(decision.load, now_s)
+            self._load(decision.load, decision.reason.partition(": ")[2])
 
     def _begin(self, visit: Visit, tenant: Tenant) -> None:
         """A waiter gets its place."""
@@ -256,11 +259,10 @@ class Card:
         self.state.pass_over(visit)
         visit.turn.set()
 
-    def _load(self, model: str, now_s: float) -> None:
+    def _load(self, model: str, reason: str) -> None:
         assert self.begin_load is not None
-        wanted = self.state.someone_waits_for(model)
-        load = Load(model, now_s, wanted, awaited=self.state.someone_waits_for(model, INTERACTIVE))
-        self.state.loading = load
+        wanted, awaited = (self.state.someone_waits_for(model, urgency) for urgency in (IDLE, INTERACTIVE))
+        load = self.state.loading = Load(model, trio.current_time(), wanted, awaited, reason)
         self.begin_load(load)
 
     def _unload(self, model: str) -> None:

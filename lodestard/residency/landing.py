@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import trio
 
 from lodestard.domain.errors import Code, UpstreamFault
-from lodestard.domain.residency import LoadedModel
+from lodestard.domain.residency import LoadedModel, Swap
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
 from lodestard.residency.state import Load, Tenant
@@ -37,6 +37,8 @@ def finish_load(card: Card, load: Load, listed: Sequence[LoadedModel]) -> None:
     card.standing.rates.note_size(load.model, tenant.loaded.size_bytes)
     counts = state.counts
     card.count(loads=counts.loads + 1, speculative=counts.speculative + (not load.wanted))
+    why = "a request" if wanted else load.reason
+    state.swaps.append(Swap(at_ms=card.now_ms(), model=load.model, left=state.displaced, took_s=took_s, why=why))
     if wanted:
         note_swap(card, load.model, took_s)
     state.displaced, state.displaced_s = "", 0.0
@@ -103,7 +105,8 @@ def add_tenant(card: Card, loaded: LoadedModel) -> Tenant:
     model, now_s = card.own_name(loaded.model), trio.current_time()
     tenant = card.state.tenants[model] = Tenant(model, card.terms.parallel(model), loaded, now_s, used_s=now_s)
     if loaded.digest:
-        card.standing.rates.note_mark(model, loaded.digest)
+        options = sorted(card.terms.options(model).items())
+        card.standing.rates.note_mark(model, f"{loaded.digest} {options}")
     return tenant
 
 

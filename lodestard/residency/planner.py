@@ -264,7 +264,7 @@ def move_for_wish(rest: tuple[Waiter, ...], busy: frozenset[str], view: View) ->
     wish = view.wish
     idle = not rest and not busy and not any(resident.running for resident in view.residents)
     if wish is None or not idle or any(resident.model == wish.model for resident in view.residents):
-        return Move(reason=at_rest(rest, view))
+        return Move(reason=at_rest(rest, busy, view))
     if has_room(view):
         return Move(load=wish.model, reason=f"loading {wish.model}: {wish.reason}")
     victim = choose_victim((), view)
@@ -273,9 +273,9 @@ def move_for_wish(rest: tuple[Waiter, ...], busy: frozenset[str], view: View) ->
     return Move(unload=victim.model, reason=f"{wish.model} takes the place of {victim.model}: {wish.reason}")
 
 
-def at_rest(rest: tuple[Waiter, ...], view: View) -> str:
+def at_rest(rest: tuple[Waiter, ...], busy: frozenset[str], view: View) -> str:
     """What the card is at while nothing has to change."""
-    serving = [resident.model for resident in view.residents if resident.running]
+    serving = [resident.model for resident in view.residents if resident.running or resident.model in busy]
     if serving:
         return f"serving {', '.join(serving)}" + (f"; {len(rest)} wait for a place" if rest else "")
     return "nobody waits"

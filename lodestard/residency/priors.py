@@ -7,6 +7,7 @@ Law: an assumption has ``count`` 0 and an interval that is wide on purpose. The 
 from statistics import median
 
 from lodestard.domain.residency import Figure, ModelRates
+from lodestard.residency.fit import TOKENS_PER_BYTE
 
 TYPICAL_BYTES = 4_400_000_000
 CARD_BYTES = 2_800_000_000
@@ -19,7 +20,6 @@ MOST_FACTOR = 50.0
 NARROWER = 0.5
 
 UNLOAD_S = Figure(1.0, 0.3, 4.0)
-TOKENS_PER_BYTE = Figure(0.28, 0.2, 0.42)
 ANSWER_TOKENS = Figure(180.0, 20.0, 800.0)
 
 

@@ -23,7 +23,6 @@ NS_PER_S = 1e9
 SHORTEST_S, LONGEST_S = 0.02, 3_600.0
 PREFILL_TOKENS, DECODE_TOKENS = 64, 8
 """Fewer tokens take a time that is mostly not theirs."""
-TEXT_BYTES, TEXT_BYTES_PER_MESSAGE = 64, 32
 """In less text than this the words that the template puts around it weigh too much."""
 LEAST, MOST = 1e-9, 1e9
 DIGITS = 4
@@ -41,13 +40,12 @@ COUNT_TO_SAY = 3
 
 
 class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What we know of a request that was answered. ``basis_bytes``: its prompt's text, in ``messages`` pieces.
+    """What we know of a request that was answered. ``warm``: the beginning of its prompt may have been cached.
 
-    ``warm``: the beginning of its prompt may have been cached.
+    ``tokens_per_byte`` is what its prompt came to (``fit.learn_ratio``), None where that teaches nothing.
     """
 
-    basis_bytes: int
-    messages: int = 1
+    tokens_per_byte: float | None = None
     warm: bool = False
 
 
@@ -122,8 +120,8 @@ class Rates:
             self._add(model, "prefill_s", prefill_s / prompt)
         if answer >= DECODE_TOKENS and decode_s >= SHORTEST_S:
             self._add(model, "decode_s", decode_s / answer)
-        if not facts.warm and prompt > 0 and facts.basis_bytes >= _least_bytes(facts):
-            self._add(model, "tokens_per_byte", prompt / facts.basis_bytes)
+        if not facts.warm and facts.tokens_per_byte is not None:
+            self._add(model, "tokens_per_byte", facts.tokens_per_byte)
         if answer > 0:
             self._add(model, "answer_tokens", float(answer))
 
@@ -178,10 +176,6 @@ class Rates:
         for name, entry in list(models.items())[-MOST_MODELS:] if isinstance(models, Mapping) else ():
             if isinstance(name, str) and len(name) <= MOST_NAME_CHARS and isinstance(entry, Mapping):
                 self._models[name] = _read_model(entry)
-
-
-def _least_bytes(facts: AnswerFacts) -> int:
-    return TEXT_BYTES + TEXT_BYTES_PER_MESSAGE * facts.messages
 
 
 def _dump_model(known: _Model) -> dict[str, object]:

@@ -45,6 +45,7 @@ def report(card: Card) -> HostState:
         errors=card.standing.hindsight.errors(),
         next_model=keeping.guess,
         next_percent=keeping.guess_percent if keeping.guess else None,
+        swaps=tuple(state.swaps),
     )
 
 
@@ -55,7 +56,7 @@ def find_step(state: State, *, lent: bool) -> tuple[Step, str, float]:
     if state.leaving:
         return "unloading", state.leaving, state.leaving_since_s
     if lent:
-        return "paused", "", state.quiet_from_s
+        return "paused", "", state.lent_from_s
     busy = [tenant for tenant in state.tenants.values() if tenant.running]
     if state.reachable is False and not busy:
         return "unreachable", "", state.quiet_from_s

@@ -7,16 +7,19 @@ trio's.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import inf
 
 import trio
 
 from lodestard.domain.errors import Fault
-from lodestard.domain.residency import HostCounts, LoadedModel, Wait
+from lodestard.domain.residency import HostCounts, LoadedModel, Swap, Wait
 from lodestard.residency.asking import AUTOCOMPLETE, Asked
 from lodestard.residency.fit import Estimate
 from lodestard.residency.served import Served
 from lodestard.residency.view import IDLE, Loading, Policy, Resident, Running, View, Waiter, Wish
+
+LAST_SWAPS = 10
 
 
 @dataclass(slots=True, eq=False)
@@ -121,12 +124,13 @@ class Tenant:
 
 @dataclass(slots=True, eq=False)
 class Load:
-    """A load under way. ``wanted``: somebody has asked for it; ``awaited``: somebody who waits."""
+    """A load under way. ``wanted``: somebody has asked for it; ``awaited``: who waits; ``reason``: why else."""
 
     model: str
     started_s: float
     wanted: bool
     awaited: bool = False
+    reason: str = ""
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
 
@@ -135,7 +139,7 @@ class State:
     """Everything about one host. ``reachable`` is None until it was asked; ``missing`` are models that it lacks.
 
     ``going`` are models that were told to go, with what is set when they are gone. ``displaced`` is what was unloaded
-    last, until something is loaded: together they are a swap.
+    last, until something is loaded: together they are a swap. ``swaps`` are the last loads.
     """
 
     tenants: dict[str, Tenant] = field(default_factory=dict)
@@ -153,6 +157,8 @@ class State:
     problem: str = ""
     reason: str = ""
     quiet_from_s: float = 0.0
+    lent_from_s: float = 0.0
+    swaps: deque[Swap] = field(default_factory=partial(deque, maxlen=LAST_SWAPS))
     awaited_s: float = -inf
     counts: HostCounts = field(default_factory=HostCounts)
 

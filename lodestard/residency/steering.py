@@ -71,6 +71,7 @@ def unpin(card: Card, model: str) -> bool:
 def lend(card: Card, until_ms: int) -> None:
     """Take no requests and unload everything; until then, or for 0 until ``take_back``."""
     card.standing.paused_until_ms = until_ms
+    card.state.lent_from_s = trio.current_time()
     card.replan()
 
 

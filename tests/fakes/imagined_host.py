@@ -196,5 +196,5 @@ class ImaginedHost:
             waiter.model,
             Usage(prompt_tokens=waiter.prompt_tokens, completion_tokens=drawn.tokens),
             Durations(prefill_ns=round(prefill_s * 1e9), decode_ns=round(decode_s * 1e9)),
-            AnswerFacts(basis_bytes=waiter.prompt_tokens * 3, warm=drawn.warm),
+            AnswerFacts(tokens_per_byte=1 / 3, warm=drawn.warm),
         )

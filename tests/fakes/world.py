@@ -160,11 +160,20 @@ class Watched:
             self.under_way -= 1
 
     async def _answer(self, exchange: Exchange) -> None:
-        if self.gate is not None and self.hold_after:
+        if self.gate is None or not is_question(exchange.request):
+            await self.app.answer(exchange)
+            return
+        if self.hold_after:
             hold_sends(exchange, self.gate, self.hold_after)
-        elif self.gate is not None:
+        else:
             await self.gate.wait()
         await self.app.answer(exchange)
+
+
+def is_question(request: SimRequest) -> bool:
+    """Whether something is asked of a model: neither a look at an Ollama server, nor a load or an unload."""
+    looks = request.path.startswith("/api/") and request.method == "GET"
+    return not looks and not request.body.replace(b" ", b"").count(b'"messages":[]')
 
 
 def hold_sends(exchange: Exchange, gate: trio.Event, after: int) -> None:
@@ -230,6 +239,14 @@ class SimUpstream:
 
     async def wait_asked(self, count: int = 1) -> None:
         await eventually(lambda: self.asked >= count, f"request {count}; seen {self.asked}")
+
+    @property
+    def questions(self) -> list[SimRequest]:
+        """What was asked of its models, without looks, loads and unloads."""
+        return [request for request in self.app.requests if is_question(request)]
+
+    async def wait_questions(self, count: int = 1) -> None:
+        await eventually(lambda: len(self.questions) >= count, f"question {count}; seen {len(self.questions)}")
 
     async def wait_left(self, count: int = 1) -> None:
         """Until so many answers were given up because we hung up."""

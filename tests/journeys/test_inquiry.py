@@ -1,21 +1,16 @@
 """A module's question: a request like any other, that saves nothing, leaves no text and keeps nothing open."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
 import trio
 
-from lodestard.domain.errors import Code, Fault, UpstreamFault
+from lodestard.domain.errors import Code, Fault
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.question import Question
-from lodestard.domain.residency import Ask
 from lodestard.domain.upstream import Target
 from lodestard.ledger import CostRow
-from lodestard.residency.plain import PLAIN_SEAT, HostAdmission, PlainSeat
 from lodestard.simulator.answering.question import Answer as SimAnswer
 from lodestard.simulator.answering.question import Call
 from tests.fakes.world import World, eventually, open_world
@@ -155,34 +150,21 @@ async def test_cancelled_it_is_a_client_that_left(world: World) -> None:
     assert (await world.row()).outcome == Code.CLIENT_LEFT
 
 
-class GivesWay(HostAdmission):
-    """Idle work is stopped from within, as the owner of a card does it for a real request."""
-
-    def admit(self, ask: Ask) -> Any:
-        return stopped_place() if ask.caller.priority == "idle" else super().admit(ask)
-
-
-@asynccontextmanager
-async def stopped_place() -> AsyncIterator[PlainSeat]:
-    with trio.move_on_after(0.1) as scope:
-        await trio.lowlevel.checkpoint()
-        yield PLAIN_SEAT
-    if scope.cancelled_caught:
-        raise UpstreamFault(
-            Code.UPSTREAM_BUSY, "A request that somebody waits for came.", upstream="t600", billed=False
-        )
-
-
-async def test_work_that_gives_way_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lodestard.generation.HostAdmission", GivesWay)
-    async with open_world(tmp_path) as world:
+async def test_work_that_gives_way_is_told_so(tmp_path: Path) -> None:
+    async with open_world(tmp_path, "[residency]\nenabled = true\n") as world, trio.open_nursery() as nursery:
         with world.ollama.held(), pytest.raises(Fault) as caught:
+            nursery.start_soon(ask_when_idle_work_runs, world)
             await world.house.runtime.ask(question())
         assert caught.value.code is Code.UPSTREAM_BUSY
         await world.ollama.wait_left()
-        assert (await world.ask("local-llama")).status == 200
-        first, _ = await world.rows()
-        assert (first.outcome, first.client) == (Code.UPSTREAM_BUSY, "eval-idle")
+    outcomes = {row.client: row.outcome for row in await world.rows()}
+    assert outcomes == {"eval-idle": Code.UPSTREAM_BUSY, "journey": "ok"}
+
+
+async def ask_when_idle_work_runs(world: World) -> None:
+    """A real request, once the replay is being answered."""
+    await world.ollama.wait_questions()
+    assert (await world.ask("local-llama")).status == 200
 
 
 async def test_it_does_not_keep_a_retired_generation_open(world: World) -> None:

@@ -48,9 +48,8 @@ from tests.fakes.rooms import TrioClock, no_secret
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 MODES = ("fifo", "residency", "direct", "agreed")
-"""``fifo``: through lodestard, residency off: the baseline; ``residency``: the same with it on. ``direct``: each
-client straight to Ollama, with its own options. ``agreed``: straight to Ollama, but all with the same options, so that
-only its scheduler is at work."""
+"""``fifo``: through lodestard, residency off: the baseline. ``residency``: the same with it on. ``direct``: each
+client straight to Ollama, with its own options. ``agreed``: the same, but all with the pinned options."""
 
 
 def settings_of(mode: str) -> Settings:

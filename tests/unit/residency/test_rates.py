@@ -16,7 +16,7 @@ from lodestard.residency.rates import MOST_MODELS, AnswerFacts, Rates
 from lodestard.residency.samples import STEP_VALUES, WINDOW, Samples, estimate
 
 CODER, LLAMA = "deepseek-coder:6.7b", "llama3.1:8b"
-FACTS = AnswerFacts(basis_bytes=4_000, messages=3)
+FACTS = AnswerFacts(tokens_per_byte=0.25)
 KINDS = ModelRates.__struct_fields__
 positive = st.floats(1e-6, 1e6)
 
@@ -45,7 +45,7 @@ class TrueHost:
             decode_ns=round(1e9 * answer * self.about(self.decode_s)),
         )
         usage = Usage(prompt_tokens=prompt, completion_tokens=answer)
-        return usage, durations, AnswerFacts(basis_bytes=prompt_bytes, warm=warm)
+        return usage, durations, AnswerFacts(tokens_per_byte=prompt / prompt_bytes, warm=warm)
 
     def teach(self, rates: Rates, model: str = CODER) -> None:
         """One request: sometimes the model had to be loaded for it, sometimes its conversation was cached."""
@@ -163,13 +163,12 @@ def counts(rates: Rates) -> dict[str, int]:
     ("usage", "durations", "facts", "learned"),
     [
         (WHOLE, TOOK, FACTS, {"prefill_s", "decode_s", "tokens_per_byte", "answer_tokens"}),
-        (WHOLE, TOOK, AnswerFacts(basis_bytes=4_000, warm=True), {"decode_s", "answer_tokens"}),
+        (WHOLE, TOOK, AnswerFacts(tokens_per_byte=0.25, warm=True), {"decode_s", "answer_tokens"}),
         (WHOLE, Durations(), FACTS, {"tokens_per_byte", "answer_tokens"}),
         (WHOLE, Durations(prefill_ns=10**6, decode_ns=10**6), FACTS, {"tokens_per_byte", "answer_tokens"}),
         (Usage(prompt_tokens=20, completion_tokens=3), TOOK, FACTS, {"tokens_per_byte", "answer_tokens"}),
-        (Usage(), TOOK, FACTS, set()),
-        (WHOLE, TOOK, AnswerFacts(basis_bytes=100, messages=2), {"prefill_s", "decode_s", "answer_tokens"}),
-        (WHOLE, TOOK, AnswerFacts(basis_bytes=0), {"prefill_s", "decode_s", "answer_tokens"}),
+        (Usage(), TOOK, AnswerFacts(), set()),
+        (WHOLE, TOOK, AnswerFacts(), {"prefill_s", "decode_s", "answer_tokens"}),
     ],
 )
 def test_only_what_means_something_is_learned(
