@@ -18,6 +18,7 @@ from lodestard.domain.model_name import canonical_name
 from lodestard.domain.residency import Ask, Wait
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
+from lodestard.residency.anew import context_of, is_stale
 from lodestard.residency.asking import Asked, read_ask
 from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, judge_fit, learn_ratio
 from lodestard.residency.habits import Habits
@@ -78,6 +79,9 @@ class Card:
         """Take a configuration in; ``routed`` are the models that aliases lead to."""
         self.terms, self.routed = terms, routed
         self._names = {canonical_name(model): model for model in (*routed, *terms.upstream.models)}
+        for tenant in self.state.tenants.values():
+            tenant.parallel = terms.parallel(tenant.model)
+            self.renew(tenant)
         self.replan()
 
     def own_name(self, model: str) -> str:
@@ -85,6 +89,12 @@ class Card:
         if len(self._names) > MOST_NAMES:
             return self._names.get(canonical_name(model), model)
         return self._names.setdefault(canonical_name(model), model)
+
+    def renew(self, tenant: Tenant) -> None:
+        """Have a model go, and come back with the options that its requests carry, where it has other ones."""
+        if is_stale(tenant, self.terms):
+            self.state.going.setdefault(tenant.model, trio.Event())
+            self.state.anew.add(tenant.model)
 
     # -- coming and going --------------------------------------------------------------------------------------
 
@@ -98,6 +108,8 @@ class Card:
             asked = msgspec.structs.replace(asked, model=model)
         self._refuse(asked)
         visit = Visit(next(self._numbers), asked, ask.request_id, trio.current_time(), self.estimate(asked))
+        if (found := self.state.tenants.get(asked.model)) is not None:
+            self.renew(found)
         visit.room_tokens = self.judge(visit)
         self._supersede(asked)
         if asked.urgency < IDLE:
@@ -193,9 +205,7 @@ class Card:
 
     def context_tokens(self, model: str) -> int:
         """The context that it has, or will be loaded with; 0 where nobody knows."""
-        tenant = self.state.tenants.get(model)
-        actual = tenant.loaded.context_tokens if tenant is not None else 0
-        return actual or self.terms.context_tokens(model)
+        return context_of(self.state.tenants.get(model), self.terms, model)
 
     def _supersede(self, asked: Asked) -> None:
         """Whoever asked for a completion that nobody wants any more makes room."""
@@ -262,7 +272,8 @@ class Card:
     def _load(self, model: str, reason: str) -> None:
         assert self.begin_load is not None
         wanted, awaited = (self.state.someone_waits_for(model, urgency) for urgency in (IDLE, INTERACTIVE))
-        load = self.state.loading = Load(model, trio.current_time(), wanted, awaited, reason)
+        now_s, options = trio.current_time(), self.terms.options(model)
+        load = self.state.loading = Load(model, now_s, wanted, awaited, reason, options)
         self.begin_load(load)
 
     def _unload(self, model: str) -> None:
@@ -332,6 +343,7 @@ class Card:
             guess_percent=0 if guess is None else guess.percent,
             refused=frozenset(model for model, until_s in self._refused_until_s.items() if now_s < until_s),
             room=len(resident) < self.terms.policy.resident_models,
+            anew=tuple(sorted(state.anew)),
         )
 
     def _wish(self, now_s: float) -> Wish | None:

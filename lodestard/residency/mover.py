@@ -144,8 +144,7 @@ class Mover:
         """Compare what we believe with what the server says."""
         moves, state = self._moves, self._card.state
         try:
-            if state.reachable is not True:
-                state.version = await self._host.version()
+            self._note_version(await self._host.version())
             listed = await self._host.loaded()
             if self._looks % INSTALLED_EVERY == 0 or state.missing:
                 await self._look_for_missing()
@@ -156,6 +155,13 @@ class Mover:
         state.reachable, state.problem = True, ""
         if moves == self._moves and state.loading is None and not state.leaving:
             believe(self._card, listed)
+
+    def _note_version(self, version: str) -> None:
+        """It answers: a server that was out of reach, or is another one now, was started again."""
+        state = self._card.state
+        if state.version and (state.reachable is False or version != state.version):
+            self._card.count(restarts=state.counts.restarts + 1)
+        state.version = version
 
     async def _look_for_missing(self) -> None:
         """Which of the models that it is asked for the server does not have on its disk."""

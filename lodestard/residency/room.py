@@ -72,6 +72,8 @@ class Residency:
                 self._retire(self._keepers.pop(name))
         for name, term in terms.items():
             keeper = self._keepers.get(name) or self._open(name, term, opened[name])
+            if keeper.host is not None:
+                keeper.host.configure(term.upstream)
             keeper.card.configure(term, self._routed(name))
 
     def _routed(self, host: str) -> frozenset[str]:
@@ -102,6 +104,7 @@ class Residency:
                 try:
                     async with self._open_host(card.name, card.terms.upstream, keeper.key) as host:
                         keeper.host = host
+                        host.configure(card.terms.upstream)  # it may be another one by now
                         await run_mover(card, host)
                 except Exception:
                     logger.exception("the card of %s failed; it starts again", card.name)
