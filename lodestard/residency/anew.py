@@ -1,8 +1,8 @@
 """Models in memory with other options than their requests carry: they have to be loaded anew.
 
-Law: left alone, the server would do it within a request, would have a client that leaves abort it, and until then its
-context would be taken for another one. So such a model begins nothing more: it goes once its answers are whole, and is
-loaded as the configuration wants it for whoever waits, or at once where there is room. Pure.
+Law: left alone, the server would do it within a request, would have a client that leaves abort it, and until then
+its context would be taken for another one. So such a model begins nothing more: it goes once its answers are whole,
+and is loaded as the configuration wants it for whoever waits, or at once where there is room. Pure.
 """
 
 from lodestard.domain.settings import Options

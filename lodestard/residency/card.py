@@ -350,7 +350,9 @@ class Card:
         return choose_wish(self.keeping(now_s)) if self.state.quiet else None
 
     def predict(self, question: Question) -> Wait | None:
-        """How long until the first token of a request that came now."""
+        """How long until the first token of a request that came now; None where none would come."""
+        if self._is_lent():
+            return None
         now_s = trio.current_time()
         wait = predict_wait(self.view(now_s), self.standing.rates.of, question, decide)
         return None if wait is None else self.standing.hindsight.corrected(wait)

@@ -145,9 +145,9 @@ class Load:
 class State:
     """Everything about one host. ``reachable`` is None until it was asked; ``missing`` are models that it lacks.
 
-    ``going`` are models that were told to go, with what is set when they are gone; those of them in ``anew`` go only to
-    be loaded with other options. ``displaced`` is what was unloaded last, until something is loaded: together they are a
-    swap. ``swaps`` are the last loads.
+    ``going`` are models that were told to go, with what is set when they are gone; those of them in ``anew`` go only
+    to be loaded with other options. ``displaced`` is what was unloaded last, until something is loaded: together they
+    are a swap. ``swaps`` are the last loads.
     """
 
     tenants: dict[str, Tenant] = field(default_factory=dict)
