@@ -101,7 +101,7 @@ class Mover:
             finish_load(self._card, load, listed)
 
     async def _listed(self) -> Sequence[LoadedModel]:
-        """What is in memory; nothing where the server does not say at once: a load that it called done is believed."""
+        """What is in memory; nothing where the server does not say so soon: a load called done is believed."""
         with trio.move_on_after(CONFIRMED_WITHIN_S):
             try:
                 return await self._host.loaded()
