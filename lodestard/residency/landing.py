@@ -4,7 +4,7 @@ Law: sync; each changes the card's state and asks the planner anew. The server i
 it is answering at this moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
@@ -66,7 +66,7 @@ def fail_load(card: Card, load: Load, fault: UpstreamFault) -> None:
     card.keep_away(load.model, REFUSED_S)
     if fault.code is Code.UPSTREAM_MODEL_MISSING:
         state.missing.add(load.model)
-    card.turn_away(lambda: refusals.load_failed(fault, card.name), load.model)
+    card.turn_away(lambda: refusals.restated(fault, card.name), load.model)
     card.replan()
 
 
@@ -77,12 +77,12 @@ def give_load_up(card: Card) -> None:
     card.replan()
 
 
-def finish_unload(card: Card, model: str, took_s: float, *, gone: bool) -> None:
-    """An unload has ended; ``gone``: the server lists it no more. It is not ours any longer in either case."""
+def finish_unload(card: Card, model: str, took_s: float, fault: UpstreamFault | None) -> None:
+    """An unload has ended: the server lists it no more, or ``fault``. It is not ours any longer in either case."""
     state = card.state
     state.leaving = ""
-    forget_tenant(card, model)
-    if gone:
+    forget_tenant(card, model, fault)
+    if fault is None:
         card.standing.rates.learn_unload(took_s)
     state.displaced, state.displaced_s = model, took_s
     card.replan()
@@ -110,8 +110,19 @@ def add_tenant(card: Card, loaded: LoadedModel) -> Tenant:
     return tenant
 
 
-def forget_tenant(card: Card, model: str) -> None:
-    """A model is in memory no more; whoever told it to go shall know."""
+def forget_tenant(card: Card, model: str, fault: UpstreamFault | None = None) -> None:
+    """A model is in memory no more, or should not be; whoever told it to go shall know."""
     card.state.tenants.pop(model, None)
-    if (told := card.state.going.pop(model, None)) is not None:
-        told.set()
+    if (going := card.state.going.pop(model, None)) is not None:
+        going.end(fault)
+
+
+def abandon(card: Card, why: Callable[[], UpstreamFault]) -> None:
+    """The mover has ended, and what it was at with it: nobody may wait any longer for that, or for a place."""
+    state = card.state
+    state.loading, state.leaving = None, ""
+    state.displaced, state.displaced_s = "", 0.0
+    for model in list(state.going):
+        state.going.pop(model).end(why())
+    card.turn_away(why)
+    card.replan()

@@ -15,6 +15,7 @@ from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.host_ports import ModelHost
 from lodestard.domain.model_name import canonical_name
 from lodestard.domain.residency import LoadedModel
+from lodestard.residency import refusals
 from lodestard.residency.card import Card
 from lodestard.residency.keeping import may_renew
 from lodestard.residency.landing import believe, fail_load, finish_load, finish_unload, give_load_up
@@ -30,17 +31,17 @@ logger = logging.getLogger(__name__)
 
 
 async def run_mover(card: Card, host: ModelHost) -> None:
-    """Move models for ``card`` until cancelled. A load under way is then given up."""
-    async with trio.open_nursery() as nursery:
-        mover = Mover(card, host, nursery)
-        await mover.look()
-        card.begin_load, card.begin_unload, card.look_soon = mover.begin_load, mover.begin_unload, mover.look_soon
-        try:
+    """Move models for ``card`` until cancelled. A load under way ends with it (``landing.abandon``)."""
+    try:
+        async with trio.open_nursery() as nursery:
+            mover = Mover(card, host, nursery)
+            await mover.look()
+            card.begin_load, card.begin_unload, card.look_soon = mover.begin_load, mover.begin_unload, mover.look_soon
             card.replan()
             nursery.start_soon(mover.keep_looking)
             await mover.keep_time()
-        finally:
-            card.begin_load = card.begin_unload = None
+    finally:
+        card.begin_load = card.begin_unload = None
 
 
 class Mover:
@@ -107,26 +108,30 @@ class Mover:
             return ()
 
     async def _unload(self, model: str) -> None:
-        began_s, gone = trio.current_time(), False
+        began_s = trio.current_time()
+        failed: UpstreamFault | None = None
         try:
             await self._host.unload(model)
-            with trio.move_on_after(GONE_WITHIN_S):
-                await self._wait_gone(model)
-                gone = True
+            await self._wait_gone(model)
         except UpstreamFault as fault:
             logger.warning("%s could not unload %s: %s", self._card.name, model, fault.own_words)
             self._note_reachable(fault)
-        if not gone:
             self.look_soon()
+            failed = refusals.restated(fault, self._card.name)
         self._moves += 1
-        finish_unload(self._card, model, trio.current_time() - began_s, gone=gone)
+        finish_unload(self._card, model, trio.current_time() - began_s, failed)
 
     async def _wait_gone(self, model: str) -> None:
-        """Until the server lists it no more. There is no event for that: it has to be asked."""
-        while True:
-            if find(await self._host.loaded(), model) is None:
-                return
-            await trio.sleep(GONE_POLL_S)
+        """Until the server lists it no more. There is no event for that: it has to be asked.
+
+        Raises ``UpstreamFault`` where it lists it still after ``GONE_WITHIN_S``.
+        """
+        with trio.move_on_after(GONE_WITHIN_S):
+            while True:
+                if find(await self._host.loaded(), model) is None:
+                    return
+                await trio.sleep(GONE_POLL_S)
+        raise refusals.still_there(self._card.name, model, GONE_WITHIN_S)
 
     # -- looking -----------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
+from lodestard.residency.landing import abandon
 from lodestard.residency.memory import decode, encode
 from lodestard.residency.mover import run_mover
 from lodestard.residency.place import CardPlace, open_place
@@ -98,16 +99,25 @@ class Residency:
         """Keep a card for as long as it is wanted; a defect in it ends the waits of others, not the house."""
         card = keeper.card
         with keeper.scope:
-            while True:
-                try:
-                    async with self._open_host(card.name, card.terms.upstream, keeper.key) as host:
-                        keeper.host = host
-                        await run_mover(card, host)
-                except Exception:
-                    logger.exception("the card of %s failed; it starts again", card.name)
-                keeper.host = None
-                card.turn_away(lambda: refusals.closing(card.name))
-                await trio.sleep(RESTART_PAUSE_S)
+            try:
+                while True:
+                    await self._keep_once(keeper)
+                    abandon(card, lambda: refusals.broken(card.name))
+                    await trio.sleep(RESTART_PAUSE_S)
+            finally:
+                abandon(card, lambda: refusals.closing(card.name))
+
+    async def _keep_once(self, keeper: Keeper) -> None:
+        """Until a defect."""
+        card = keeper.card
+        try:
+            async with self._open_host(card.name, card.terms.upstream, keeper.key) as host:
+                keeper.host = host
+                await run_mover(card, host)
+        except Exception:
+            logger.exception("the card of %s failed; it starts again", card.name)
+        finally:
+            keeper.host = None
 
     # -- admission ---------------------------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from math import inf
 
 import trio
 
-from lodestard.domain.errors import Fault
+from lodestard.domain.errors import Fault, UpstreamFault
 from lodestard.domain.residency import HostCounts, LoadedModel, Swap, Wait
 from lodestard.residency.asking import AUTOCOMPLETE, Asked
 from lodestard.residency.fit import Estimate
@@ -135,10 +135,22 @@ class Load:
 
 
 @dataclass(slots=True, eq=False)
+class Going:
+    """A model that a person has told to go. ``ended`` comes once it has gone, or did not: then ``fault`` says why."""
+
+    ended: trio.Event = field(default_factory=trio.Event)
+    fault: UpstreamFault | None = None
+
+    def end(self, fault: UpstreamFault | None = None) -> None:
+        self.fault = fault
+        self.ended.set()
+
+
+@dataclass(slots=True, eq=False)
 class State:
     """Everything about one host. ``reachable`` is None until it was asked; ``missing`` are models that it lacks.
 
-    ``going`` are models that were told to go, with what is set when they are gone. ``displaced`` is what was unloaded
+    ``going`` are models that were told to go. ``displaced`` is what was unloaded
     last, until something is loaded: together they are a swap. ``swaps`` are the last loads.
     """
 
@@ -150,7 +162,7 @@ class State:
     displaced: str = ""
     displaced_s: float = 0.0
     served: Served = field(default_factory=Served)
-    going: dict[str, trio.Event] = field(default_factory=dict)
+    going: dict[str, Going] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     reachable: bool | None = None
     version: str = ""
