@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import trio
 
 from lodestard.domain.errors import Code, UpstreamFault
+from lodestard.domain.pins import is_nought
 from lodestard.domain.residency import LoadedModel, Swap
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
@@ -86,6 +87,20 @@ def finish_unload(card: Card, model: str, took_s: float, fault: UpstreamFault | 
         card.standing.rates.learn_unload(took_s)
     state.displaced, state.displaced_s = model, took_s
     card.replan()
+
+
+def has_lost_all(card: Card, listed: Sequence[LoadedModel]) -> bool:
+    """Whether the server has nothing in memory any more, though something of it should have stayed.
+
+    It has restarted, or its card's memory ran out; or somebody else unloaded all that there was.
+    """
+    now_ms = card.now_ms()
+    kept = (
+        tenant.loaded.expires_ms is None or now_ms < tenant.loaded.expires_ms
+        for tenant in card.state.tenants.values()
+        if not is_nought(card.terms.pinned(tenant.model).get("keep_alive", ""))
+    )
+    return not listed and any(kept)
 
 
 def believe(card: Card, listed: Sequence[LoadedModel]) -> None:

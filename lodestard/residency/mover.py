@@ -18,7 +18,7 @@ from lodestard.domain.residency import LoadedModel
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
 from lodestard.residency.keeping import may_renew
-from lodestard.residency.landing import believe, fail_load, finish_load, finish_unload, give_load_up
+from lodestard.residency.landing import believe, fail_load, finish_load, finish_unload, give_load_up, has_lost_all
 from lodestard.residency.state import Load
 
 GONE_POLL_S = 0.1
@@ -91,6 +91,7 @@ class Mover:
                 self._moves += 1
                 logger.warning("%s could not load %s: %s", self._card.name, load.model, fault.own_words)
                 self._note_reachable(fault)
+                self.look_soon()
                 fail_load(self._card, load, fault)
                 return
         self._moves += 1
@@ -149,7 +150,7 @@ class Mover:
         """Compare what we believe with what the server says."""
         moves, state = self._moves, self._card.state
         try:
-            if state.reachable is not True:
+            if self._looks % INSTALLED_EVERY == 0:
                 state.version = await self._host.version()
             listed = await self._host.loaded()
             if self._looks % INSTALLED_EVERY == 0 or state.missing:
@@ -158,8 +159,11 @@ class Mover:
             self._note_reachable(fault)
             return
         self._looks += 1
+        was_there = state.reachable is True
         state.reachable, state.problem = True, ""
         if moves == self._moves and state.loading is None and not state.leaving:
+            if was_there and has_lost_all(self._card, listed):
+                self._note_restart()
             believe(self._card, listed)
 
     async def _look_for_missing(self) -> None:
@@ -174,9 +178,17 @@ class Mover:
         state = self._card.state
         state.problem = fault.own_words
         if fault.code is Code.UPSTREAM_UNREACHABLE:
+            if state.reachable is True:
+                self._note_restart()
             state.reachable = False
             self._looks = 0
             believe(self._card, ())
+
+    def _note_restart(self) -> None:
+        """It may be another version now, with other models on its disk."""
+        self._card.count(restarts=self._card.state.counts.restarts + 1)
+        logger.warning("%s has restarted, or lost what it had in memory", self._card.name)
+        self._looks = 0
 
     async def _renew(self) -> None:
         """Renew the keep-alive of what shall stay, shortly before the server would forget it."""

@@ -278,6 +278,14 @@ class CardHouse:
         """What residency believes to be in memory."""
         return {one.model for one in self.state().models if one.resident}
 
+    async def moves_end(self) -> None:
+        """Until no card loads or unloads."""
+        for name in self.room.hosts:
+            card = self.card(name)
+            while card.state.loading is not None or card.state.leaving:
+                await card.changed.park()
+        await settle()
+
     # -- what the rooms are opened with ------------------------------------------------------------------------
 
     def dialler(self, blame: Blame, **_settings: object) -> Dial:
@@ -383,7 +391,7 @@ async def open_card_house(
                 yield house
                 for told in house.told:
                     await told.wait()
-                await settle()
+                await house.moves_end()
                 check_empty(house)
         check_servers(house.servers.values(), aborted)
         senders.cancel_scope.cancel()
