@@ -33,6 +33,9 @@ from lodestard.residency.waits import Question, predict_wait
 
 UNPLANNED_NS = 1_000_000_000
 """An answer that the server spent more than a second loading for: somebody or something else had displaced it."""
+LOST = frozenset({Code.UPSTREAM_CUT, Code.UPSTREAM_UNREACHABLE})
+"""After these the server may be another process, with nothing in memory: a request that it loaded its model for by
+itself would be one whose client must not leave."""
 NS_PER_S = 1_000_000_000
 MS_PER_S = 1_000
 MOST_NAMES = 1_000
@@ -112,10 +115,10 @@ class Card:
 
     def _find_place(self, asked: Asked) -> Tenant | None:
         """Where somebody who waits can begin at once, because nobody else does: the planner would say the same."""
-        tenant = self.state.tenants.get(asked.model)
-        if tenant is None or not tenant.has_place or self.state.queue or asked.urgency != INTERACTIVE:
+        state, tenant = self.state, self.state.tenants.get(asked.model)
+        if tenant is None or not tenant.has_place or state.queue or asked.urgency != INTERACTIVE:
             return None
-        return None if asked.model == self.state.leaving or asked.model in self.state.going else tenant
+        return None if state.doubtful or asked.model == state.leaving or asked.model in state.going else tenant
 
     def forget(self, visit: Visit) -> None:
         """Its client left while it waited: its place is free, and nothing else changes."""
@@ -144,6 +147,8 @@ class Card:
     def _note_fault(self, model: str, fault: UpstreamFault) -> None:
         if fault.code is Code.UPSTREAM_MODEL_MISSING:
             self.state.missing.add(model)
+        if fault.code in LOST and self.begin_load is not None:
+            self.state.doubtful = True
         self.look_soon()
 
     def learn(self, visit: Visit, usage: Usage | None, durations: Durations | None) -> None:
@@ -170,7 +175,7 @@ class Card:
 
     def _refuse(self, asked: Asked) -> None:
         """Raises for what can't be done here now, whoever waits."""
-        if self._is_lent():
+        if self.is_lent():
             raise refusals.paused(self.name)
         others = sorted(self.pins().exclusive - {asked.model})
         if asked.model not in self.state.tenants and len(others) >= self.terms.policy.resident_models:
@@ -213,10 +218,10 @@ class Card:
         """Ask the planner, and do what it says. Called after every event."""
         if self.changed:
             self.changed.unpark_all()
-        if self.begin_load is None or self.begin_unload is None:
-            return  # the mover does not run: nothing is known of the server yet
+        if self.begin_load is None or self.begin_unload is None or self.state.doubtful:
+            return  # nothing is known of the server, until the mover has looked
         now_s = trio.current_time()
-        if self._is_lent():
+        if self.is_lent():
             self._clear_for_guest()
             return
         decision = decide(self.view(now_s))
@@ -271,7 +276,7 @@ class Card:
         self.state.leaving_since_s = trio.current_time()
         self.begin_unload(model)
 
-    def _is_lent(self) -> bool:
+    def is_lent(self) -> bool:
         """Whether the card is lent to something else; a time that has come ends that."""
         until_ms = self.standing.paused_until_ms
         if until_ms and self.now_ms() >= until_ms:
@@ -287,9 +292,13 @@ class Card:
         self._refused_until_s[model] = trio.current_time() + seconds
 
     def _clear_for_guest(self) -> None:
-        """Nobody waits for a card that is lent, and what is idle in memory goes."""
+        """Nobody waits for a card that is lent, and what is idle in memory goes, but for what the guest has loaded."""
         self.turn_away(lambda: refusals.paused(self.name))
-        idle = [tenant.model for tenant in self.state.tenants.values() if not tenant.running]
+        idle = [
+            tenant.model
+            for tenant in self.state.tenants.values()
+            if not tenant.running and (tenant.ours or tenant.since_s < self.state.lent_from_s)
+        ]
         if idle and not self.state.leaving and self.state.loading is None:
             self._unload(idle[0])
         self.state.reason = "the card is lent"

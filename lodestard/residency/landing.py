@@ -29,7 +29,7 @@ def finish_load(card: Card, load: Load, listed: Sequence[LoadedModel]) -> None:
     took_s = now_s - load.started_s
     wanted = load.wanted or state.someone_waits_for(load.model)
     tenant = state.tenants.get(load.model) or add_tenant(card, LoadedModel(model=load.model))
-    tenant.guessed = not wanted
+    tenant.guessed, tenant.ours = not wanted, True
     if load.awaited or state.someone_waits_for(load.model, INTERACTIVE):
         tenant.awaited_s = now_s  # whoever it was loaded for may have left, and will come back
     card.welcome(load.model)
@@ -71,9 +71,11 @@ def fail_load(card: Card, load: Load, fault: UpstreamFault) -> None:
     card.replan()
 
 
-def give_load_up(card: Card) -> None:
-    """A load that nobody had asked for was given up."""
+def give_load_up(card: Card, listed: Sequence[LoadedModel]) -> None:
+    """A load that nobody had asked for was given up; it may have been done all the same: ``listed`` says so."""
     card.state.loading = None
+    if listed:
+        believe(card, listed)
     card.count(cancelled_loads=card.state.counts.cancelled_loads + 1)
     card.replan()
 
@@ -135,7 +137,7 @@ def forget_tenant(card: Card, model: str, fault: UpstreamFault | None = None) ->
 def abandon(card: Card, why: Callable[[], UpstreamFault]) -> None:
     """The mover has ended, and what it was at with it: nobody may wait any longer for that, or for a place."""
     state = card.state
-    state.loading, state.leaving = None, ""
+    state.loading, state.leaving, state.doubtful = None, "", False
     state.displaced, state.displaced_s = "", 0.0
     for model in list(state.going):
         state.going.pop(model).end(why())

@@ -19,7 +19,7 @@ from lodestard.residency import refusals
 from lodestard.residency.card import Card
 from lodestard.residency.keeping import may_renew
 from lodestard.residency.landing import believe, fail_load, finish_load, finish_unload, give_load_up, has_lost_all
-from lodestard.residency.state import Load
+from lodestard.residency.state import Load, Tenant
 
 GONE_POLL_S = 0.1
 GONE_WITHIN_S = 30.0
@@ -54,6 +54,7 @@ class Mover:
         self._moves = 0
         self._looks = 0
         self._soon = trio.Event()
+        self._renewing = trio.Lock()
 
     # -- what the card asks for --------------------------------------------------------------------------------
 
@@ -94,10 +95,12 @@ class Mover:
                 self.look_soon()
                 fail_load(self._card, load, fault)
                 return
-        self._moves += 1
         if load.scope.cancelled_caught:
-            give_load_up(self._card)
+            listed = await self._listed()
+            self._moves += 1
+            give_load_up(self._card, listed)
         else:
+            self._moves += 1
             finish_load(self._card, load, listed)
 
     async def _listed(self) -> Sequence[LoadedModel]:
@@ -112,7 +115,8 @@ class Mover:
         began_s = trio.current_time()
         failed: UpstreamFault | None = None
         try:
-            await self._host.unload(model)
+            async with self._renewing:  # a renewal that came after it would load the model again
+                await self._host.unload(model)
             await self._wait_gone(model)
         except UpstreamFault as fault:
             logger.warning("%s could not unload %s: %s", self._card.name, model, fault.own_words)
@@ -143,11 +147,15 @@ class Mover:
                 await self._soon.wait()
             self._soon = trio.Event()
             await self.look()
-            await self._renew()
             self._card.replan()
+            await self._renew()
 
     async def look(self) -> None:
-        """Compare what we believe with what the server says."""
+        """Compare what we believe with what the server says, as far as it says anything."""
+        await self._compare()
+        self._card.state.doubtful = False
+
+    async def _compare(self) -> None:
         moves, state = self._moves, self._card.state
         try:
             if self._looks % INSTALLED_EVERY == 0:
@@ -192,19 +200,25 @@ class Mover:
 
     async def _renew(self) -> None:
         """Renew the keep-alive of what shall stay, shortly before the server would forget it."""
-        card, now_s = self._card, trio.current_time()
-        keeping = card.keeping(now_s)
-        for tenant in list(card.state.tenants.values()):
-            expires_ms = tenant.loaded.expires_ms
-            if expires_ms is None or tenant.running or not may_renew(tenant.model, keeping) or card.state.leaving:
-                continue
-            left_s = (expires_ms - card.now_ms()) / MS_PER_S
-            if left_s < max(RENEW_BELOW_S, 2 * card.terms.residency.poll_s):
+        for tenant in list(self._card.state.tenants.values()):
+            async with self._renewing:
+                if not self._needs_renewal(tenant):
+                    continue
                 try:
                     await self._host.load(tenant.model)
                 except UpstreamFault as fault:
                     self._note_reachable(fault)
                     return
+
+    def _needs_renewal(self, tenant: Tenant) -> bool:
+        card, expires_ms = self._card, tenant.loaded.expires_ms
+        if expires_ms is None or tenant.running or card.state.leaving or card.is_lent():
+            return False
+        if tenant is not card.state.tenants.get(tenant.model):
+            return False  # it has gone while others were renewed
+        left_s = (expires_ms - card.now_ms()) / MS_PER_S
+        late = left_s < max(RENEW_BELOW_S, 2 * card.terms.residency.poll_s)
+        return late and may_renew(tenant.model, card.keeping(trio.current_time()))
 
 
 def find(listed: Sequence[LoadedModel], model: str) -> LoadedModel | None:

@@ -56,6 +56,7 @@ class Residency:
     def __init__(self, open_host: OpenHost, clock: Clock, learned: bytes, nursery: trio.Nursery) -> None:
         self._open_host = open_host
         self._clock = clock
+        self.saved = learned
         self._learned = decode(learned)
         self._nursery = nursery
         self._keepers: dict[str, Keeper] = {}
@@ -163,20 +164,25 @@ class Residency:
             return [Target(host, self._keepers[host].card.own_name(model))]
         local = [target for target in self._aliases.get(name, ()) if target.upstream in self._keepers]
         if local:
-            return local[:1]
+            return [self._own(local[0])]
         return [target for target in self._targets() if same_model(target.model, name)]
 
     def _targets(self) -> list[Target]:
         """Every model of every host that is configured, routed to or in memory."""
-        return sorted(
+        named = {
             Target(name, model)
             for name, keeper in self._keepers.items()
-            for model in {
+            for model in (
                 *keeper.card.terms.upstream.models,
                 *keeper.card.routed,
                 *keeper.card.state.tenants,
-            }
-        )
+            )
+        }
+        return sorted({self._own(target) for target in named})
+
+    def _own(self, target: Target) -> Target:
+        """The same by the one name that its host's card has for it."""
+        return Target(target.upstream, self._keeper(target.upstream).card.own_name(target.model))
 
     def _keeper(self, host: str) -> Keeper:
         keeper = self._keepers.get(host)
@@ -194,15 +200,15 @@ class Residency:
 
     async def unload(self, target: Target) -> bool:
         """See the port."""
-        return await unload(self._keeper(target.upstream).card, target.model)
+        return await unload(self._keeper(target.upstream).card, self._own(target).model)
 
     def pin(self, target: Target, *, exclusive: bool = False) -> None:
         """See the port."""
-        pin(self._keeper(target.upstream).card, target.model, exclusive=exclusive)
+        pin(self._keeper(target.upstream).card, self._own(target).model, exclusive=exclusive)
 
     def unpin(self, target: Target) -> bool:
         """See the port."""
-        return unpin(self._keeper(target.upstream).card, target.model)
+        return unpin(self._keeper(target.upstream).card, self._own(target).model)
 
     def pause(self, host: str, until_ms: int | None = None) -> None:
         """See the port."""
@@ -252,15 +258,19 @@ async def open_residency(open_host: OpenHost, clock: Clock, keepsake: Keepsake) 
 
 
 async def keep_saving(residency: Residency, keepsake: Keepsake) -> None:
-    """Save what was learned every minute, where it has changed."""
+    """Save what was learned every minute."""
     while True:
         await trio.sleep(SAVE_EVERY_S)
         await save(residency, keepsake)
 
 
 async def save(residency: Residency, keepsake: Keepsake) -> None:
-    """Save; a disk that does not take it costs what was learned since, and a line in the log."""
+    """Save what has changed; a disk that does not take it costs what was learned since, and a line in the log."""
+    learned = residency.dump()
+    if learned == residency.saved:
+        return
     try:
-        await keepsake.save(residency.dump())
+        await keepsake.save(learned)
+        residency.saved = learned
     except HouseFault as fault:
         logger.warning("what was learned of the cards could not be saved: %s", fault.own_words)

@@ -85,7 +85,7 @@ class Tenant:
     """A model in memory. ``cached`` are the conversations that its slots still know, the latest last.
 
     ``begun``: how many requests have used it since it was loaded, at ``since_s``; the last one ended at ``used_s``.
-    ``guessed``: nobody had asked for it when it was loaded.
+    ``guessed``: nobody had asked for it when it was loaded. ``ours``: it was loaded by us.
     """
 
     model: str
@@ -99,6 +99,7 @@ class Tenant:
     streak: int = 0
     begun: int = 0
     guessed: bool = False
+    ours: bool = False
 
     def knows(self, conversation: str) -> bool:
         """Whether the beginning of that conversation's prompt need not be read again."""
@@ -151,7 +152,8 @@ class State:
     """Everything about one host. ``reachable`` is None until it was asked; ``missing`` are models that it lacks.
 
     ``going`` are models that were told to go. ``displaced`` is what was unloaded
-    last, until something is loaded: together they are a swap. ``swaps`` are the last loads.
+    last, until something is loaded: together they are a swap. ``swaps`` are the last loads. ``doubtful``: what is in
+    memory may be gone, so nothing begins or moves before somebody has looked.
     """
 
     tenants: dict[str, Tenant] = field(default_factory=dict)
@@ -165,6 +167,7 @@ class State:
     going: dict[str, Going] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     reachable: bool | None = None
+    doubtful: bool = False
     version: str = ""
     problem: str = ""
     reason: str = ""

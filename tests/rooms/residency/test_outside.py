@@ -52,8 +52,10 @@ async def test_a_restart_that_nobody_saw_down_is_counted_too(autojump_clock: obj
 async def test_a_restart_while_requests_wait_and_run(autojump_clock: object) -> None:
     async with open_card_house() as house:
         await house.ask()
-        running, waiting = house.start(LLAMA, LONG), house.start(LLAMA, principal="another")
-        await trio.sleep(2)
+        running = house.start(LLAMA, LONG)
+        await trio.sleep(1)
+        waiting = house.start(LLAMA, principal="another")
+        await trio.sleep(1)
         house.server.restart()
         await running.wait()
         assert running.code == "upstream_cut"
@@ -63,6 +65,25 @@ async def test_a_restart_while_requests_wait_and_run(autojump_clock: object) -> 
         assert house.resident == house.server.loaded == {LLAMA}
         assert counts(house)["restarts"] == 1
         check_state(house)
+
+
+async def test_after_a_cut_nothing_begins_before_somebody_has_looked(autojump_clock: object) -> None:
+    """Otherwise the server would load the model for the next request by itself, and abort that as its client left."""
+    async with open_card_house() as house:
+        await house.ask()
+        running = house.start(LLAMA, LONG)
+        await trio.sleep(1)
+        waiting = house.start(LLAMA, principal="another")
+        await trio.sleep(1)
+        house.server.restart()
+        await trio.sleep(1)
+        assert running.code == "upstream_cut"
+        assert house.server.loading == LLAMA
+        waiting.leave()
+        late = house.start(LLAMA)
+        assert (await late.wait()).ok
+        assert len(house.server.loads) == 2
+        assert "unplanned" not in counts(house)
 
 
 async def test_many_restarts(autojump_clock: object) -> None:
