@@ -16,6 +16,7 @@ import trio
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.model_name import canonical_name
 from lodestard.domain.residency import Ask, Wait
+from lodestard.domain.settings import Upstream
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
 from lodestard.residency.asking import Asked, read_ask
@@ -57,7 +58,8 @@ class Standing:
 
 
 class Card:
-    """Owner of one host's ``State``. ``begin_load`` and ``begin_unload`` are the mover's, set while it runs."""
+    """Owner of one host's ``State``. ``begin_load`` and ``begin_unload`` are the mover's, set while it runs, and
+    ``opened_with`` are the settings of the connections that it has."""
 
     def __init__(self, name: str, terms: Terms, standing: Standing, now_ms: Callable[[], int]) -> None:
         self.name = name
@@ -68,6 +70,7 @@ class Card:
         self.turns = EarlierTurns()
         self.begin_load: Callable[[Load], object] | None = None
         self.begin_unload: Callable[[str], object] | None = None
+        self.opened_with: Upstream | None = None
         self.look_soon: Callable[[], object] = lambda: None
         self.bell = trio.Event()
         self.changed = trio.lowlevel.ParkingLot()
@@ -78,10 +81,14 @@ class Card:
         self._refused_until_s: dict[str, float] = {}
 
     def configure(self, terms: Terms, routed: frozenset[str]) -> None:
-        """Take a configuration in; ``routed`` are the models that aliases lead to."""
+        """Go by this from now on; ``routed`` are the models that aliases lead to. See ``taking_in.py``."""
         self.terms, self.routed = terms, routed
         self._names = {canonical_name(model): model for model in (*routed, *terms.upstream.models)}
-        self.replan()
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether what moves for it was opened with other settings: it ends what it is at, and another one begins."""
+        return self.opened_with is not None and self.opened_with != self.terms.upstream
 
     def own_name(self, model: str) -> str:
         """The one name that a model has here: the configuration's, where it names it, otherwise the first seen."""
@@ -190,7 +197,12 @@ class Card:
 
     def judge(self, visit: Visit) -> int | None:
         """How much room its answer has. Raises ``CallerFault(CONTEXT_LENGTH_EXCEEDED)``."""
-        context_tokens = self.context_tokens(visit.asked.model)
+        model = visit.asked.model
+        sizes = (
+            self.context_tokens(model),
+            self.terms.context_tokens(model),
+        )  # what was loaded for others is no more
+        context_tokens = min((tokens for tokens in sizes if tokens > 0), default=0)
         fit = judge_fit(visit.estimate, context_tokens, visit.asked, self.terms.residency.answer_tokens)
         if fit.objection:
             raise CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, fit.objection, param="messages")
@@ -218,8 +230,9 @@ class Card:
         """Ask the planner, and do what it says. Called after every event."""
         if self.changed:
             self.changed.unpark_all()
-        if self.begin_load is None or self.begin_unload is None or self.state.doubtful:
-            return  # nothing is known of the server, until the mover has looked
+        if self.begin_load is None or self.begin_unload is None or self.state.doubtful or self.is_outdated:
+            self.bell.set()
+            return  # nothing is known of the server, until a mover has looked
         now_s = trio.current_time()
         if self.is_lent():
             self._clear_for_guest()
@@ -292,7 +305,7 @@ class Card:
         self._refused_until_s[model] = trio.current_time() + seconds
 
     def _clear_for_guest(self) -> None:
-        """Nobody waits for a card that is lent, and what is idle in memory goes, but for what the guest has loaded."""
+        """Nobody waits for a card that is lent, and what is idle goes, but for what the guest has loaded."""
         self.turn_away(lambda: refusals.paused(self.name))
         idle = [
             tenant.model

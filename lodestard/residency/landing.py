@@ -82,7 +82,7 @@ def give_load_up(card: Card, listed: Sequence[LoadedModel]) -> None:
 
 def finish_unload(card: Card, model: str, took_s: float, fault: UpstreamFault | None) -> None:
     """An unload has ended: the server lists it no more, or ``fault``. It is not ours any longer in either case."""
-    state = card.state
+    state, model = card.state, card.own_name(model)
     state.leaving = ""
     forget_tenant(card, model, fault)
     if fault is None:

@@ -31,7 +31,11 @@ logger = logging.getLogger(__name__)
 
 
 async def run_mover(card: Card, host: ModelHost) -> None:
-    """Move models for ``card`` until cancelled. A load under way ends with it (``landing.abandon``)."""
+    """Move models for ``card`` until cancelled, or until its settings are others and nothing is being moved.
+
+    Cancelled, a load under way ends with it (``landing.abandon``).
+    """
+    card.opened_with = card.terms.upstream
     try:
         async with trio.open_nursery() as nursery:
             mover = Mover(card, host, nursery)
@@ -40,8 +44,9 @@ async def run_mover(card: Card, host: ModelHost) -> None:
             card.replan()
             nursery.start_soon(mover.keep_looking)
             await mover.keep_time()
+            nursery.cancel_scope.cancel()
     finally:
-        card.begin_load = card.begin_unload = None
+        card.begin_load = card.begin_unload = card.opened_with = None
 
 
 class Mover:
@@ -71,15 +76,16 @@ class Mover:
         self._soon.set()
 
     async def keep_time(self) -> None:
-        """Plan anew whenever the planner wanted to."""
-        while True:
-            self._card.bell = trio.Event()
-            deadline = self._card.wake_s
+        """Plan anew whenever the planner wanted to, until the settings are others and nothing is being moved."""
+        card = self._card
+        while not card.is_outdated or card.state.loading is not None or card.state.leaving:
+            card.bell = trio.Event()
+            deadline = card.wake_s
             with trio.move_on_at(deadline) as patience:
-                await self._card.bell.wait()
+                await card.bell.wait()
             if patience.cancelled_caught:
-                self._card.wake_s = inf
-                self._card.replan()
+                card.wake_s = inf
+                card.replan()
 
     # -- moving ------------------------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ def superseded() -> CallerFault:
 
 
 def restated(fault: UpstreamFault, host: str) -> UpstreamFault:
-    """Why a model could not be loaded or unloaded, for one of those who waited for that: nothing of theirs was sent."""
+    """Why a load or an unload failed, for one of those who waited for it: nothing of theirs was sent."""
     told = UpstreamFault(
         fault.code,
         fault.message,

@@ -30,6 +30,7 @@ from lodestard.residency.place import CardPlace, open_place
 from lodestard.residency.recall import recall, remember
 from lodestard.residency.reporting import report
 from lodestard.residency.steering import lend, pin, take_back, unload, unpin, wait_quiet, warm
+from lodestard.residency.taking_in import take_in
 from lodestard.residency.terms import Terms, read_terms
 from lodestard.residency.waits import Question
 
@@ -74,7 +75,7 @@ class Residency:
                 self._retire(self._keepers.pop(name))
         for name, term in terms.items():
             keeper = self._keepers.get(name) or self._open(name, term, opened[name])
-            keeper.card.configure(term, self._routed(name))
+            take_in(keeper.card, term, self._routed(name))
 
     def _routed(self, host: str) -> frozenset[str]:
         """The models of a host that aliases lead to."""
@@ -102,14 +103,14 @@ class Residency:
         with keeper.scope:
             try:
                 while True:
-                    await self._keep_once(keeper)
-                    abandon(card, lambda: refusals.broken(card.name))
-                    await trio.sleep(RESTART_PAUSE_S)
+                    if not await self._keep_once(keeper):
+                        abandon(card, lambda: refusals.broken(card.name))
+                        await trio.sleep(RESTART_PAUSE_S)
             finally:
                 abandon(card, lambda: refusals.closing(card.name))
 
-    async def _keep_once(self, keeper: Keeper) -> None:
-        """Until a defect."""
+    async def _keep_once(self, keeper: Keeper) -> bool:
+        """Until its settings are others, or until a defect: then False."""
         card = keeper.card
         try:
             async with self._open_host(card.name, card.terms.upstream, keeper.key) as host:
@@ -117,6 +118,9 @@ class Residency:
                 await run_mover(card, host)
         except Exception:
             logger.exception("the card of %s failed; it starts again", card.name)
+            return False
+        else:
+            return True
         finally:
             keeper.host = None
 

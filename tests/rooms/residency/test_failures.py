@@ -1,5 +1,6 @@
 """What goes wrong with a load, an unload or a look, and who hears of it."""
 
+import itertools
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +18,6 @@ from lodestard.simulator.exchange import Exchange, Refusal
 from tests.fakes.card_house import (
     CODER,
     LLAMA,
-    LOAD_S,
     CardHouse,
     check_state,
     counts,
@@ -37,10 +37,10 @@ def failing_loads(house: CardHouse, fault: Callable[[], Exception | None], model
 
     async def answer_or_fail(exchange: Exchange) -> None:
         body = msgspec.json.decode(exchange.request.body) if exchange.request.body else {}
-        if body.get("model") == model and body.get("messages") == [] and body.get("keep_alive") != 0:
-            if (error := fault()) is not None:
-                await trio.sleep(1.0)
-                raise error
+        is_load = body.get("model") == model and body.get("messages") == [] and body.get("keep_alive") != 0
+        if is_load and (error := fault()) is not None:
+            await trio.sleep(1.0)
+            raise error
         await answer(exchange)
 
     app.answer = answer_or_fail  # type: ignore[method-assign]
@@ -48,7 +48,12 @@ def failing_loads(house: CardHouse, fault: Callable[[], Exception | None], model
 
 @pytest.mark.parametrize(
     ("status", "code"),
-    [(404, "upstream_model_missing"), (500, "upstream_error"), (503, "upstream_rate_limited"), (400, "upstream_rejected")],
+    [
+        (404, "upstream_model_missing"),
+        (500, "upstream_error"),
+        (503, "upstream_rate_limited"),
+        (400, "upstream_rejected"),
+    ],
 )
 async def test_a_load_that_fails_reaches_exactly_who_waits_for_it(
     autojump_clock: object, status: int, code: str
@@ -123,7 +128,7 @@ async def test_a_guess_that_failed_is_not_tried_again_at_once(autojump_clock: ob
         failing_loads(house, fail)
         await trio.sleep(200)
         assert len(asked) in (3, 4)
-        assert min(later - earlier for earlier, later in zip(asked, asked[1:], strict=False)) >= 60
+        assert min(later - earlier for earlier, later in itertools.pairwise(asked)) >= 60
 
 
 async def test_a_load_whose_server_restarts(autojump_clock: object) -> None:
@@ -202,7 +207,7 @@ async def test_a_defect_in_the_host_is_no_end(
     breaks: set[str] = {what} if what in ("version", "installed") else set()
 
     def clumsy(house: CardHouse) -> None:
-        house.wrap = lambda host: Clumsy(host, breaks)  # type: ignore[assignment, return-value]
+        house.wrap = lambda host: Clumsy(host, breaks)
 
     async with open_card_house(before=clumsy) as house:
         if not breaks:
@@ -226,7 +231,7 @@ async def test_a_defect_lets_go_of_whoever_waits_for_an_unload(
     breaks: set[str] = set()
 
     def clumsy(house: CardHouse) -> None:
-        house.wrap = lambda host: Clumsy(host, breaks)  # type: ignore[assignment, return-value]
+        house.wrap = lambda host: Clumsy(host, breaks)
 
     async with open_card_house(before=clumsy) as house:
         await house.ask(LLAMA)
@@ -239,13 +244,11 @@ async def test_a_defect_lets_go_of_whoever_waits_for_an_unload(
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_a_running_request_survives_a_defect(
-    autojump_clock: object, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_a_running_request_survives_a_defect(autojump_clock: object, caplog: pytest.LogCaptureFixture) -> None:
     breaks: set[str] = set()
 
     def clumsy(house: CardHouse) -> None:
-        house.wrap = lambda host: Clumsy(host, breaks)  # type: ignore[assignment, return-value]
+        house.wrap = lambda host: Clumsy(host, breaks)
 
     settings = make_settings(poll_s=2.0)
     async with open_card_house(settings, before=clumsy) as house:
@@ -263,7 +266,7 @@ async def test_a_host_that_breaks_for_ever_keeps_nobody_waiting(
     autojump_clock: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     def hopeless(house: CardHouse) -> None:
-        house.wrap = lambda host: Clumsy(host, Always())  # type: ignore[assignment, return-value]
+        house.wrap = lambda host: Clumsy(host, Always())
 
     class Always(set[str]):
         def __contains__(self, _name: object) -> bool:

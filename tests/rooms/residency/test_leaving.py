@@ -9,6 +9,7 @@ from trio.testing import MockClock
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.residency import Ask
 from lodestard.residency.place import CardPlace
+from lodestard.residency.state import Tenant, Visit
 from tests.fakes.card_house import (
     CODER,
     LLAMA,
@@ -65,10 +66,10 @@ async def test_who_is_cancelled_as_its_turn_comes(autojump_clock: object, leaves
         first = seated if seated.place is not None and seated.place._visit is visit else third  # type: ignore[attr-defined]
         begin = card._begin
 
-        def begin_and_leave(*arguments: object) -> None:
+        def begin_and_leave(visit: Visit, tenant: Tenant) -> None:
             if leaves_first:
                 first.leave()
-            begin(*arguments)  # type: ignore[arg-type]
+            begin(visit, tenant)
             first.leave()
 
         card._begin = begin_and_leave  # type: ignore[method-assign]
@@ -128,6 +129,7 @@ async def test_a_place_of_which_nothing_was_entered_says_nothing(autojump_clock:
 # -- any of them, at any moment ------------------------------------------------------------------------------------
 
 MOMENTS = st.floats(0.0, 2 * LOAD_S + UNLOAD_S + 12.0)
+Coming = tuple[str, str, float, float | None, str]
 PLANS = st.lists(
     st.tuples(
         st.sampled_from([LLAMA, CODER]),
@@ -143,15 +145,15 @@ PLANS = st.lists(
 
 @given(plan=PLANS, parallel=st.sampled_from([1, 2]))
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-def test_whoever_leaves_whenever_the_card_is_clean(plan: list[tuple[object, ...]], parallel: int) -> None:
+def test_whoever_leaves_whenever_the_card_is_clean(plan: list[Coming], parallel: int) -> None:
     trio.run(leave_at_will, plan, parallel, clock=MockClock(autojump_threshold=0))
 
 
-async def leave_at_will(plan: list[tuple[object, ...]], parallel: int) -> None:
+async def leave_at_will(plan: list[Coming], parallel: int) -> None:
     async with open_card_house(make_settings(max_wait_s=60.0, background_max_wait_s=60.0)) as house:
         async with trio.open_nursery() as nursery:
             for model, priority, comes_s, leaves_s, task in plan:
-                ask = make_ask(str(model), "20 words", priority=priority, task=task)
+                ask = make_ask(model, "20 words", priority=priority, task=task)
                 nursery.start_soon(come_and_leave, house, ask, comes_s, leaves_s)
         for told in house.told:
             assert told.left or told.ok or told.code in ("upstream_busy", "superseded"), told.fault

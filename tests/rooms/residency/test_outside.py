@@ -76,7 +76,7 @@ async def test_after_a_cut_nothing_begins_before_somebody_has_looked(autojump_cl
         waiting = house.start(LLAMA, principal="another")
         await trio.sleep(1)
         house.server.restart()
-        await trio.sleep(1)
+        await trio.sleep(2)
         assert running.code == "upstream_cut"
         assert house.server.loading == LLAMA
         waiting.leave()
