@@ -19,6 +19,7 @@ from lodestard.domain.residency import Ask, Wait
 from lodestard.domain.settings import Upstream
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
+from lodestard.residency.anew import context_of, is_stale
 from lodestard.residency.asking import Asked, read_ask
 from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, judge_fit, learn_ratio
 from lodestard.residency.habits import Habits
@@ -27,7 +28,7 @@ from lodestard.residency.keeping import Keeping, choose_wish, next_look_s
 from lodestard.residency.memory import Strength
 from lodestard.residency.planner import decide
 from lodestard.residency.rates import AnswerFacts, Rates
-from lodestard.residency.state import Load, Pins, State, Tenant, Visit, freeze
+from lodestard.residency.state import Going, Load, Pins, State, Tenant, Visit, freeze
 from lodestard.residency.terms import Terms
 from lodestard.residency.view import IDLE, INTERACTIVE, Decision, View, Wish
 from lodestard.residency.waits import Question, predict_wait
@@ -96,6 +97,12 @@ class Card:
             return self._names.get(canonical_name(model), model)
         return self._names.setdefault(canonical_name(model), model)
 
+    def renew(self, tenant: Tenant) -> None:
+        """Have a model go, and come back with the options that its requests carry, where it has other ones."""
+        if is_stale(tenant, self.terms):
+            self.state.going.setdefault(tenant.model, Going())
+            self.state.anew.add(tenant.model)
+
     # -- coming and going --------------------------------------------------------------------------------------
 
     def enqueue(self, ask: Ask) -> Visit:
@@ -108,6 +115,8 @@ class Card:
             asked = msgspec.structs.replace(asked, model=model)
         self._refuse(asked)
         visit = Visit(next(self._numbers), asked, ask.request_id, trio.current_time(), self.estimate(asked))
+        if (found := self.state.tenants.get(asked.model)) is not None:
+            self.renew(found)
         visit.room_tokens = self.judge(visit)
         self._supersede(asked)
         if asked.urgency < IDLE:
@@ -210,9 +219,7 @@ class Card:
 
     def context_tokens(self, model: str) -> int:
         """The context that it has, or will be loaded with; 0 where nobody knows."""
-        tenant = self.state.tenants.get(model)
-        actual = tenant.loaded.context_tokens if tenant is not None else 0
-        return actual or self.terms.context_tokens(model)
+        return context_of(self.state.tenants.get(model), self.terms, model)
 
     def _supersede(self, asked: Asked) -> None:
         """Whoever asked for a completion that nobody wants any more makes room."""
@@ -280,7 +287,8 @@ class Card:
     def _load(self, model: str, reason: str) -> None:
         assert self.begin_load is not None
         wanted, awaited = (self.state.someone_waits_for(model, urgency) for urgency in (IDLE, INTERACTIVE))
-        load = self.state.loading = Load(model, trio.current_time(), wanted, awaited, reason)
+        now_s, options = trio.current_time(), self.terms.options(model)
+        load = self.state.loading = Load(model, now_s, wanted, awaited, reason, options)
         self.begin_load(load)
 
     def _unload(self, model: str) -> None:
@@ -310,7 +318,7 @@ class Card:
         idle = [
             tenant.model
             for tenant in self.state.tenants.values()
-            if not tenant.running and (tenant.ours or tenant.since_s < self.state.lent_from_s)
+            if not tenant.running and (tenant.options is not None or tenant.since_s < self.state.lent_from_s)
         ]
         if idle and not self.state.leaving and self.state.loading is None:
             self._unload(idle[0])
@@ -354,13 +362,16 @@ class Card:
             guess_percent=0 if guess is None else guess.percent,
             refused=frozenset(model for model, until_s in self._refused_until_s.items() if now_s < until_s),
             room=len(resident) < self.terms.policy.resident_models,
+            anew=tuple(sorted(state.anew)),
         )
 
     def _wish(self, now_s: float) -> Wish | None:
         return choose_wish(self.keeping(now_s)) if self.state.quiet else None
 
     def predict(self, question: Question) -> Wait | None:
-        """How long until the first token of a request that came now."""
+        """How long until the first token of a request that came now; None where none would come."""
+        if self.is_lent():
+            return None
         now_s = trio.current_time()
         wait = predict_wait(self.view(now_s), self.standing.rates.of, question, decide)
         return None if wait is None else self.standing.hindsight.corrected(wait)

@@ -29,17 +29,22 @@ def finish_load(card: Card, load: Load, listed: Sequence[LoadedModel]) -> None:
     took_s = now_s - load.started_s
     wanted = load.wanted or state.someone_waits_for(load.model)
     tenant = state.tenants.get(load.model) or add_tenant(card, LoadedModel(model=load.model))
-    tenant.guessed, tenant.ours = not wanted, True
+    tenant.guessed, tenant.options = not wanted, load.options
     if load.awaited or state.someone_waits_for(load.model, INTERACTIVE):
         tenant.awaited_s = now_s  # whoever it was loaded for may have left, and will come back
     card.welcome(load.model)
     state.missing.discard(load.model)
+    state.anew.discard(load.model)
+    if len(state.tenants) >= card.terms.policy.resident_models:
+        state.anew &= state.tenants.keys()  # what has gone lost its room
+    card.renew(tenant)
     card.standing.rates.learn_load(load.model, took_s)
     card.standing.rates.note_size(load.model, tenant.loaded.size_bytes)
     counts = state.counts
     card.count(loads=counts.loads + 1, speculative=counts.speculative + (not load.wanted))
     why = "a request" if wanted else load.reason
-    state.swaps.append(Swap(at_ms=card.now_ms(), model=load.model, left=state.displaced, took_s=took_s, why=why))
+    left = "" if state.displaced == load.model else state.displaced
+    state.swaps.append(Swap(at_ms=card.now_ms(), model=load.model, left=left, took_s=took_s, why=why))
     if wanted:
         note_swap(card, load.model, took_s)
     state.displaced, state.displaced_s = "", 0.0
@@ -50,6 +55,8 @@ def note_swap(card: Card, model: str, took_s: float) -> None:
     """Count it, and let those who waited for it know what they waited for."""
     state = card.state
     displaced, whole_s = state.displaced, state.displaced_s + took_s
+    if displaced == model:
+        displaced = ""  # it had gone, and came back
     if displaced:
         counts = state.counts
         card.count(swaps=counts.swaps + 1, swap_seconds=counts.swap_seconds + whole_s)
@@ -64,6 +71,7 @@ def fail_load(card: Card, load: Load, fault: UpstreamFault) -> None:
     state = card.state
     state.loading = None
     state.displaced, state.displaced_s = "", 0.0
+    state.anew.discard(load.model)
     card.keep_away(load.model, REFUSED_S)
     if fault.code is Code.UPSTREAM_MODEL_MISSING:
         state.missing.add(load.model)
@@ -87,7 +95,7 @@ def finish_unload(card: Card, model: str, took_s: float, fault: UpstreamFault | 
     forget_tenant(card, model, fault)
     if fault is None:
         card.standing.rates.learn_unload(took_s)
-    state.displaced, state.displaced_s = model, took_s
+    state.displaced, state.displaced_s = ("", 0.0) if model in state.anew else (model, took_s)
     card.replan()
 
 
@@ -110,6 +118,8 @@ def believe(card: Card, listed: Sequence[LoadedModel]) -> None:
     there = {card.own_name(one.model): one for one in listed}
     for model, tenant in list(card.state.tenants.items()):
         if (one := there.pop(model, None)) is not None:
+            if tenant.loaded.context_tokens not in (0, one.context_tokens):
+                tenant.options = None  # somebody else had it loaded anew
             tenant.loaded = one
         elif not tenant.running:
             forget_tenant(card, model)

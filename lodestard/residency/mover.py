@@ -164,8 +164,7 @@ class Mover:
     async def _compare(self) -> None:
         moves, state = self._moves, self._card.state
         try:
-            if self._looks % INSTALLED_EVERY == 0:
-                state.version = await self._host.version()
+            restarted = self._note_version(await self._host.version())
             listed = await self._host.loaded()
             if self._looks % INSTALLED_EVERY == 0 or state.missing:
                 await self._look_for_missing()
@@ -176,9 +175,18 @@ class Mover:
         was_there = state.reachable is True
         state.reachable, state.problem = True, ""
         if moves == self._moves and state.loading is None and not state.leaving:
-            if was_there and has_lost_all(self._card, listed):
+            if was_there and not restarted and has_lost_all(self._card, listed):
                 self._note_restart()
             believe(self._card, listed)
+
+    def _note_version(self, version: str) -> bool:
+        """It answers. Whether it is another version now: then it was started again."""
+        state = self._card.state
+        another = bool(state.version) and version != state.version and state.reachable is not False
+        state.version = version
+        if another:
+            self._note_restart()
+        return another
 
     async def _look_for_missing(self) -> None:
         """Which of the models that it is asked for the server does not have on its disk."""

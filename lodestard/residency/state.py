@@ -14,6 +14,7 @@ import trio
 
 from lodestard.domain.errors import Fault, UpstreamFault
 from lodestard.domain.residency import HostCounts, LoadedModel, Swap, Wait
+from lodestard.domain.settings import Options
 from lodestard.residency.asking import AUTOCOMPLETE, Asked
 from lodestard.residency.fit import Estimate
 from lodestard.residency.served import Served
@@ -85,7 +86,8 @@ class Tenant:
     """A model in memory. ``cached`` are the conversations that its slots still know, the latest last.
 
     ``begun``: how many requests have used it since it was loaded, at ``since_s``; the last one ended at ``used_s``.
-    ``guessed``: nobody had asked for it when it was loaded. ``ours``: it was loaded by us.
+    ``guessed``: nobody had asked for it when it was loaded. ``options``: what it was loaded with, None where somebody
+    else has loaded it.
     """
 
     model: str
@@ -99,7 +101,7 @@ class Tenant:
     streak: int = 0
     begun: int = 0
     guessed: bool = False
-    ours: bool = False
+    options: Options | None = None
 
     def knows(self, conversation: str) -> bool:
         """Whether the beginning of that conversation's prompt need not be read again."""
@@ -125,13 +127,17 @@ class Tenant:
 
 @dataclass(slots=True, eq=False)
 class Load:
-    """A load under way. ``wanted``: somebody has asked for it; ``awaited``: who waits; ``reason``: why else."""
+    """A load under way. ``wanted``: somebody has asked for it; ``awaited``: who waits; ``reason``: why else.
+
+    ``options`` are those of the configuration when it began.
+    """
 
     model: str
     started_s: float
     wanted: bool
     awaited: bool = False
     reason: str = ""
+    options: Options | None = None
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
 
 
@@ -151,9 +157,9 @@ class Going:
 class State:
     """Everything about one host. ``reachable`` is None until it was asked; ``missing`` are models that it lacks.
 
-    ``going`` are models that were told to go. ``displaced`` is what was unloaded
-    last, until something is loaded: together they are a swap. ``swaps`` are the last loads. ``doubtful``: what is in
-    memory may be gone, so nothing begins or moves before somebody has looked.
+    ``going`` are models that were told to go; those of them in ``anew`` go only to be loaded with other options.
+    ``displaced`` is what was unloaded last, until something is loaded: together they are a swap. ``swaps`` are the
+    last loads. ``doubtful``: what is in memory may be gone, so nothing begins or moves before somebody has looked.
     """
 
     tenants: dict[str, Tenant] = field(default_factory=dict)
@@ -165,6 +171,7 @@ class State:
     displaced_s: float = 0.0
     served: Served = field(default_factory=Served)
     going: dict[str, Going] = field(default_factory=dict)
+    anew: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     reachable: bool | None = None
     doubtful: bool = False

@@ -43,6 +43,7 @@ async def unload(card: Card, model: str) -> bool:
     if model not in card.state.tenants:
         return False
     going = card.state.going.setdefault(model, Going())
+    card.state.anew.discard(model)
     card.keep_away(model, card.terms.residency.quiet_s)
     card.replan()
     await going.ended.wait()
@@ -78,6 +79,7 @@ def lend(card: Card, until_ms: int) -> None:
     """Take no requests and unload everything; until then, or for 0 until ``take_back``."""
     card.standing.paused_until_ms = until_ms
     card.state.lent_from_s = trio.current_time()
+    card.state.anew.clear()
     card.replan()
 
 

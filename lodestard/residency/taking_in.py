@@ -1,25 +1,22 @@
 """What a new configuration changes about what is there already: names, places, and models with other options.
 
 Law: sync, and nothing waits for it. A model that lies in memory with options that no request carries any more goes
-as soon as it is idle: the server would load it anew for the next request, and abort that where its client left.
+as soon as it is idle, and comes back with the new ones (``anew.py``).
 """
 
 import msgspec
 
 from lodestard.residency.card import Card
-from lodestard.residency.state import Going
 from lodestard.residency.terms import Terms
 
 
 def take_in(card: Card, terms: Terms, routed: frozenset[str]) -> None:
     """``card`` goes on under ``terms``; ``routed`` are the models that aliases lead to."""
-    before = {model: card.terms.options(model) for model in card.state.tenants}
     card.configure(terms, routed)
+    rename(card)
     for model, tenant in card.state.tenants.items():
         tenant.parallel = terms.parallel(model)
-        if tenant.ours and terms.options(model) != before[model]:
-            card.state.going.setdefault(model, Going())
-    rename(card)
+        card.renew(tenant)
     card.replan()
 
 
