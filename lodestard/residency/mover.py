@@ -23,6 +23,8 @@ from lodestard.residency.state import Load, Tenant
 
 GONE_POLL_S = 0.1
 GONE_WITHIN_S = 30.0
+CONFIRMED_WITHIN_S = 2.0
+"""How long those who wait for a model that was loaded wait for the server to list it, too."""
 RENEW_BELOW_S = 60.0
 INSTALLED_EVERY = 20
 MS_PER_S = 1_000
@@ -110,12 +112,13 @@ class Mover:
             finish_load(self._card, load, listed)
 
     async def _listed(self) -> Sequence[LoadedModel]:
-        """What is in memory; nothing where the server does not say: a load that it called done is believed."""
-        try:
-            return await self._host.loaded()
-        except UpstreamFault as fault:
-            logger.info("%s does not say what is in memory: %s", self._card.name, fault.own_words)
-            return ()
+        """What is in memory; nothing where the server does not say at once: a load that it called done is believed."""
+        with trio.move_on_after(CONFIRMED_WITHIN_S):
+            try:
+                return await self._host.loaded()
+            except UpstreamFault as fault:
+                logger.info("%s does not say what is in memory: %s", self._card.name, fault.own_words)
+        return ()
 
     async def _unload(self, model: str) -> None:
         began_s = trio.current_time()
