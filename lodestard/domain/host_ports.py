@@ -17,7 +17,6 @@ from lodestard.domain.residency import (
     PullProgress,
     Wait,
 )
-from lodestard.domain.settings import Upstream
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Durations, Usage
 
@@ -80,10 +79,6 @@ class Admission(Protocol):
 
 class ModelHost(Protocol):
     """A server that loads and unloads models, over connections of its own. Calls raise ``UpstreamFault``."""
-
-    def configure(self, settings: Upstream) -> None:
-        """From now on load as ``settings`` say. The connections stay as they were opened."""
-        ...
 
     async def version(self) -> str:
         """What it calls itself."""

@@ -4,11 +4,12 @@ Law: sync; each changes the card's state and asks the planner anew. The server i
 it is answering at this moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
 from lodestard.domain.errors import Code, UpstreamFault
+from lodestard.domain.pins import is_nought
 from lodestard.domain.residency import LoadedModel, Swap
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
@@ -74,26 +75,42 @@ def fail_load(card: Card, load: Load, fault: UpstreamFault) -> None:
     card.keep_away(load.model, REFUSED_S)
     if fault.code is Code.UPSTREAM_MODEL_MISSING:
         state.missing.add(load.model)
-    card.turn_away(lambda: refusals.load_failed(fault, card.name), load.model)
+    card.turn_away(lambda: refusals.restated(fault, card.name), load.model)
     card.replan()
 
 
-def give_load_up(card: Card) -> None:
-    """A load that nobody had asked for was given up."""
+def give_load_up(card: Card, listed: Sequence[LoadedModel]) -> None:
+    """A load that nobody had asked for was given up; it may have been done all the same: ``listed`` says so."""
     card.state.loading = None
+    if listed:
+        believe(card, listed)
     card.count(cancelled_loads=card.state.counts.cancelled_loads + 1)
     card.replan()
 
 
-def finish_unload(card: Card, model: str, took_s: float, *, gone: bool) -> None:
-    """An unload has ended; ``gone``: the server lists it no more. It is not ours any longer in either case."""
-    state = card.state
+def finish_unload(card: Card, model: str, took_s: float, fault: UpstreamFault | None) -> None:
+    """An unload has ended: the server lists it no more, or ``fault``. It is not ours any longer in either case."""
+    state, model = card.state, card.own_name(model)
     state.leaving = ""
-    forget_tenant(card, model)
-    if gone:
+    forget_tenant(card, model, fault)
+    if fault is None:
         card.standing.rates.learn_unload(took_s)
     state.displaced, state.displaced_s = ("", 0.0) if model in state.anew else (model, took_s)
     card.replan()
+
+
+def has_lost_all(card: Card, listed: Sequence[LoadedModel]) -> bool:
+    """Whether the server has nothing in memory any more, though something of it should have stayed.
+
+    It has restarted, or its card's memory ran out; or somebody else unloaded all that there was.
+    """
+    now_ms = card.now_ms()
+    kept = (
+        tenant.loaded.expires_ms is None or now_ms < tenant.loaded.expires_ms
+        for tenant in card.state.tenants.values()
+        if not is_nought(card.terms.pinned(tenant.model).get("keep_alive", ""))
+    )
+    return not listed and any(kept)
 
 
 def believe(card: Card, listed: Sequence[LoadedModel]) -> None:
@@ -120,8 +137,19 @@ def add_tenant(card: Card, loaded: LoadedModel) -> Tenant:
     return tenant
 
 
-def forget_tenant(card: Card, model: str) -> None:
-    """A model is in memory no more; whoever told it to go shall know."""
+def forget_tenant(card: Card, model: str, fault: UpstreamFault | None = None) -> None:
+    """A model is in memory no more, or should not be; whoever told it to go shall know."""
     card.state.tenants.pop(model, None)
-    if (told := card.state.going.pop(model, None)) is not None:
-        told.set()
+    if (going := card.state.going.pop(model, None)) is not None:
+        going.end(fault)
+
+
+def abandon(card: Card, why: Callable[[], UpstreamFault]) -> None:
+    """The mover has ended, and what it was at with it: nobody may wait any longer for that, or for a place."""
+    state = card.state
+    state.loading, state.leaving, state.doubtful = None, "", False
+    state.displaced, state.displaced_s = "", 0.0
+    for model in list(state.going):
+        state.going.pop(model).end(why())
+    card.turn_away(why)
+    card.replan()

@@ -12,7 +12,7 @@ from math import inf
 
 import trio
 
-from lodestard.domain.errors import Fault
+from lodestard.domain.errors import Fault, UpstreamFault
 from lodestard.domain.residency import HostCounts, LoadedModel, Swap, Wait
 from lodestard.domain.settings import Options
 from lodestard.residency.asking import AUTOCOMPLETE, Asked
@@ -142,12 +142,24 @@ class Load:
 
 
 @dataclass(slots=True, eq=False)
+class Going:
+    """A model that a person has told to go. ``ended`` comes once it has gone, or did not: then ``fault`` says why."""
+
+    ended: trio.Event = field(default_factory=trio.Event)
+    fault: UpstreamFault | None = None
+
+    def end(self, fault: UpstreamFault | None = None) -> None:
+        self.fault = fault
+        self.ended.set()
+
+
+@dataclass(slots=True, eq=False)
 class State:
     """Everything about one host. ``reachable`` is None until it was asked; ``missing`` are models that it lacks.
 
-    ``going`` are models that were told to go, with what is set when they are gone; those of them in ``anew`` go only
-    to be loaded with other options. ``displaced`` is what was unloaded last, until something is loaded: together they
-    are a swap. ``swaps`` are the last loads.
+    ``going`` are models that were told to go; those of them in ``anew`` go only to be loaded with other options.
+    ``displaced`` is what was unloaded last, until something is loaded: together they are a swap. ``swaps`` are the
+    last loads. ``doubtful``: what is in memory may be gone, so nothing begins or moves before somebody has looked.
     """
 
     tenants: dict[str, Tenant] = field(default_factory=dict)
@@ -158,10 +170,11 @@ class State:
     displaced: str = ""
     displaced_s: float = 0.0
     served: Served = field(default_factory=Served)
-    going: dict[str, trio.Event] = field(default_factory=dict)
+    going: dict[str, Going] = field(default_factory=dict)
     anew: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     reachable: bool | None = None
+    doubtful: bool = False
     version: str = ""
     problem: str = ""
     reason: str = ""

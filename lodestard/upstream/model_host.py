@@ -48,10 +48,6 @@ class PooledModelHost:
         self.pulls = pulls
         self._settings = settings
 
-    def configure(self, settings: Upstream) -> None:
-        """From now on load with the options, keep-alive and patience of ``settings``. Pools stay as they are."""
-        self._settings = settings
-
     async def version(self) -> str:
         """What it calls itself, within ``LOOK_S``."""
         with self.calls.naming():
