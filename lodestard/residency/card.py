@@ -119,7 +119,7 @@ class Card:
             self.renew(found)
         visit.room_tokens = self.judge(visit)
         self._supersede(asked)
-        if asked.urgency < IDLE:
+        if asked.urgency == INTERACTIVE:  # what nobody waits for need not be foreseen
             self.standing.habits.note(asked.who, asked.client, asked.task, asked.model, visit.arrived_s)
         if (tenant := self._find_place(asked)) is not None:
             self._begin(visit, tenant)
@@ -138,6 +138,7 @@ class Card:
 
     def forget(self, visit: Visit) -> None:
         """Its client left while it waited: its place is free, and nothing else changes."""
+        self._note_ended(visit.asked, trio.current_time())
         if self.state.queue.pop(visit.id, None) is not None:
             self.replan()
 
@@ -155,10 +156,19 @@ class Card:
         if visit.begun_s is not None:
             self.state.served.add(asked.principal, asked.group, now_s - visit.begun_s, now_s)
         self.state.quiet_from_s = now_s
-        self.standing.habits.ended(asked.who, now_s)
+        self._note_ended(asked, now_s)
         if isinstance(error, UpstreamFault):
             self._note_fault(asked.model, error)
         self.replan()
+
+    def _note_ended(self, asked: Asked, now_s: float) -> None:
+        """Somebody waits no more: until when is nobody likely to ask for this model again?"""
+        if asked.urgency != INTERACTIVE:
+            return
+        habits = self.standing.habits
+        habits.ended(asked.who, now_s)
+        if (tenant := self.state.tenants.get(asked.model)) is not None and self.terms.residency.predict:
+            tenant.unasked_until_s = habits.unasked_until_s(tenant.model, now_s)
 
     def _note_fault(self, model: str, fault: UpstreamFault) -> None:
         if fault.code is Code.UPSTREAM_MODEL_MISSING:

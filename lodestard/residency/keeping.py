@@ -44,7 +44,7 @@ def choose_wish(keeping: Keeping) -> Wish | None:
     if model := missing(keeping.pinned):
         return Wish(model=model, reason="it is pinned")
     if model := missing((keeping.guess,) if keeping.guess else ()):
-        return Wish(model=model, reason=f"likely to be asked for next ({keeping.guess_percent} %)")
+        return Wish(model=model, reason=f"likely to be asked for next ({keeping.guess_percent} %)", guessed=True)
     if keeping.now_s >= quiet_ends_s(keeping) and (model := missing(keeping.default)):
         return Wish(model=model, reason="the default comes back when all is quiet")
     if keeping.room and (model := missing(keeping.anew)):

@@ -87,7 +87,7 @@ class Tenant:
 
     ``begun``: how many requests have used it since it was loaded, at ``since_s``; the last one ended at ``used_s``.
     ``guessed``: nobody had asked for it when it was loaded. ``options``: what it was loaded with, None where somebody
-    else has loaded it.
+    else has loaded it. ``unasked_until_s``: see ``Resident``.
     """
 
     model: str
@@ -96,6 +96,7 @@ class Tenant:
     since_s: float
     used_s: float
     awaited_s: float = -inf
+    unasked_until_s: float = -inf
     running: dict[int, Visit] = field(default_factory=dict)
     cached: deque[str] = field(default_factory=deque)
     streak: int = 0
@@ -246,6 +247,7 @@ def freeze_tenant(tenant: Tenant, pins: Pins, *, going: bool) -> Resident:
         begun=tenant.begun,
         used_s=tenant.used_s,
         awaited_s=tenant.awaited_s,
+        unasked_until_s=tenant.unasked_until_s,
         cached=tuple(tenant.cached),
         streak=tenant.streak,
         kept=tenant.model in pins.kept,
