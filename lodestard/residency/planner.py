@@ -260,7 +260,7 @@ def move_while_loading(wanted: Waiter | None, view: View) -> Move:
     assert loading is not None, "called while a model is being loaded"
     if wanted is not None and wanted.urgency < IDLE and not loading.wanted and not has_room(view):
         return Move(cancel_load=True, reason=f"{wanted.model} is needed now: the guess {loading.model} is given up")
-    return Move(reason=f"loading {loading.model}")
+    return Move(reason=f"{'somebody waits' if loading.wanted else 'nobody waits yet'} for {loading.model}")
 
 
 def move_for_wish(rest: tuple[Waiter, ...], busy: frozenset[str], view: View) -> Move:
