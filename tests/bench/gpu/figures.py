@@ -56,7 +56,10 @@ def read_figures(run: Run, machine: str) -> Figures:
 
 def read_bounds(run: Run) -> Figures:
     """What must hold with residency on, whatever else came of it."""
-    found = {"models_at_once": run.card.most_there, "refused": sum(_was_refused(sent) for sent in run.sent)}
+    found: dict[str, float] = {
+        "models_at_once": run.card.most_there,
+        "refused": sum(_was_refused(sent) for sent in run.sent),
+    }
     for name in ("interactive", "job"):
         starts = [start_s(run, sent) for sent in run.sent if sent.ask.interactive is (name == "interactive")]
         if starts:

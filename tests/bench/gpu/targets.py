@@ -20,7 +20,7 @@ PATIENCE_S, BACKGROUND_PATIENCE_S = 60.0, 900.0
 
 
 class Ratio(NamedTuple):
-    """A figure beside another mode's, in the same traffic: at most ``bound``, or at least, where more is ``wanted``."""
+    """A figure beside another mode's, in the same traffic: at most ``bound``, or at least, where it is ``wanted``."""
 
     title: str
     figure: str
