@@ -102,10 +102,11 @@ class Card:
         self._supersede(asked)
         if asked.urgency < IDLE:
             self.standing.habits.note(asked.who, asked.client, asked.task, asked.model, visit.arrived_s)
+        visit.predicted = self.predict(Question.of(visit.as_waiter()))
         if (tenant := self._find_place(asked)) is not None:
             self._begin(visit, tenant)
         else:
-            visit.predicted = self.predict(Question.of(visit.as_waiter()))
+            visit.waited = True
             self.state.queue[visit.id] = visit
         self.replan()
         return visit
@@ -154,7 +155,7 @@ class Card:
         facts = AnswerFacts(tokens_per_byte=learn_ratio(asked, usage.prompt_tokens), warm=visit.warm)
         self.turns.keep(asked, usage.prompt_tokens)
         self.standing.rates.learn_answer(asked.model, usage, durations, facts)
-        if visit.predicted is not None:
+        if visit.predicted is not None and visit.waited:
             first_s = (durations.load_ns + durations.prefill_ns) / NS_PER_S
             self.standing.hindsight.note(visit.predicted, visit.begun_s - visit.arrived_s + first_s)
         if durations.load_ns > UNPLANNED_NS:

@@ -44,7 +44,8 @@ class CardPlace:
 
     @property
     def predicted(self) -> Wait | None:
-        return None if self._visit is None else self._visit.predicted
+        visit = self._visit
+        return visit.predicted if visit is not None and visit.waited else None
 
     @property
     def notes(self) -> Sequence[str]:

@@ -26,7 +26,8 @@ LAST_SWAPS = 10
 class Visit:
     """A request from its coming to its going. ``fault`` is why it may not begin, or must stop.
 
-    ``story`` is how it came to its place, in short lines; ``predicted`` what was thought when it came.
+    ``story`` is how it came to its place, in short lines; ``predicted`` what was thought when it came; ``waited``: it
+    could not begin at once.
     """
 
     id: int
@@ -36,6 +37,7 @@ class Visit:
     estimate: Estimate
     room_tokens: int | None = None
     predicted: Wait | None = None
+    waited: bool = False
     passed: int = 0
     begun_s: float | None = None
     cold_tokens: int = 0
