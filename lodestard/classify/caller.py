@@ -36,13 +36,15 @@ def identify_caller(headers: HeaderView, request: Request, principal: str = "loc
     """The caller's labels."""
     key = find_key_label(headers)
     opening = read_opening(request)
+    session = _label(headers.get("x-lodestar-session")) or key.session
     return Caller(
         principal=principal,
         project=_label(headers.get("x-lodestar-project"))
         or key.project
         or name_folder(headers.get("x-lodestar-folder")),
         user=_label(headers.get("x-lodestar-user")) or key.user or _label(_text_member(request, "user")),
-        session=_label(headers.get("x-lodestar-session")) or key.session,
+        session=session,
+        said_session=session,
         client=_label(headers.get("x-lodestar-client")) or _name_client(headers.get("user-agent") or "", opening),
         task=_label(headers.get("x-lodestar-task")) or name_task(opening, request),
         priority=name_priority(headers.get("x-lodestar-priority")),

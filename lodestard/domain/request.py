@@ -141,8 +141,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     The others are what the client says of itself (headers, body), kept for reports and for the budgets of whoever
     sets them. ``task`` is what the request is for (``edit``, ``commit``, ``summary`` …), where that can be told.
     ``priority`` is how urgent it says that it is (``interactive``, ``background``, ``idle``); empty where it says
-    nothing. ``origin`` is the part of the house that asks, which no client can say of itself; empty for a client's
-    request. What the house asks on its own saves nobody anything, and its text is kept nowhere.
+    nothing. ``said_session`` is the session as it named it; ``session`` may be the ledger's guess. ``origin`` is
+    the part of the house that asks, which no client can say of itself; empty for a client's request. What the house
+    asks on its own saves nobody anything, and its text is kept nowhere.
     """
 
     principal: str = "local"
@@ -152,4 +153,5 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     client: str = ""
     task: str = ""
     priority: str = ""
+    said_session: str = ""
     origin: str = ""

@@ -1,7 +1,7 @@
 """What an Ollama server is asked and says of its models: in memory, on disk, loading, unloading, downloading.
 
 Law: pure. Old and new servers are read alike: a member that is missing says nothing, one of a wrong type is garbage.
-Loads carry exactly what requests do (``ollama_pins.py``). Readers raise ``UpstreamFault`` without the server's name.
+Loads carry exactly what requests do (``domain/pins.py``). Readers raise ``UpstreamFault`` without the server's name.
 Source: Ollama's API documentation, its ``api/types.go`` and ``server/routes.go``.
 """
 
@@ -13,10 +13,10 @@ import msgspec
 from msgspec import Meta
 
 from lodestard.domain.errors import Code, UpstreamFault
+from lodestard.domain.pins import pinned_members
 from lodestard.domain.residency import InstalledModel, LoadedModel, ModelDetails, PullProgress
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.error_text import shown
-from lodestard.protocols.ollama_pins import pinned_members
 from lodestard.protocols.ollama_read import read_error
 from lodestard.protocols.rfc3339 import unix_ms
 

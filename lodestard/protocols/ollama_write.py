@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from lodestard.domain.errors import CallerFault, Code
+from lodestard.domain.pins import pinned_members
 from lodestard.domain.request import (
     Conversation,
     Format,
@@ -25,7 +26,6 @@ from lodestard.domain.request import (
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import JSON_HEADERS, WireRequest, join_path
 from lodestard.protocols.json_text import read_object
-from lodestard.protocols.ollama_pins import pinned_members
 
 _DEPTH = 64
 _THINK: Mapping[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "high"}

@@ -118,8 +118,8 @@ def _supersede_key(caller: Caller, talk: Conversation, who: str) -> str:
     in another file replaces nobody's. The price is small: an older request for a file that was left is answered for
     nothing, where its editor did not hang up.
     """
-    if caller.session or caller.user:
-        return _digest(who)
+    if caller.said_session or caller.user:
+        return _digest(who, caller.said_session)
     text = _first_text(talk.messages[-1]) if talk.messages else ""
     start = text.rfind(_HOLE) + 1
     return _digest(who, text[start : start + TYPED_CHARS])

@@ -49,7 +49,7 @@ class CardPlace:
 
     @property
     def notes(self) -> Sequence[str]:
-        overridden = find_overridden(self._ask.request, self._card.terms.options(self._ask.target.model))
+        overridden = find_overridden(self._ask.request, self._card.terms.pinned(self._ask.target.model))
         return overridden if self._visit is None else (*self._visit.story, *overridden)
 
     @property

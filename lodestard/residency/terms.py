@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from math import inf
+from typing import Any
 
 import msgspec
 
+from lodestard.domain.pins import find_local_model, pinned_members
 from lodestard.domain.settings import LocalModel, Options, Residency, Settings, Upstream
 from lodestard.residency.view import Policy
 
 BACKGROUND_DWELL = 6
 """Nobody waits for background work: swapping less often is worth more to it."""
-NO_MODEL = LocalModel()
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,11 +23,15 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
     def model(self, name: str) -> LocalModel:
         """What is said of a model, or the defaults."""
-        return self.upstream.models.get(name, NO_MODEL)
+        return find_local_model(self.upstream, name)
+
+    def pinned(self, name: str) -> Mapping[str, Any]:
+        """What every request for it carries: runner options and keep-alive."""
+        return pinned_members(self.upstream, name)
 
     def options(self, name: str) -> Options:
-        """The runner options that every request for it carries."""
-        return {**self.upstream.options, **self.model(name).options}
+        """The runner options alone."""
+        return dict(self.pinned(name).get("options", {}))
 
     def parallel(self, name: str) -> int:
         """How many requests a model answers at once."""

@@ -14,10 +14,12 @@ from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.request import Caller
+from lodestard.domain.residency import HostCounts, HostState, ModelState
 from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.ledger import CostRow
 from lodestard.modules.metrics import MODULE
+from lodestard.modules.metrics.cards import collect_cards
 from lodestard.modules.metrics.settings import MetricsSettings
 from lodestard.runtime import Runtime
 from tests.fakes.rooms import FakeLedger, ScriptedSender, make_runtime
@@ -199,3 +201,42 @@ async def test_its_page_is_where_it_was_configured_and_goes_with_it() -> None:
         await read_page(runtime, "/figures")
     assert tuple(runtime.hooks.pages) == ()
     tell_request(runtime)
+
+
+@dataclass(frozen=True)
+class Cards:
+    """Residency, as far as the page looks at it."""
+
+    states: tuple[HostState, ...]
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        return tuple(state.host for state in self.states)
+
+    def state(self, host: str) -> HostState:
+        return next(state for state in self.states if state.host == host)
+
+
+def test_what_is_on_the_cards() -> None:
+    models = (ModelState(model="a:1b", resident=True, running=1, waiting=2), ModelState(model="b:2b"))
+    states = (
+        HostState(host="t600", step="serving", models=models, counts=HostCounts(loads=3, swaps=2, swap_seconds=7.5)),
+        HostState(host="t601", step="idle"),
+    )
+    found = {
+        (sample.name, *sorted(sample.labels.values())): sample.value
+        for family in collect_cards(Cards(states))
+        for sample in family.samples
+    }
+    assert found["lodestar_card_loads_total", "t600"] == 3
+    assert found["lodestar_card_loads_total", "t601"] == 0
+    assert found["lodestar_card_swap_seconds_total", "t600"] == 7.5
+    assert found["lodestar_model_resident", "t600", "t600/a:1b"] == 1
+    assert found["lodestar_model_resident", "t600", "t600/b:2b"] == 0
+    assert found["lodestar_card_requests", "t600", "t600/a:1b", "waiting"] == 2
+    assert found["lodestar_card_requests", "running", "t600", "t600/a:1b"] == 1
+
+
+def test_without_cards_there_is_nothing_of_them() -> None:
+    assert list(collect_cards(None)) == []
+    assert list(collect_cards(Cards(()))) == []

@@ -12,6 +12,7 @@ from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.ports import CostFigures
 from lodestard.domain.upstream import Target
+from lodestard.modules.metrics.cards import collect_cards
 from lodestard.modules.metrics.settings import MetricsSettings
 from lodestard.modules.metrics.times import Times
 from lodestard.runtime import Runtime
@@ -95,6 +96,7 @@ class Metrics:
         yield self._levers()
         yield from (self._total.family(), self._first.family(), self._overhead.family())
         yield from self._gauges()
+        yield from collect_cards(self._runtime.residency)
 
     def _levers(self) -> Metric:
         """A gauge: a dearer model than the baseline makes it fall."""

@@ -11,8 +11,8 @@ import trio.testing
 
 from lodestard.domain.errors import Code
 from lodestard.domain.host_ports import ModelHost
+from lodestard.domain.pins import pinned_members
 from lodestard.domain.settings import LocalModel
-from lodestard.protocols.ollama_pins import pinned_members
 from lodestard.simulator.world import simulate_ollama
 from lodestard.upstream.model_host import open_model_host
 from tests.fakes.model_hosts import LLAMA, facing, failure, reply, simulated, upstream

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
+from lodestard.domain.pins import pinned_members
 from lodestard.domain.reply import Piece, Reply, assemble
 from lodestard.domain.request import Request
 from lodestard.domain.settings import LocalModel, Upstream
 from lodestard.domain.usage import Durations, Usage
 from lodestard.protocols.ollama_api import OllamaCodec
-from lodestard.protocols.ollama_pins import pinned_members
 from lodestard.protocols.openai_chat import read_request
 
 CODEC = OllamaCodec()

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.errors import Code, UpstreamFault
+from lodestard.domain.pins import pinned_members
 from lodestard.domain.residency import InstalledModel, LoadedModel, ModelDetails, PullProgress
 from lodestard.domain.settings import LocalModel, Upstream
 from lodestard.protocols.ollama_host import (
@@ -26,7 +27,6 @@ from lodestard.protocols.ollama_host import (
     write_show,
     write_unload,
 )
-from lodestard.protocols.ollama_pins import pinned_members
 
 NEW_ENTRY = {
     "name": "llama3.1:8b",

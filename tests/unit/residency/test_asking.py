@@ -138,7 +138,7 @@ def test_editors_that_can_not_be_told_apart_do_not_replace_each_other_in_differe
     assert complete(f"{filler}\n{HEAD}a{{{{FILL_HERE}}}}") != complete(f"{filler}\n# b\n{HEAD}a{{{{FILL_HERE}}}}")
 
 
-@pytest.mark.parametrize("label", ["session", "user"])
+@pytest.mark.parametrize("label", ["said_session", "user"])
 def test_a_named_editor_is_one_whatever_it_completes(label: str) -> None:
     one, other = "<fim_prefix>a<fim_suffix>b<fim_middle>", "<fim_prefix>x<fim_suffix>y<fim_middle>"
     assert complete(one, **{label: "1"}) == complete(other, **{label: "1"})

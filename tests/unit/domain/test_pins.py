@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lodestard.domain.pins import find_local_model, pinned_members
 from lodestard.domain.settings import LocalModel, Upstream
-from lodestard.protocols.ollama_pins import find_local_model, pinned_members
 
 OPTIONS = st.dictionaries(st.sampled_from(["num_ctx", "num_gpu", "num_batch", "use_mmap"]), st.integers(0, 9))
 KEEP_ALIVES = st.sampled_from(["", "10m", 0, -1, 300])

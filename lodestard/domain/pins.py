@@ -1,7 +1,7 @@
 """What every request for one model carries, a load's as well as a client's, so that the server never loads it anew.
 
-Law: pure, and the only place that says it: ``ollama_write.py`` (requests) and ``ollama_host.py`` (loads) both ask
-here. It all comes from the configuration. ``shift``, which reloads too, is never said: the server's own then holds.
+Law: pure, and the only place that says it: the dialect's requests and its loads ask here, and so does residency. It
+all comes from the configuration. ``shift``, which reloads too, is never said: the server's own then holds.
 Source: Ollama's ``server/sched.go`` (``needsReload``).
 """
 
