@@ -49,6 +49,10 @@ class Place(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> bool | None: ...
 
+    def note_first(self) -> None:
+        """The first token of a streamed answer has come."""
+        ...
+
     @property
     def predicted(self) -> Wait | None:
         """How long it was thought to wait for its first token when it came; None where it did not have to."""

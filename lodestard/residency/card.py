@@ -15,13 +15,13 @@ import trio
 
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.model_name import canonical_name
-from lodestard.domain.residency import Ask, Wait
+from lodestard.domain.residency import Ask
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
 from lodestard.residency.asking import Asked, read_ask
 from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, judge_fit, learn_ratio
 from lodestard.residency.habits import Habits
-from lodestard.residency.hindsight import Hindsight
+from lodestard.residency.hindsight import Foreseen, Hindsight
 from lodestard.residency.keeping import Keeping, choose_wish, next_look_s
 from lodestard.residency.memory import Strength
 from lodestard.residency.planner import decide
@@ -152,12 +152,12 @@ class Card:
         if usage is None or durations is None or visit.begun_s is None:
             return
         asked = visit.asked
-        facts = AnswerFacts(tokens_per_byte=learn_ratio(asked, usage.prompt_tokens), warm=visit.warm)
+        ratio = learn_ratio(asked, usage.prompt_tokens)
+        facts = AnswerFacts(tokens_per_byte=ratio, warm=visit.warm, kin=visit.kin, work=asked.work)
         self.turns.keep(asked, usage.prompt_tokens)
         self.standing.rates.learn_answer(asked.model, usage, durations, facts)
-        if visit.predicted is not None and visit.waited:
-            first_s = (durations.load_ns + durations.prefill_ns) / NS_PER_S
-            self.standing.hindsight.note(visit.predicted, visit.begun_s - visit.arrived_s + first_s)
+        if visit.predicted is not None:
+            self.standing.hindsight.note(visit.predicted, first_token_s(visit, usage, durations) - visit.arrived_s)
         if durations.load_ns > UNPLANNED_NS:
             visit.story.append(f"the server loaded {asked.model} once more ({durations.load_ns / NS_PER_S:.1f} s)")
             self.count(unplanned=self.state.counts.unplanned + 1)
@@ -249,7 +249,10 @@ class Card:
         """A waiter gets its place."""
         now_s = trio.current_time()
         visit.warm = tenant.knows(visit.asked.conversation)
-        visit.cold_tokens = 0 if visit.warm else visit.estimate.likely
+        visit.kin = not visit.warm and visit.asked.work in tenant.works
+        rates = self.standing.rates.of(visit.asked.model, visit.asked.work)
+        share = rates.warm_share.value if visit.warm else rates.kin_share.value if visit.kin else 1.0
+        visit.cold_tokens = round(share * visit.estimate.likely)
         if tenant.guessed and not tenant.begun:
             self.count(speculative_hits=self.state.counts.speculative_hits + 1)
         tenant.begin(visit)
@@ -338,8 +341,16 @@ class Card:
     def _wish(self, now_s: float) -> Wish | None:
         return choose_wish(self.keeping(now_s)) if self.state.quiet else None
 
-    def predict(self, question: Question) -> Wait | None:
+    def predict(self, question: Question) -> Foreseen | None:
         """How long until the first token of a request that came now."""
         now_s = trio.current_time()
         wait = predict_wait(self.view(now_s), self.standing.rates.of, question, decide)
         return None if wait is None else self.standing.hindsight.corrected(wait)
+
+
+def first_token_s(visit: Visit, usage: Usage, durations: Durations) -> float:
+    """When it came, in trio's seconds; of an answer that was not streamed by what the server said."""
+    if visit.produced_s is not None:
+        return visit.produced_s
+    one_ns = durations.decode_ns / max(1, usage.completion_tokens)
+    return (visit.begun_s or visit.arrived_s) + (durations.load_ns + durations.prefill_ns + one_ns) / NS_PER_S

@@ -13,9 +13,10 @@ from math import inf
 import trio
 
 from lodestard.domain.errors import Fault
-from lodestard.domain.residency import HostCounts, LoadedModel, Swap, Wait
+from lodestard.domain.residency import HostCounts, LoadedModel, Swap
 from lodestard.residency.asking import AUTOCOMPLETE, Asked
 from lodestard.residency.fit import Estimate
+from lodestard.residency.hindsight import Foreseen
 from lodestard.residency.served import Served
 from lodestard.residency.view import IDLE, Loading, Policy, Resident, Running, View, Waiter, Wish
 
@@ -27,7 +28,8 @@ class Visit:
     """A request from its coming to its going. ``fault`` is why it may not begin, or must stop.
 
     ``story`` is how it came to its place, in short lines; ``predicted`` what was thought when it came; ``waited``: it
-    could not begin at once.
+    could not begin at once. ``warm``: its conversation was cached when it began; ``kin``: another one of its work
+    was. ``cold_tokens``: what had to be read, as far as is known; ``produced_s``: when its first token came.
     """
 
     id: int
@@ -36,12 +38,14 @@ class Visit:
     arrived_s: float
     estimate: Estimate
     room_tokens: int | None = None
-    predicted: Wait | None = None
+    predicted: Foreseen | None = None
     waited: bool = False
     passed: int = 0
     begun_s: float | None = None
     cold_tokens: int = 0
     warm: bool = False
+    kin: bool = False
+    produced_s: float | None = None
     fault: Fault | None = None
     story: list[str] = field(default_factory=list)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
@@ -67,6 +71,7 @@ class Visit:
             output_tokens=asked.output_tokens,
             passed=self.passed,
             brief=asked.task == AUTOCOMPLETE,
+            work=asked.work,
         )
 
     def as_running(self) -> Running:
@@ -79,12 +84,15 @@ class Visit:
             started_s=self.begun_s or self.arrived_s,
             prompt_tokens=self.cold_tokens,
             output_tokens=asked.output_tokens,
+            produced_s=self.produced_s,
+            work=asked.work,
         )
 
 
 @dataclass(slots=True, eq=False)
 class Tenant:
-    """A model in memory. ``cached`` are the conversations that its slots still know, the latest last.
+    """A model in memory. ``cached`` are the conversations that its slots still know, the latest last; ``works`` the
+    kinds of as many requests that began last.
 
     ``begun``: how many requests have used it since it was loaded, at ``since_s``; the last one ended at ``used_s``.
     ``guessed``: nobody had asked for it when it was loaded.
@@ -98,6 +106,7 @@ class Tenant:
     awaited_s: float = -inf
     running: dict[int, Visit] = field(default_factory=dict)
     cached: deque[str] = field(default_factory=deque)
+    works: deque[str] = field(default_factory=deque)
     streak: int = 0
     begun: int = 0
     guessed: bool = False
@@ -116,6 +125,9 @@ class Tenant:
         elif len(self.cached) >= self.parallel:
             self.cached.popleft()
         self.cached.append(conversation)
+        self.works.append(visit.asked.work)
+        if len(self.works) > self.parallel:
+            self.works.popleft()
         self.running[visit.id] = visit
         self.begun += 1
 
@@ -227,6 +239,7 @@ def freeze_tenant(tenant: Tenant, pins: Pins, *, going: bool) -> Resident:
         used_s=tenant.used_s,
         awaited_s=tenant.awaited_s,
         cached=tuple(tenant.cached),
+        works=tuple(tenant.works),
         streak=tenant.streak,
         kept=tenant.model in pins.kept,
         exclusive=tenant.model in pins.exclusive,

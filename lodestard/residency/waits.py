@@ -7,13 +7,14 @@ queue of the same kind never predicts a shorter wait.
 
 from collections.abc import Mapping, Sequence
 from math import inf
+from typing import Any
 
 import msgspec
 
-from lodestard.domain.residency import Wait
+from lodestard.residency.hindsight import AT_ONCE, Foreseen
 from lodestard.residency.roll import Decide, RatesOf, Roll
 from lodestard.residency.spans import NOTHING, Span, Sum, total
-from lodestard.residency.view import INTERACTIVE, View, Waiter
+from lodestard.residency.view import INTERACTIVE, RANKS, View, Waiter
 
 MOST_ROLLED = 24
 MOST_STEPS = 96
@@ -33,6 +34,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     conversation: str = ""
     output_tokens: int | None = None
     brief: bool = False
+    work: str = ""
 
     @classmethod
     def of(cls, waiter: Waiter) -> "Question":
@@ -56,7 +58,7 @@ class Expected(msgspec.Struct, frozen=True, kw_only=True):
     step_left_s: float | None = None
 
 
-def predict_wait(view: View, rates: RatesOf, question: Question, decide: Decide) -> Wait | None:
+def predict_wait(view: View, rates: RatesOf, question: Question, decide: Decide) -> Foreseen | None:
     """How long until the first token of a request that came now; None where its model would not be loaded at all.
 
     What would wait for longer than the policy allows is thought to wait that long: then it is sent on. ``rates``
@@ -80,7 +82,8 @@ def predict_wait(view: View, rates: RatesOf, question: Question, decide: Decide)
         ahead = len(roll.begun) + len(rest)
         first_token = _add_rest(rest, roll, asked)
     longest_s = view.policy.max_wait_s[asked.urgency] + total(roll.read(NOTHING, asked)).likely
-    return _bound(total(first_token), _say(view, roll, asked, ahead), min(LONGEST_S, longest_s))
+    wait = _bound(total(first_token), _say(view, roll, asked, ahead), min(LONGEST_S, longest_s))
+    return Foreseen(group=_group(view, roll, asked, ahead), **wait)
 
 
 def expect(view: View, rates: RatesOf, decide: Decide) -> Expected:
@@ -178,11 +181,22 @@ def _likely(when: Sum) -> float:
 # -- what is said ----------------------------------------------------------------------------------------------------
 
 
-def _bound(span: Span, why: str, longest_s: float) -> Wait:
+def _bound(span: Span, why: str, longest_s: float) -> dict[str, Any]:
     low_s, likely_s, high_s = (min(longest_s, seconds) for seconds in (span.low, span.likely, span.high))
     if likely_s >= longest_s:
         why = f"{why}: longer than it may wait"
-    return Wait(likely_s=likely_s, low_s=low_s, high_s=high_s, why=why)
+    return {"likely_s": likely_s, "low_s": low_s, "high_s": high_s, "why": why}
+
+
+def _group(view: View, roll: Roll, asked: Waiter, ahead: int) -> str:
+    """Of which kind it is, for what is learned from how far waits were off."""
+    rates = roll.rates(asked.model)
+    moves = bool(roll.moves or view.leaving or view.loading is not None)
+    if not (rates.prefill_s.count and rates.decode_s.count):
+        return "assumed"
+    if not (moves or ahead or any(resident.running for resident in view.residents)):
+        return AT_ONCE
+    return f"{RANKS[asked.urgency]}{', a swap' if moves else ''}"
 
 
 def _say(view: View, roll: Roll, asked: Waiter, ahead: int) -> str:

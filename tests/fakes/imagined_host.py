@@ -182,7 +182,7 @@ class ImaginedHost:
         waiter = drawn.waiter
         truth = self.truths[waiter.model]
         drawn.begun_s = self.now_s
-        drawn.warm = self._tenants[waiter.model].begin(waiter, self.now_s)
+        drawn.warm = self._tenants[waiter.model].begin(waiter, self.now_s) == "warm"
         read = waiter.prompt_tokens // 10 if drawn.warm else waiter.prompt_tokens
         prefill_s = read * self._noisy(truth.prefill_s, truth.noise)
         decode_s = drawn.tokens * self._noisy(truth.decode_s, truth.noise)

@@ -135,10 +135,11 @@ def plan(name: str, seed: int, share: float = 1.0) -> Workload:
 
 def rows(told: Sequence[Told]) -> Iterator[tuple[str, Sequence[Told]]]:
     """Those that waited, by how much was known; and those that began at once."""
-    waited = [one for one in told if one.waited]
-    for (least, name), most in zip(PHASES, [least for least, _ in PHASES[1:]] + [1 << 30], strict=True):
-        yield name, [one for one in waited if least <= one.known < most]
-    yield "at once", [one for one in told if not one.waited]
+    for rank in ("interactive", "background"):
+        some = [one for one in told if one.rank == rank]
+        for (least, name), most in zip(PHASES, [least for least, _ in PHASES[1:]] + [1 << 30], strict=True):
+            yield f"{rank} | {name}", [one for one in some if one.waited and least <= one.known < most]
+        yield f"{rank} | at once", [one for one in some if not one.waited]
 
 
 def measure(told: Iterable[Told]) -> Sequence[str]:
@@ -163,8 +164,8 @@ def measure(told: Iterable[Told]) -> Sequence[str]:
 
 def write_report(found: dict[tuple[str, str], list[Told]]) -> Iterator[str]:
     """Markdown: a table of all runs, and one of all workloads together."""
-    yield f"| workload | card | known | {' | '.join(COLUMNS)} |"
-    yield "|---|---|---|" + "---:|" * len(COLUMNS)
+    yield f"| workload | card | rank | known | {' | '.join(COLUMNS)} |"
+    yield "|---|---|---|---|" + "---:|" * len(COLUMNS)
     together: dict[str, list[Told]] = {}
     for (workload, card), told in found.items():
         for name, some in rows(told):

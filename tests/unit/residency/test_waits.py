@@ -41,7 +41,7 @@ EXACT = ModelRates(
 """Nothing scatters: 4 s to load, 1 s to unload, 5 s for a prompt of 1,000 tokens, 5 s for an answer."""
 
 
-def exact(_model: str) -> ModelRates:
+def exact(_model: str, _work: str = "", /) -> ModelRates:
     return EXACT
 
 
