@@ -342,7 +342,13 @@ class Card:
         return choose_wish(self.keeping(now_s)) if self.state.quiet else None
 
     def predict(self, question: Question) -> Foreseen | None:
-        """How long until the first token of a request that came now."""
+        """How long until the first token of a request that came now; None where it would be sent away, or where
+        the server can't be reached, so that nobody knows.
+        """
+        state = self.state
+        full = len(state.queue) >= self.terms.residency.max_waiting
+        if full or self._is_lent() or state.reachable is False or question.model in state.missing:
+            return None
         now_s = trio.current_time()
         wait = predict_wait(self.view(now_s), self.standing.rates.of, question, decide)
         return None if wait is None else self.standing.hindsight.corrected(wait)

@@ -25,17 +25,20 @@ PACE = 0.2
 BEYOND = 0.1
 LEAST_FACTOR, MOST_FACTOR = 0.25, 10.0
 RATIOS, LEAST_RATIOS = 31, 10
+GIVES_WAY = 3.0
+"""Where the upper side's factor begins for work that others overtake: who will come is not foreseen."""
 DOUBTS = 6
 """So many imagined waits that came as foreseen keep the first real ones from saying everything."""
-MOST_STRETCH = log(5.0)
+MOST_STRETCH = round(log(5.0), 4)
 SMALL_S = 0.2
 """Added to both before their ratio is taken: tenths of a second are no proportion."""
 LEAST_SHARE, LEAST_S = 0.03, 0.05
 """An interval reaches at least this far either way, of what is likely and in seconds, before it is scaled."""
 LONGEST_S = 1e6
 DIGITS = 4
-AT_ONCE = "at once"
-"""The group of those that nothing keeps: they are not counted among waits."""
+AT_ONCE, INTERACTIVE = "at once", "interactive"
+"""The group of those that nothing keeps, which are not counted among waits; what is in the names of those that
+nothing overtakes."""
 
 
 class Foreseen(Wait, frozen=True, kw_only=True):
@@ -68,6 +71,11 @@ class _Group:
         return exp(low - middle), exp(high - middle)
 
 
+def _first(group: str) -> _Group:
+    """Before anything has come."""
+    return _Group(above=1.0 if group in ("", AT_ONCE) or INTERACTIVE in group else GIVES_WAY)
+
+
 class Hindsight:
     """What one host's waits have taught, by their kind, and its last errors."""
 
@@ -79,7 +87,7 @@ class Hindsight:
 
     def corrected(self, wait: Foreseen) -> Foreseen:
         """``wait`` as past ones of its kind suggest: what is likely, and its interval."""
-        group = self._groups.get(wait.group) or _Group()
+        group = self._groups.get(wait.group) or _first(wait.group)
         stretch = group.stretch()
         likely_s = min(LONGEST_S, stretch * wait.likely_s)
         least_s = LEAST_S + LEAST_SHARE * likely_s
@@ -96,12 +104,12 @@ class Hindsight:
             return
         if told.group not in self._groups and len(self._groups) >= MOST_GROUPS:
             return
-        group = self._groups.setdefault(told.group, _Group())
+        group = self._groups.setdefault(told.group, _first(told.group))
         group.below = _follow(group.below, missed=came_s < told.low_s)
         group.above = _follow(group.above, missed=came_s > told.high_s)
         raw_s = told.likely_s if told.raw_s is None else told.raw_s
         ratio = log((came_s + SMALL_S) / (max(0.0, raw_s) + SMALL_S))
-        group.ratios.append(min(MOST_STRETCH, max(-MOST_STRETCH, ratio)))
+        group.ratios.append(round(min(MOST_STRETCH, max(-MOST_STRETCH, ratio)), DIGITS))
         del group.ratios[:-RATIOS]
         if told.group != AT_ONCE:
             self._count_error(told, came_s)
@@ -129,7 +137,7 @@ class Hindsight:
         return {
             "version": VERSION,
             "groups": {
-                name: {"below": group.below, "above": group.above, "ratios": _rounded(group.ratios)}
+                name: {"below": group.below, "above": group.above, "ratios": list(group.ratios)}
                 for name, group in self._groups.items()
             },
             "errors": _rounded(self._errors),

@@ -17,6 +17,8 @@ CARD_BYTES_S, HOST_BYTES_S = 160e9, 40e9
 BYTES_PER_PARAMETER = 0.56
 """Four-bit weights with their scales."""
 EFFECTIVE_OPERATIONS_S = 2.5e12
+LARGER = 30.0
+"""So many times as fast the largest card at a desk may read; it writes the root of that as fast."""
 MOST_FACTOR = 50.0
 NARROWER = 0.5
 
@@ -47,10 +49,10 @@ def assume(size_bytes: int) -> ModelRates:
     decode_s = on_card / CARD_BYTES_S + (size - on_card) / HOST_BYTES_S
     prefill_s = 2 * size / BYTES_PER_PARAMETER / EFFECTIVE_OPERATIONS_S
     return ModelRates(
-        load_s=Figure(1.5 + size / 1.5e9, 0.5 + size / 5e9, 3.0 + size / 0.5e9),
+        load_s=Figure(1.5 + size / 1.5e9, 0.3 + size / 8e9, 3.0 + size / 0.5e9),
         unload_s=UNLOAD_S,
-        prefill_s=Figure(prefill_s, prefill_s / 4, prefill_s * 2),
-        decode_s=Figure(decode_s * 1.15, decode_s / 3, decode_s * 2),
+        prefill_s=Figure(prefill_s, prefill_s / LARGER, prefill_s * 2),
+        decode_s=Figure(decode_s * 1.15, decode_s / LARGER**0.5, decode_s * 2),
         tokens_per_byte=TOKENS_PER_BYTE,
         answer_tokens=ANSWER_TOKENS,
         kin_share=KIN_SHARE,

@@ -273,3 +273,15 @@ def _accounts(waiter: Waiter) -> Iterator[tuple[str, str]]:
     yield waiter.principal, ""
     if waiter.group:
         yield waiter.principal, waiter.group
+
+
+def is_known(rates: ModelRates) -> bool:
+    """Whether it has been seen at work, so that how its turns will go is more than an assumption."""
+    return bool(rates.prefill_s.count and rates.decode_s.count)
+
+
+def quickest(rates: RatesOf, model: str, work: str = "", /) -> ModelRates:
+    """The rates of a host on which everything goes as quickly as may be."""
+    known = rates(model, work)
+    figures = {name: getattr(known, name) for name in ModelRates.__struct_fields__}
+    return ModelRates(**{name: Figure(one.low, one.low, one.low, one.count) for name, one in figures.items()})

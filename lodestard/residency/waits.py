@@ -6,18 +6,19 @@ queue of the same kind never predicts a shorter wait.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from math import inf
-from typing import Any
+from typing import NamedTuple
 
 import msgspec
 
 from lodestard.residency.hindsight import AT_ONCE, Foreseen
-from lodestard.residency.roll import Decide, RatesOf, Roll
+from lodestard.residency.roll import Decide, RatesOf, Roll, is_known, quickest
 from lodestard.residency.spans import NOTHING, Span, Sum, total
 from lodestard.residency.view import INTERACTIVE, RANKS, View, Waiter
 
-MOST_ROLLED = 24
-MOST_STEPS = 96
+MOST_ROLLED = 12
+MOST_STEPS = 48
 QUESTION = 1 << 62
 """The number of a request that has not come yet: after all that have."""
 LONGEST_S = 1e6
@@ -67,23 +68,45 @@ def predict_wait(view: View, rates: RatesOf, question: Question, decide: Decide)
     if _is_shut_out(question.model, view):
         return None
     asked = question.as_waiter(view.now_s)
+    seen = _foresee(view, rates, asked, decide)
+    if seen is None:
+        return None
+    span, fewest = seen.span, len(seen.roll.moves)
+    if not is_known(rates(asked.model)):
+        soonest = _foresee(view, partial(quickest, rates), asked, decide)
+        if soonest is not None:  # whoever is quicker than was assumed is answered between other swaps, too
+            span = span._replace(low=min(span.low, soonest.span.likely))
+            fewest = min(fewest, len(soonest.roll.moves))
+    longest_s = min(LONGEST_S, view.policy.max_wait_s[asked.urgency] + total(seen.roll.read(NOTHING, asked)).likely)
+    why = _say(view, seen, asked, fewest)
+    low_s, likely_s, high_s = (min(longest_s, seconds) for seconds in (span.low, span.likely, span.high))
+    if likely_s >= longest_s:
+        why = f"{why}: longer than it may wait"
+    return Foreseen(likely_s=likely_s, low_s=low_s, high_s=high_s, why=why, group=_group(view, seen, asked))
+
+
+class _Seen(NamedTuple):
+    """What came of a roll: until the first token, and how many begin before it."""
+
+    span: Span
+    ahead: int
+    roll: Roll
+
+
+def _foresee(view: View, rates: RatesOf, asked: Waiter, decide: Decide) -> _Seen | None:
+    """Roll the host forward until ``asked`` begins; None where it never would."""
     first, later = _split(asked, view)
     roll = Roll(_with(view, first, asked), rates, decide, MOST_STEPS)
     whole = roll.run(QUESTION)
     if QUESTION in roll.firsts:
         later = [] if _has_overtaken(asked, roll, view) else later
-        ahead = len(roll.begun) - 1 + len(later)
         first_token = _add_later(roll.firsts[QUESTION], later, roll, asked)
-    elif whole:
+        return _Seen(total(first_token), len(roll.begun) - 1 + len(later), roll)
+    if whole:
         return None
-    else:
-        waiting = (waiter for waiter in roll.waiters.values() if waiter.id != QUESTION)
-        rest = [*(waiter for waiter in waiting if _comes_before(waiter, asked, view)), *later]
-        ahead = len(roll.begun) + len(rest)
-        first_token = _add_rest(rest, roll, asked)
-    longest_s = view.policy.max_wait_s[asked.urgency] + total(roll.read(NOTHING, asked)).likely
-    wait = _bound(total(first_token), _say(view, roll, asked, ahead), min(LONGEST_S, longest_s))
-    return Foreseen(group=_group(view, roll, asked, ahead), **wait)
+    waiting = (waiter for waiter in roll.waiters.values() if waiter.id != QUESTION)
+    rest = [*(waiter for waiter in waiting if _comes_before(waiter, asked, view)), *later]
+    return _Seen(total(_add_rest(rest, roll, asked)), len(roll.begun) + len(rest), roll)
 
 
 def expect(view: View, rates: RatesOf, decide: Decide) -> Expected:
@@ -181,38 +204,30 @@ def _likely(when: Sum) -> float:
 # -- what is said ----------------------------------------------------------------------------------------------------
 
 
-def _bound(span: Span, why: str, longest_s: float) -> dict[str, Any]:
-    low_s, likely_s, high_s = (min(longest_s, seconds) for seconds in (span.low, span.likely, span.high))
-    if likely_s >= longest_s:
-        why = f"{why}: longer than it may wait"
-    return {"likely_s": likely_s, "low_s": low_s, "high_s": high_s, "why": why}
-
-
-def _group(view: View, roll: Roll, asked: Waiter, ahead: int) -> str:
+def _group(view: View, seen: _Seen, asked: Waiter) -> str:
     """Of which kind it is, for what is learned from how far waits were off."""
-    rates = roll.rates(asked.model)
-    moves = bool(roll.moves or view.leaving or view.loading is not None)
-    if not (rates.prefill_s.count and rates.decode_s.count):
-        return "assumed"
-    if not (moves or ahead or any(resident.running for resident in view.residents)):
+    moves = bool(seen.roll.moves or view.leaving or view.loading is not None)
+    if not is_known(seen.roll.rates(asked.model)):
+        return f"{RANKS[asked.urgency]}, assumed"
+    if not (moves or seen.ahead or any(resident.running for resident in view.residents)):
         return AT_ONCE
     return f"{RANKS[asked.urgency]}{', a swap' if moves else ''}"
 
 
-def _say(view: View, roll: Roll, asked: Waiter, ahead: int) -> str:
+def _say(view: View, seen: _Seen, asked: Waiter, fewest_moves: int) -> str:
     """What it waits for, in a short line."""
     running = sum(len(resident.running) for resident in view.residents)
     parts = [f"running {running}"] if running else []
-    if ahead:
-        parts.append(f"{ahead} before it")
-    if change := _say_change(view, roll, asked):
+    if seen.ahead:
+        parts.append(f"{seen.ahead} before it")
+    if change := _say_change(view, seen.roll, asked, fewest_moves):
         parts.append(f"then {change}" if parts else change)
     return ", ".join(parts) or f"{asked.model} is in memory and idle"
 
 
-def _say_change(view: View, roll: Roll, asked: Waiter) -> str:
+def _say_change(view: View, roll: Roll, asked: Waiter, fewest: int) -> str:
     if len(roll.moves) > 1:
-        return f"{len(roll.moves)} swaps"
+        return f"{fewest} to {len(roll.moves)} swaps" if fewest < len(roll.moves) else f"{len(roll.moves)} swaps"
     if roll.moves:
         model, displaced = roll.moves[0]
         return f"a swap from {displaced}" if displaced else f"a load of {model}"
