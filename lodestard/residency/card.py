@@ -353,6 +353,13 @@ class Card:
         wait = predict_wait(self.view(now_s), self.standing.rates.of, question, decide)
         return None if wait is None else self.standing.hindsight.corrected(wait)
 
+    def predict_for(self, model: str, prompt_tokens: int) -> Foreseen | None:
+        """The same of a request of which no more is known: whoever asks, has had as much as who waits already."""
+        latest = next(reversed(self.state.queue.values()), None)
+        principal, group = ("", "") if latest is None else (latest.asked.principal, latest.asked.group)
+        model = self.own_name(model)
+        return self.predict(Question(model=model, prompt_tokens=prompt_tokens, principal=principal, group=group))
+
 
 def first_token_s(visit: Visit, usage: Usage, durations: Durations) -> float:
     """When it came, in trio's seconds; of an answer that was not streamed by what the server said."""

@@ -92,8 +92,12 @@ class Hindsight:
         likely_s = min(LONGEST_S, stretch * wait.likely_s)
         least_s = LEAST_S + LEAST_SHARE * likely_s
         least, most = group.reach()
-        low_s = likely_s - group.below * max(least_s, stretch * (wait.likely_s - wait.low_s), likely_s * (1.0 - least))
-        high_s = likely_s + group.above * max(least_s, stretch * (wait.high_s - wait.likely_s), likely_s * (most - 1.0))
+        low_s = likely_s - group.below * max(
+            least_s, stretch * (wait.likely_s - wait.low_s), likely_s * (1.0 - least)
+        )
+        high_s = likely_s + group.above * max(
+            least_s, stretch * (wait.high_s - wait.likely_s), likely_s * (most - 1.0)
+        )
         return msgspec.structs.replace(
             wait, likely_s=likely_s, low_s=max(0.0, low_s), high_s=high_s, raw_s=wait.likely_s
         )

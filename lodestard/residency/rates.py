@@ -222,4 +222,3 @@ def _read_model(entry: Mapping[object, object]) -> _Model:
         mark=mark[:MOST_NAME_CHARS] if isinstance(mark, str) else "",
         samples={kind: _samples(kind, read_values(entry.get(kind))) for kind in SCATTER},
     )
-

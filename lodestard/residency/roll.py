@@ -79,9 +79,13 @@ class Roll:
             left = left_of(load_s, self._view.now_s - self.loading.started_s)
             event = _Event("loaded", self.loading.model, began_s=self.loading.started_s)
             return self._expect(after(NOTHING, left), event)
-        if self._leaving:  # nobody has noted since when
+        if self._leaving:
             unload_s = of_figure(self.rates(self._leaving).unload_s)
-            left = Span(unload_s.likely / 2, 0.0, unload_s.high, unload_s.shared)
+            since_s = self._view.leaving_since_s
+            if since_s is None:  # nobody has noted since when
+                left = Span(unload_s.likely / 2, 0.0, unload_s.high, unload_s.shared)
+            else:
+                left = left_of(unload_s, self._view.now_s - since_s)
             return self._expect(after(NOTHING, left), _Event("gone", self._leaving))
         return None
 
@@ -134,7 +138,7 @@ class Roll:
         for waiter in waiters:
             alike.setdefault((waiter.model, waiter.work, waiter.output_tokens), []).append(waiter.prompt_tokens)
         for (model, work, most_tokens), prompts in alike.items():
-            times, known = len(prompts) / at_once, "kin" if work and len(prompts) > 1 else ""
+            times, known = len(prompts) / at_once, known_of(work, len(prompts))
             before = after(before, self._prefill(model, work, sum(prompts) // len(prompts), known), times)
             before = after(before, self._answer(model, work, most_tokens), times)
         return before
@@ -273,6 +277,11 @@ def _accounts(waiter: Waiter) -> Iterator[tuple[str, str]]:
     yield waiter.principal, ""
     if waiter.group:
         yield waiter.principal, waiter.group
+
+
+def known_of(work: str, number: int) -> Known:
+    """What is cached of the prompts of so many requests of one work that come one after the other."""
+    return "kin" if work and number > 1 else ""
 
 
 def is_known(rates: ModelRates) -> bool:

@@ -47,6 +47,7 @@ class Visit:
     kin: bool = False
     produced_s: float | None = None
     fault: Fault | None = None
+    frozen: Waiter | None = None
     story: list[str] = field(default_factory=list)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     turn: trio.Event = field(default_factory=trio.Event)
@@ -58,6 +59,12 @@ class Visit:
         self.scope.cancel()
 
     def as_waiter(self) -> Waiter:
+        """As the planner sees it; kept, for every arrival looks at everybody who waits."""
+        if self.frozen is None or self.frozen.passed != self.passed:
+            self.frozen = self._freeze()
+        return self.frozen
+
+    def _freeze(self) -> Waiter:
         asked = self.asked
         return Waiter(
             id=self.id,
@@ -216,6 +223,7 @@ def freeze(state: State, now_s: float, policy: Policy, pins: Pins, wish: Wish | 
         ),
         loading=None if load is None else freeze_load(load, state),
         leaving=state.leaving,
+        leaving_since_s=state.leaving_since_s if state.leaving else None,
         displaced=state.displaced,
         awaited_s=state.awaited_s,
         served_s=state.served.at(now_s) if len(state.queue) > 1 else {},

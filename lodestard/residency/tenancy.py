@@ -1,13 +1,11 @@
 """A model in memory while a host is rolled forward in thought. Owner: one ``Roll``."""
 
 from math import inf
-
 from typing import Literal
 
 import msgspec
 
 from lodestard.residency.view import INTERACTIVE, Resident, Running, Waiter
-
 
 Known = Literal["", "kin", "warm"]
 """What is cached of a prompt: nothing, the beginning of another one of its work, its conversation."""

@@ -59,8 +59,9 @@ class Resident(msgspec.Struct, frozen=True, kw_only=True):
     last one that somebody waited for at ``awaited_s``.
 
     ``cached`` are the conversations whose beginning it still knows, the latest last; ``streak``: how many requests in
-    a row were of that one; ``works``: the kinds of the last requests, as many as it answers at once. ``kept``: only what somebody waits for displaces it; ``exclusive``: nothing does.
-    ``going``: it was told to go, so it begins nothing more.
+    a row were of that one; ``works``: the kinds of the last requests, as many as it answers at once. ``kept``: only
+    what somebody waits for displaces it; ``exclusive``: nothing does. ``going``: it was told to go, so it begins
+    nothing more.
     """
 
     model: str
@@ -117,7 +118,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     ``awaited_s``: when the last request that somebody waited for ended, on whatever model. ``served_s`` is what each
     principal, and each (principal, group), has had of the card lately. ``leaving`` is the model that is being
-    unloaded, empty where none is; ``displaced`` the one that was unloaded last, until something is loaded. ``wish``
+    unloaded, empty where none is, since ``leaving_since_s``; ``displaced`` the one that was unloaded last, until something is loaded. ``wish``
     is what should be loaded while nobody waits.
     """
 
@@ -127,6 +128,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     residents: tuple[Resident, ...] = ()
     loading: Loading | None = None
     leaving: str = ""
+    leaving_since_s: float | None = None
     displaced: str = ""
     awaited_s: float = -inf
     served_s: Mapping[tuple[str, str], float] = {}

@@ -5,8 +5,10 @@ first; of a longer queue the rest is added up. The interval is that of everythin
 queue of the same kind never predicts a shorter wait.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from math import inf
 from typing import NamedTuple
 
@@ -18,6 +20,7 @@ from lodestard.residency.spans import NOTHING, Span, Sum, total
 from lodestard.residency.view import INTERACTIVE, RANKS, View, Waiter
 
 MOST_ROLLED = 12
+"""Half of them may wait for one model, so that whoever comes for another one displaces nobody from the roll."""
 MOST_STEPS = 48
 QUESTION = 1 << 62
 """The number of a request that has not come yet: after all that have."""
@@ -100,22 +103,20 @@ def _foresee(view: View, rates: RatesOf, asked: Waiter, decide: Decide) -> _Seen
     whole = roll.run(QUESTION)
     if QUESTION in roll.firsts:
         later = [] if _has_overtaken(asked, roll, view) else later
-        first_token = _add_later(roll.firsts[QUESTION], later, roll, asked)
+        first_token = _add_later(roll.firsts[QUESTION], later, roll, asked, view)
         return _Seen(total(first_token), len(roll.begun) - 1 + len(later), roll)
     if whole:
         return None
     waiting = (waiter for waiter in roll.waiters.values() if waiter.id != QUESTION)
     rest = [*(waiter for waiter in waiting if _comes_before(waiter, asked, view)), *later]
-    return _Seen(total(_add_rest(rest, roll, asked)), len(roll.begun) + len(rest), roll)
+    return _Seen(total(_add_rest(rest, roll, asked, view)), len(roll.begun) + len(rest), roll)
 
 
 def expect(view: View, rates: RatesOf, decide: Decide) -> Expected:
     """When everybody who runs or waits gets on, in one roll."""
-    nobody = Waiter(
-        id=QUESTION, model="", urgency=INTERACTIVE, principal="", group="", conversation="", arrived_s=view.now_s
-    )
-    first, _ = _split(nobody, view)
-    roll = Roll(msgspec.structs.replace(view, waiters=tuple(first), wish=None), rates, decide, MOST_STEPS)
+    first = sorted(view.waiters, key=lambda one: (not _is_overdue(one, view), one.urgency, one.arrived_s, one.id))
+    view = msgspec.structs.replace(view, waiters=tuple(first[:MOST_ROLLED]), wish=None)
+    roll = Roll(view, rates, decide, MOST_STEPS)
     roll.run()
     return Expected(
         firsts_s={number: _likely(when) for number, when in roll.firsts.items()},
@@ -147,11 +148,14 @@ def _comes_before(waiter: Waiter, asked: Waiter, view: View) -> bool:
 
 def _split(asked: Waiter, view: View) -> tuple[list[Waiter], list[Waiter]]:
     """Those that the roll is for, and those after them that come before ``asked`` all the same."""
-    if len(view.waiters) <= MOST_ROLLED:
+    most = MOST_ROLLED // 2
+    if len(view.waiters) <= most:
         return list(view.waiters), []
     ordered = sorted(view.waiters, key=lambda one: (not _is_overdue(one, view), one.urgency, one.arrived_s, one.id))
-    later = [waiter for waiter in ordered[MOST_ROLLED:] if _comes_before(waiter, asked, view)]
-    return ordered[:MOST_ROLLED], later
+    own = [waiter for waiter in ordered if waiter.model == asked.model]
+    others = [waiter for waiter in ordered if waiter.model != asked.model]
+    rest = (*own[most:], *others[most:])
+    return [*own[:most], *others[:most]], [waiter for waiter in rest if _comes_before(waiter, asked, view)]
 
 
 def _has_overtaken(asked: Waiter, roll: Roll, view: View) -> bool:
@@ -171,12 +175,16 @@ def _with(view: View, first: Sequence[Waiter], asked: Waiter) -> View:
 # -- what is added up ------------------------------------------------------------------------------------------------
 
 
-def _add_later(when: Sum, later: Sequence[Waiter], roll: Roll, asked: Waiter) -> Sum:
-    """Those of its model come before it; each time that a turn of theirs is over, the others have theirs."""
-    if not later:
-        return when
-    own = [waiter for waiter in later if waiter.model == asked.model]
-    others = [waiter for waiter in later if waiter.model != asked.model]
+def _add_later(when: Sum, later: Sequence[Waiter], roll: Roll, asked: Waiter, view: View) -> Sum:
+    """The overdue come before it, one after the other; then those of its model, and each time that a turn of theirs
+    is over, the others have theirs.
+    """
+    overdue = sorted((one for one in later if _is_overdue(one, view)), key=lambda one: (one.arrived_s, one.id))
+    when = roll.serve_all(when, overdue, 1)
+    for (going, coming), times in Counter(pairwise(one.model for one in overdue)).items():
+        when = when if going == coming else roll.swap(when, going, coming, times)
+    own = [one for one in later if one.model == asked.model and not _is_overdue(one, view)]
+    others = [one for one in later if one.model != asked.model and not _is_overdue(one, view)]
     turn = roll.turn_requests(asked.urgency)
     turns = len(own) // turn if others else 0
     when = roll.serve_all(when, own, roll.parallel(asked.model))
@@ -187,14 +195,14 @@ def _add_later(when: Sum, later: Sequence[Waiter], roll: Roll, asked: Waiter) ->
     return when
 
 
-def _add_rest(rest: Sequence[Waiter], roll: Roll, asked: Waiter) -> Sum:
+def _add_rest(rest: Sequence[Waiter], roll: Roll, asked: Waiter, view: View) -> Sum:
     """What is left where the roll was cut short."""
     when = roll.horizon()
     if asked.model not in roll.tenants and (roll.loading is None or roll.loading.model != asked.model):
         others = [waiter for waiter in rest if waiter.model != asked.model]
         when = roll.serve_all(when, others[: roll.turn_requests(asked.urgency)], 1)
         when = roll.swap(when, next(iter(roll.tenants), ""), asked.model, 1)
-    return roll.read(_add_later(when, rest, roll, asked), asked)
+    return roll.read(_add_later(when, rest, roll, asked, view), asked)
 
 
 def _likely(when: Sum) -> float:

@@ -12,7 +12,7 @@ from random import Random
 
 from lodestard.domain.residency import Wait
 from lodestard.domain.usage import Durations, Usage
-from lodestard.residency.hindsight import Hindsight
+from lodestard.residency.hindsight import Foreseen, Hindsight
 from lodestard.residency.planner import decide
 from lodestard.residency.rates import AnswerFacts, Rates
 from lodestard.residency.tenancy import Tenancy
@@ -50,8 +50,8 @@ class Drawn:
     tokens: int
     warm: bool = False
     begun_s: float = 0.0
-    raw: Wait | None = None
-    wait: Wait | None = None
+    raw: Foreseen | None = None
+    wait: Foreseen | None = None
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """How far predicted waits are off: what each request was told when it came, beside what came.
 
-The daemon's own rooms on the mock clock, residency on, from the first day: nothing is known but what is assumed of any
-card. What came is the client's time to the first token where it streams; otherwise it goes by the server's own
+The daemon's own rooms on the mock clock, residency on, from the first day: nothing is known but what is assumed of
+any card. What came is the client's time to the first token where it streams; otherwise it goes by the server's own
 figures, for a client that does not stream sees no first token. Who left before it is counted apart: nobody knows how
 long it would have been. ``python -m tests.bench.gpu.waits --help`` says what can be asked for; it prints Markdown.
 """
@@ -30,12 +30,12 @@ from tests.bench.gpu.clients import batch
 from tests.bench.gpu.drive import Run, simulate
 from tests.bench.gpu.figures import percentile
 from tests.bench.gpu.machines import MACHINES
-from tests.bench.gpu.traffic import DEEPSEEK, LLAMA, Lane, Workload
+from tests.bench.gpu.traffic import DEEPSEEK, LLAMA, Workload
 from tests.bench.gpu.workloads import NAMES, plan_workload
 
 BURST, BURST_SIZE = "burst", 9
 WORKLOADS = (BURST, *NAMES)
-"""``burst``: nine requests at once for either model, the first that the daemon ever sees; then nine more, and so on."""
+"""``burst``: nine requests at once, of either model, the first that the daemon ever sees; after minutes nine more."""
 CARDS = {**{name: MACHINES[name] for name in ("x1", "x0.5", "x1.5")}, "demo": DEMO}
 SEEDS = (1, 2, 3)
 PHASES = ((0, "first 10"), (10, "10 to 50"), (50, "later"))
@@ -88,9 +88,7 @@ class WatchedCard(Card):
     def enqueue(self, ask: Ask) -> Visit:
         visit = super().enqueue(ask)
         known = self._watch.learned
-        self._watch.told[visit.id] = Told(
-            key_of(ask.request), visit.asked.rank, known, visit.waited, visit.predicted
-        )
+        self._watch.told[visit.id] = Told(key_of(ask.request), visit.asked.rank, known, visit.waited, visit.predicted)
         return visit
 
     def learn(self, visit: Visit, usage: Usage | None, durations: Durations | None) -> None:
@@ -111,7 +109,7 @@ def watch(workload: str, card: str, seed: int) -> Sequence[Told]:
     seen = Watch()
     with (
         patch("lodestard.residency.room.Card", seen.make_card),
-        patch.dict(drive.MACHINES, CARDS),
+        patch.dict(MACHINES, CARDS),
         patch.object(drive, "plan_workload", plan),
     ):
         run = simulate(workload, card, "residency", seed)
@@ -119,15 +117,13 @@ def watch(workload: str, card: str, seed: int) -> Sequence[Told]:
 
 
 def plan(name: str, seed: int, share: float = 1.0) -> Workload:
-    """A workload of the benchmark, or bursts: a minute apart, so that each finds the card idle."""
+    """A workload of the benchmark, or bursts: minutes apart, so that each finds the card idle."""
     if name != BURST:
         return plan_workload(name, seed, share)
     luck = random.Random(f"{name} {seed}")
-    lanes = tuple(
-        msgspec.structs.replace(batch(luck, (LLAMA, DEEPSEEK), BURST_SIZE, width=BURST_SIZE, begins_s=at_s))
-        for at_s in (0.0, 240.0, 480.0, 720.0)
-    )
-    return Workload(name=name, lanes=tuple(Lane(asks=lane.asks, width=lane.width, begins_s=lane.begins_s) for lane in lanes))
+    models = (LLAMA, DEEPSEEK)
+    lanes = (batch(luck, models, BURST_SIZE, width=BURST_SIZE, begins_s=at_s) for at_s in (0.0, 240.0, 480.0, 720.0))
+    return Workload(name=name, lanes=tuple(lanes))
 
 
 # -- figures ---------------------------------------------------------------------------------------------------------
