@@ -18,7 +18,8 @@ def is_stale(tenant: Tenant, terms: Terms) -> bool:
     its parallel requests together.
     """
     if tenant.options is not None:
-        return _of_runner(tenant.options) != _of_runner(terms.options(tenant.model))
+        options = terms.options(tenant.model)
+        return tenant.options is not options and _of_runner(tenant.options) != _of_runner(options)
     wanted, told = terms.context_tokens(tenant.model), tenant.loaded.context_tokens
     return bool(wanted and told) and told not in (wanted, wanted * tenant.parallel)
 

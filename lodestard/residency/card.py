@@ -6,7 +6,6 @@ which reports back here.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import count
 from math import inf
 
@@ -22,16 +21,16 @@ from lodestard.residency import refusals
 from lodestard.residency.anew import context_of, is_stale
 from lodestard.residency.asking import Asked, read_ask
 from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, judge_fit, learn_ratio
-from lodestard.residency.habits import Habits
-from lodestard.residency.hindsight import Foreseen, Hindsight
+from lodestard.residency.hindsight import Foreseen
 from lodestard.residency.keeping import Keeping, choose_wish, next_look_s
-from lodestard.residency.memory import Strength
 from lodestard.residency.planner import decide
-from lodestard.residency.rates import AnswerFacts, Rates
-from lodestard.residency.state import Going, Load, Pins, State, Tenant, Visit, freeze
+from lodestard.residency.rates import AnswerFacts
+from lodestard.residency.standing import Standing
+from lodestard.residency.state import Going, Leaning, Load, Pins, State, Tenant, Visit, freeze, freeze_keeping
+from lodestard.residency.tenancy import Known
 from lodestard.residency.terms import Terms
 from lodestard.residency.view import IDLE, INTERACTIVE, Decision, View, Wish
-from lodestard.residency.waits import Question, predict_wait
+from lodestard.residency.waits import Question, foresee_alone, predict_wait
 
 UNPLANNED_NS = 1_000_000_000
 """An answer that the server spent more than a second loading for: somebody or something else had displaced it."""
@@ -43,24 +42,10 @@ MS_PER_S = 1_000
 MOST_NAMES = 1_000
 
 
-@dataclass(slots=True, eq=False)
-class Standing:
-    """What a host has taught, and what a person has told: all of it survives the daemon.
-
-    ``pinned`` maps a model to ``kept`` or ``exclusive``. ``paused_until_ms``: None where the card is not lent, and 0
-    where it is lent until told otherwise.
-    """
-
-    rates: Rates = field(default_factory=Rates)
-    habits: Habits = field(default_factory=Habits)
-    hindsight: Hindsight = field(default_factory=Hindsight)
-    pinned: dict[str, Strength] = field(default_factory=dict)
-    paused_until_ms: int | None = None
-
-
 class Card:
     """Owner of one host's ``State``. ``begin_load`` and ``begin_unload`` are the mover's, set while it runs, and
-    ``opened_with`` are the settings of the connections that it has."""
+    ``opened_with`` are the settings of the connections that it has. It wants to plan anew at ``wake_s``; ``alarm_s``
+    is when the mover, who keeps time for it, will have it do so unless ``bell`` rings before."""
 
     def __init__(self, name: str, terms: Terms, standing: Standing, now_ms: Callable[[], int]) -> None:
         self.name = name
@@ -75,7 +60,7 @@ class Card:
         self.look_soon: Callable[[], object] = lambda: None
         self.bell = trio.Event()
         self.changed = trio.lowlevel.ParkingLot()
-        self.wake_s = inf
+        self.wake_s = self.alarm_s = inf
         self.routed: frozenset[str] = frozenset()
         self._names: dict[str, str] = {}
         self._numbers = count(1)
@@ -120,14 +105,26 @@ class Card:
         self._supersede(asked)
         if asked.urgency == INTERACTIVE:  # what nobody waits for need not be foreseen
             self.standing.habits.note(asked.who, asked.client, asked.task, asked.model, visit.arrived_s)
+        tenant = self._find_place(asked)
+        if tenant is not None and self.state.quiet and self.state.settled:
+            self._begin_alone(visit, tenant)
+            return visit
         visit.predicted = self.predict(Question.of(visit.as_waiter()))
-        if (tenant := self._find_place(asked)) is not None:
+        if tenant is not None:
             self._begin(visit, tenant)
         else:
             visit.waited = True
             self.state.queue[visit.id] = visit
         self.replan()
         return visit
+
+    def _begin_alone(self, visit: Visit, tenant: Tenant) -> None:
+        """Nobody else is there and nothing moves: it begins, and the planner would have nothing to say."""
+        self._begin(visit, tenant)
+        known: Known = "warm" if visit.warm else "kin" if visit.kin else ""
+        seen = foresee_alone(self.terms.policy, self.standing.rates.of, visit.as_waiter(), known)
+        visit.predicted = self.standing.hindsight.corrected(seen)
+        self._rest()
 
     def _find_place(self, asked: Asked) -> Tenant | None:
         """Where somebody who waits can begin at once, because nobody else does: the planner would say the same."""
@@ -203,15 +200,16 @@ class Card:
         """Raises for what can't be done here now, whoever waits."""
         if self.is_lent():
             raise refusals.paused(self.name)
-        others = sorted(self.pins().exclusive - {asked.model})
-        if asked.model not in self.state.tenants and len(others) >= self.terms.policy.resident_models:
-            raise refusals.pinned_out(self.name, asked.model, ", ".join(others))
+        if asked.model not in self.state.tenants:
+            others = sorted(self.pins().exclusive - {asked.model})
+            if len(others) >= self.terms.policy.resident_models:
+                raise refusals.pinned_out(self.name, asked.model, ", ".join(others))
         if len(self.state.queue) >= self.terms.residency.max_waiting:
             raise refusals.queue_full(self.name, len(self.state.queue))
 
     def estimate(self, asked: Asked) -> Estimate:
         """How many tokens its prompt is; nearly exact where an earlier turn of its conversation was counted."""
-        ratio = self.standing.rates.of(asked.model).tokens_per_byte
+        ratio = self.standing.rates.tokens_per_byte(asked.model)
         return estimate_tokens(asked, ratio, self.turns.find(asked))
 
     def judge(self, visit: Visit) -> int | None:
@@ -254,11 +252,29 @@ class Card:
         if self.is_lent():
             self._clear_for_guest()
             return
-        decision = decide(self.view(now_s))
+        keeping = self.keeping(now_s)
+        wish = choose_wish(keeping) if self.state.quiet else None
+        if wish is None and self.state.settled and not self.state.queue:
+            self._rest(next_look_s(keeping))
+            return
+        decision = decide(self.view(now_s, wish))
         self._apply(decision, now_s)
         self.state.reason = decision.reason
-        self.wake_s = min(decision.wake_s or inf, next_look_s(self.keeping(now_s)))
-        self.bell.set()
+        self._wake_at(min(decision.wake_s or inf, next_look_s(self.keeping(now_s))))
+
+    def _rest(self, wake_s: float = inf) -> None:
+        """Nobody waits and nothing has to change: what the planner would say, without asking it."""
+        if self.changed:
+            self.changed.unpark_all()
+        serving = ", ".join(tenant.model for tenant in self.state.tenants.values() if tenant.running)
+        self.state.reason = f"serving {serving}" if serving else "nobody waits"
+        self._wake_at(wake_s)
+
+    def _wake_at(self, wake_s: float) -> None:
+        """Plan anew then at the latest. Whoever keeps time is disturbed only where that is earlier than he thinks."""
+        self.wake_s = wake_s
+        if wake_s < self.alarm_s:
+            self.bell.set()
 
     def _apply(self, decision: Decision, now_s: float) -> None:
         for number in decision.give_up:
@@ -349,8 +365,9 @@ class Card:
 
     # -- views -------------------------------------------------------------------------------------------------
 
-    def view(self, now_s: float) -> View:
-        return freeze(self.state, now_s, self.terms.policy, self.pins(), self._wish(now_s))
+    def view(self, now_s: float, wish: Wish | None = None) -> View:
+        """As the planner sees it; without a ``wish`` for whoever only wants to know how requests get on."""
+        return freeze(self.state, now_s, self.terms.policy, self.pins(), wish)
 
     def pins(self) -> Pins:
         told = self.standing.pinned
@@ -359,27 +376,10 @@ class Card:
 
     def keeping(self, now_s: float) -> Keeping:
         """What the wish goes by."""
-        state, guess = self.state, None
-        resident = frozenset(state.tenants)
-        if self.terms.residency.predict and state.quiet:
-            guess = self.standing.habits.guess(now_s, resident)
-        return Keeping(
-            now_s=now_s,
-            quiet_from_s=state.quiet_from_s,
-            quiet_s=self.terms.residency.quiet_s,
-            resident=resident,
-            pinned=tuple(sorted(self.pins().kept)),
-            warm=self.terms.named("warm"),
-            default=self.terms.named("default"),
-            guess="" if guess is None else guess.model,
-            guess_percent=0 if guess is None else guess.percent,
-            refused=frozenset(model for model, until_s in self._refused_until_s.items() if now_s < until_s),
-            room=len(resident) < self.terms.policy.resident_models,
-            anew=tuple(sorted(state.anew)),
-        )
-
-    def _wish(self, now_s: float) -> Wish | None:
-        return choose_wish(self.keeping(now_s)) if self.state.quiet else None
+        guessing = self.terms.residency.predict and self.state.quiet
+        guess = self.standing.habits.guess(now_s, frozenset(self.state.tenants)) if guessing else None
+        refused = frozenset(model for model, until_s in self._refused_until_s.items() if now_s < until_s)
+        return freeze_keeping(self.state, now_s, self.terms, self.pins(), Leaning(guess, refused))
 
     def predict(self, question: Question) -> Foreseen | None:
         """How long until the first token of a request that came now; None where it would be sent away, or where

@@ -67,10 +67,14 @@ class _Sitting:
 
 @dataclass(slots=True)
 class Habits:
-    """What one host has learned of its askers. Owner of it: nothing else changes it."""
+    """What one host has learned of its askers. Owner of it: nothing else changes it.
+
+    ``_models`` are all that it has ever heard of: a host's own, so they are few.
+    """
 
     _precedents: Precedents = field(default_factory=Precedents)
     _sittings: OrderedDict[str, _Sitting] = field(default_factory=OrderedDict)
+    _models: set[str] = field(default_factory=set)
 
     def note(self, session: str, client: str, task: str, model: str, at_s: float) -> None:
         """A request came. ``session`` names a sitting (``Asked.who``); it is kept in memory alone."""
@@ -78,6 +82,7 @@ class Habits:
         last = self._sittings.pop(session, None)
         if last is not None:
             self._precedents.followed(last.footing, model[:MOST_MODEL], max(0.0, at_s - last.quiet_s))
+        self._models.add(model[:MOST_MODEL])
         running = 1 if last is None else last.running + 1
         self._sittings[session] = _Sitting(footing_of(client, task, model), at_s, running)
         if len(self._sittings) > MOST_SESSIONS:
@@ -96,6 +101,8 @@ class Habits:
         The sessions race: what a later one may want counts only as far as the earlier ones may not come at all.
         """
         self._expire(now_s)
+        if self._models <= resident:
+            return None  # there is nothing else that anybody could ask for
         chances: dict[str, float] = {}
         first: dict[str, Prospect] = {}
         racing = itertools.islice(reversed(self._sittings.values()), RACING_SESSIONS)
@@ -132,6 +139,7 @@ class Habits:
     def take(self, data: bytes) -> None:
         """Know what ``dump`` gave, in place of what was known. What is broken of it is as good as nothing."""
         self._precedents = Precedents.load(data)
+        self._models |= self._precedents.models
 
     def _prospects(self, sitting: _Sitting, now_s: float) -> tuple[Prospect, ...]:
         """How a session may go on, by what followed its last request before; what still runs has just ended."""

@@ -82,8 +82,8 @@ class Mover:
         card = self._card
         while not card.is_outdated or card.state.loading is not None or card.state.leaving:
             card.bell = trio.Event()
-            deadline = card.wake_s
-            with trio.move_on_at(deadline) as patience:
+            card.alarm_s = card.wake_s
+            with trio.move_on_at(card.alarm_s) as patience:
                 await card.bell.wait()
             if patience.cancelled_caught:
                 card.wake_s = inf

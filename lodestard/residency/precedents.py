@@ -166,6 +166,12 @@ class Precedents:
                 return place, record.outlook(elapsed_s)
         return footing, ()
 
+    @property
+    def models(self) -> frozenset[str]:
+        """Every model that a record names."""
+        followers = {model for record in self._records.values() for model in record.followers}
+        return frozenset(followers | {footing.model for footing in self._records})
+
     def dump(self) -> bytes:
         """As JSON of at most ``MOST_BYTES``; what was used last comes first, and what is beyond that is left out."""
         saved: list[msgspec.Raw] = []

@@ -13,6 +13,7 @@ import msgspec
 
 from lodestard.domain.residency import Figure, ModelRates
 from lodestard.domain.usage import Durations, Usage
+from lodestard.residency.fit import TOKENS_PER_BYTE
 from lodestard.residency.priors import UNLOAD_S, adapt, assume
 from lodestard.residency.samples import Samples
 from lodestard.residency.works import LEAST, MOST, Works, read_values
@@ -86,6 +87,12 @@ class Rates:
         if len(self._known) < MOST_KNOWN:
             self._known[model, work] = rates
         return rates
+
+    def tokens_per_byte(self, model: str) -> Figure:
+        """The one figure of ``of`` that every request needs: nothing else is worked out for it."""
+        learned = self._models.get(model)
+        samples = None if learned is None else learned.samples["tokens_per_byte"]
+        return samples.figure() if samples is not None and len(samples) else TOKENS_PER_BYTE
 
     def _for_work(self, model: str, work: str) -> ModelRates:
         rates, works = self.of(model), self._works

@@ -5,8 +5,9 @@ Law: what can't be read is as good as never learned; nothing here raises.
 
 import msgspec
 
-from lodestard.residency.card import Card, Standing
+from lodestard.residency.card import Card
 from lodestard.residency.memory import HostMemory, Learned
+from lodestard.residency.standing import Standing
 
 
 def recall(learned: Learned, host: str) -> Standing:

@@ -119,18 +119,9 @@ class Roll:
             known = self._answers_s[key] = of_product(rates.answer_tokens, rates.decode_s, most_tokens)
         return known
 
-    def _prefill(self, model: str, work: str, tokens: int, known: Known) -> Span:
-        """Reading a prompt, or what of it is not cached."""
-        rates = self.rates(model, work)
-        if not known:
-            return of_figure(rates.prefill_s, tokens)
-        share = rates.warm_share if known == "warm" else rates.kin_share
-        read = Figure(share.value * tokens, share.low * tokens, share.high * tokens, share.count)
-        return of_product(read, rates.prefill_s)
-
     def read(self, before: Sum, waiter: Waiter) -> Sum:
         """Until its first token, with nothing cached."""
-        return after(before, self._prefill(waiter.model, waiter.work, waiter.prompt_tokens, ""))
+        return after(before, prefill(self.rates, waiter))
 
     def serve_all(self, before: Sum, waiters: Sequence[Waiter], at_once: int) -> Sum:
         """Until all of them, who find nothing cached, are answered, so many at once."""
@@ -139,7 +130,7 @@ class Roll:
             alike.setdefault((waiter.model, waiter.work, waiter.output_tokens), []).append(waiter.prompt_tokens)
         for (model, work, most_tokens), prompts in alike.items():
             times, known = len(prompts) / at_once, known_of(work, len(prompts))
-            before = after(before, self._prefill(model, work, sum(prompts) // len(prompts), known), times)
+            before = after(before, _prefill(self.rates(model, work), sum(prompts) // len(prompts), known), times)
             before = after(before, self._answer(model, work, most_tokens), times)
         return before
 
@@ -213,7 +204,7 @@ class Roll:
     def _begin(self, waiter: Waiter) -> None:
         tenant = self.tenants[waiter.model]
         known = tenant.begin(waiter, self._now_s)
-        first = after(self.cause, self._prefill(waiter.model, waiter.work, waiter.prompt_tokens, known))
+        first = after(self.cause, prefill(self.rates, waiter, known))
         end = after(first, self._answer(waiter.model, waiter.work, waiter.output_tokens))
         self.begun.append(waiter.id)
         self.firsts[waiter.id], self.ends[waiter.id] = first, end
@@ -277,6 +268,19 @@ def _accounts(waiter: Waiter) -> Iterator[tuple[str, str]]:
     yield waiter.principal, ""
     if waiter.group:
         yield waiter.principal, waiter.group
+
+
+def prefill(rates: RatesOf, waiter: Waiter, known: Known = "") -> Span:
+    """Reading its prompt, or what of it is not cached."""
+    return _prefill(rates(waiter.model, waiter.work), waiter.prompt_tokens, known)
+
+
+def _prefill(rates: ModelRates, tokens: int, known: Known) -> Span:
+    if not known:
+        return of_figure(rates.prefill_s, tokens)
+    share = rates.warm_share if known == "warm" else rates.kin_share
+    read = Figure(share.value * tokens, share.low * tokens, share.high * tokens, share.count)
+    return of_product(read, rates.prefill_s)
 
 
 def known_of(work: str, number: int) -> Known:

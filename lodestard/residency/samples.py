@@ -5,6 +5,7 @@ so that one absurd value moves nothing. Few values say little: the interval then
 of that kind usually scatter. Owner: ``Rates``.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from math import exp, log
 
@@ -17,6 +18,9 @@ STEP_VALUES = 6
 """So many in a row beyond the interval of all before: something was changed, and what was before says nothing."""
 REACH = 2.0
 _WEIGHTS = tuple(0.5 ** (age / HALF_LIFE) for age in range(WINDOW))
+_LATEST_LAST = tuple(_WEIGHTS[:number][::-1] for number in range(WINDOW + 1))
+_TOTALS = tuple(sum(weights) + 1.0 for weights in _LATEST_LAST)
+"""Worked out once for each number of values: an estimate lies on the way of every request."""
 
 
 class Samples:
@@ -68,26 +72,27 @@ def estimate(values: Sequence[float], scatter: float) -> Figure:
     The i-th of n equally weighted values stands at i / (n + 1), which is what it is worth on average as a quantile of
     the next one; between two, and beyond the outermost, one goes in a straight line over logarithms.
     """
-    weighted = sorted(zip(map(log, values), reversed(_WEIGHTS[: len(values)]), strict=True))
-    total = sum(weight for _, weight in weighted) + 1.0
-    below, points = 0.5, []
-    for value, weight in weighted:
-        points.append(((below + weight / 2) / total, value))
+    number = len(values)
+    every, weights, total = list(map(log, values)), _LATEST_LAST[number], _TOTALS[number]
+    order = sorted(range(number), key=every.__getitem__)
+    logs, below, shares = [every[at] for at in order], 0.5, []
+    for at in order:
+        weight = weights[at]
+        shares.append((below + weight / 2) / total)
         below += weight
-    middle = _at(HALF, points)
-    first = min(points[0][1], middle - REACH * scatter)
-    last = max(points[-1][1], middle + REACH * scatter)
-    points = [(0.0, first), *points, (1.0, last)]
-    return Figure(exp(_at(HALF, points)), exp(_at(LOW, points)), exp(_at(HIGH, points)), len(values))
+    middle = _at(HALF, shares, logs)
+    first = min(logs[0], middle - REACH * scatter)
+    last = max(logs[-1], middle + REACH * scatter)
+    shares, logs = [0.0, *shares, 1.0], [first, *logs, last]
+    value, low, high = (exp(_at(share, shares, logs)) for share in (HALF, LOW, HIGH))
+    return Figure(value, low, high, number)
 
 
-def _at(share: float, points: Sequence[tuple[float, float]]) -> float:
+def _at(share: float, shares: Sequence[float], values: Sequence[float]) -> float:
     """The value at ``share``, by straight lines between points; the outermost point beyond them."""
-    left_share, left = points[0]
-    for right_share, right in points:
-        if share <= right_share:
-            if right_share <= left_share:
-                return right
-            return left + (right - left) * (share - left_share) / (right_share - left_share)
-        left_share, left = right_share, right
-    return left
+    right = bisect_left(shares, share)
+    if right == 0 or right == len(shares):
+        return values[min(right, len(values) - 1)]
+    left_share, right_share = shares[right - 1], shares[right]
+    left = values[right - 1]
+    return left + (values[right] - left) * (share - left_share) / (right_share - left_share)

@@ -18,8 +18,11 @@ from lodestard.domain.settings import Options
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency.asking import AUTOCOMPLETE, Asked
 from lodestard.residency.fit import Estimate
+from lodestard.residency.habits import Guess
 from lodestard.residency.hindsight import Foreseen
+from lodestard.residency.keeping import Keeping
 from lodestard.residency.served import Served
+from lodestard.residency.terms import Terms
 from lodestard.residency.view import IDLE, Loading, Policy, Resident, Running, View, Waiter, Wish
 
 LAST_SWAPS = 10
@@ -224,6 +227,11 @@ class State:
         """Whether nobody waits and nothing is being answered."""
         return not self.queue and not any(tenant.running for tenant in self.tenants.values())
 
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is being loaded or unloaded, or shall be."""
+        return self.loading is None and not self.leaving and not self.going
+
     def pass_over(self, begun: Visit) -> None:
         """Everybody who waits for another model has been passed by ``begun``."""
         for visit in self.queue.values():
@@ -285,4 +293,31 @@ def freeze_tenant(tenant: Tenant, pins: Pins, *, going: bool) -> Resident:
         kept=tenant.model in pins.kept,
         exclusive=tenant.model in pins.exclusive,
         going=going,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Leaning:
+    """What is thought of the models themselves: which comes next, and which could not be loaded lately."""
+
+    guess: Guess | None = None
+    refused: frozenset[str] = frozenset()
+
+
+def freeze_keeping(state: State, now_s: float, terms: Terms, pins: Pins, leaning: Leaning) -> Keeping:
+    """What a wish goes by."""
+    resident, guess = frozenset(state.tenants), leaning.guess
+    return Keeping(
+        now_s=now_s,
+        quiet_from_s=state.quiet_from_s,
+        quiet_s=terms.residency.quiet_s,
+        resident=resident,
+        pinned=tuple(sorted(pins.kept)),
+        warm=terms.named("warm"),
+        default=terms.named("default"),
+        guess="" if guess is None else guess.model,
+        guess_percent=0 if guess is None else guess.percent,
+        refused=leaning.refused,
+        room=len(resident) < terms.policy.resident_models,
+        anew=tuple(sorted(state.anew)),
     )

@@ -10,16 +10,21 @@ from lodestard.domain.pins import find_local_model, pinned_members
 from lodestard.domain.settings import LocalModel, Options, Residency, Settings, Upstream
 from lodestard.residency.view import Policy
 
+MOST_KNOWN = 1_000
 BACKGROUND_DWELL = 10
 """Nobody waits for background work: swapping less often is worth more to it."""
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """One host's configuration: its upstream, and the policy that all hosts share."""
+    """One host's configuration: its upstream, and the policy that all hosts share.
+
+    ``known_options`` is what ``options`` has worked out before.
+    """
 
     upstream: Upstream
     residency: Residency
     policy: Policy
+    known_options: dict[str, Options] = msgspec.field(default_factory=dict)
 
     def model(self, name: str) -> LocalModel:
         """What is said of a model, or the defaults."""
@@ -30,8 +35,13 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
         return pinned_members(self.upstream, name)
 
     def options(self, name: str) -> Options:
-        """The runner options alone."""
-        return dict(self.pinned(name).get("options", {}))
+        """The runner options alone. Of one name always the same object: every request asks for them."""
+        known = self.known_options.get(name)
+        if known is None:
+            known = dict(self.pinned(name).get("options", {}))
+            if len(self.known_options) < MOST_KNOWN:
+                self.known_options[name] = known
+        return known
 
     def parallel(self, name: str) -> int:
         """How many requests a model answers at once."""

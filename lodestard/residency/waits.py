@@ -15,9 +15,10 @@ from typing import NamedTuple
 import msgspec
 
 from lodestard.residency.hindsight import AT_ONCE, Foreseen
-from lodestard.residency.roll import Decide, RatesOf, Roll, is_known, quickest
-from lodestard.residency.spans import NOTHING, Span, Sum, total
-from lodestard.residency.view import INTERACTIVE, RANKS, View, Waiter
+from lodestard.residency.roll import Decide, RatesOf, Roll, is_known, prefill, quickest
+from lodestard.residency.spans import NOTHING, Span, Sum, after, total
+from lodestard.residency.tenancy import Known
+from lodestard.residency.view import INTERACTIVE, RANKS, Policy, View, Waiter
 
 MOST_ROLLED = 12
 """Half of them may wait for one model, so that whoever comes for another one displaces nobody from the roll."""
@@ -110,6 +111,23 @@ def _foresee(view: View, rates: RatesOf, asked: Waiter, decide: Decide) -> _Seen
     waiting = (waiter for waiter in roll.waiters.values() if waiter.id != QUESTION)
     rest = [*(waiter for waiter in waiting if _comes_before(waiter, asked, view)), *later]
     return _Seen(total(_add_rest(rest, roll, asked, view)), len(roll.begun) + len(rest), roll)
+
+
+def foresee_alone(policy: Policy, rates: RatesOf, waiter: Waiter, known: Known) -> Foreseen:
+    """What ``predict_wait`` says of a request whose model is in memory and idle, without rolling anything: how long
+    its prompt takes. ``known``: what is cached of it.
+    """
+    span, sure = total(after(NOTHING, prefill(rates, waiter, known))), is_known(rates(waiter.model))
+    if not sure:
+        soonest = total(after(NOTHING, prefill(partial(quickest, rates), waiter, known)))
+        span = span._replace(low=min(span.low, soonest.likely))
+    longest_s = min(
+        LONGEST_S, policy.max_wait_s[waiter.urgency] + total(after(NOTHING, prefill(rates, waiter))).likely
+    )
+    low_s, likely_s, high_s = (min(longest_s, seconds) for seconds in (span.low, span.likely, span.high))
+    group = AT_ONCE if sure else f"{RANKS[waiter.urgency]}, assumed"
+    why = f"{waiter.model} is in memory and idle"
+    return Foreseen(likely_s=likely_s, low_s=low_s, high_s=high_s, why=why, group=group)
 
 
 def expect(view: View, rates: RatesOf, decide: Decide) -> Expected:

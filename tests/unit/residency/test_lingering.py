@@ -10,9 +10,10 @@ from lodestard.domain.request import Caller
 from lodestard.domain.residency import Ask, LoadedModel
 from lodestard.domain.settings import Residency, Settings, Upstream
 from lodestard.domain.upstream import Target
-from lodestard.residency.card import Card, Standing
+from lodestard.residency.card import Card
 from lodestard.residency.landing import add_tenant
 from lodestard.residency.planner import decide
+from lodestard.residency.standing import Standing
 from lodestard.residency.terms import read_terms
 from lodestard.residency.view import BACKGROUND, INTERACTIVE, Policy, Resident, Running, View, Waiter, Wish
 from tests.fakes.rooms import make_request

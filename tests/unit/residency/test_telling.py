@@ -13,10 +13,11 @@ from lodestard.domain.residency import Ask, LoadedModel
 from lodestard.domain.settings import Residency, Settings, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Durations, Usage
-from lodestard.residency.card import Card, Standing
+from lodestard.residency.card import Card
 from lodestard.residency.landing import add_tenant, finish_load, finish_unload
 from lodestard.residency.rates import AnswerFacts
 from lodestard.residency.reporting import report, say_wait
+from lodestard.residency.standing import Standing
 from lodestard.residency.state import Visit
 from lodestard.residency.steering import lend, pin
 from lodestard.residency.terms import read_terms
