@@ -48,6 +48,7 @@ async def read_costs(desk: Desk, arguments: Arguments) -> CostsReport:
     since_ms = _quarter(read_since_ms(arguments["since"], now_ms, zone)) if arguments["since"] else None
     until_ms = _quarter(read_until_ms(arguments["until"], now_ms, zone)) if arguments["until"] else None
     by = arguments["by"]
+    held_nano_usd = desk.state().held_nano_usd  # before the rows: what is settled meanwhile must not be in neither
     rows = await read_rows(desk, by, since_ms, until_ms)
     section = keep_top(by, rows, 0 if by in IN_TIME else arguments["top"])
     trend, projection = (
@@ -58,7 +59,7 @@ async def read_costs(desk: Desk, arguments: Arguments) -> CostsReport:
         rows=section.rows,
         rest=section.rest,
         others=section.others,
-        total=sum_rows("all", rows, desk.state().held_nano_usd),
+        total=sum_rows("all", rows, held_nano_usd),
         since_ms=since_ms,
         until_ms=until_ms,
         baseline=desk.runtime.settings.ledger.baseline,

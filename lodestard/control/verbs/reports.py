@@ -58,8 +58,9 @@ async def read_report(desk: Desk, month: str, top: int) -> MonthReport:
     begins = read_month_start(month, day_of(now_ms, zone))
     ends_ms = start_ms(next_month(begins), zone)
     over = ends_ms <= now_ms
+    held_nano_usd = 0 if over else desk.state().held_nano_usd  # before the rows, as in ``costs``
     read, settled = await _read_sections(desk, start_ms(begins, zone), ends_ms)
-    total = sum_rows("all", read["day"], 0 if over else desk.state().held_nano_usd)
+    total = sum_rows("all", read["day"], held_nano_usd)
     return MonthReport(
         month=f"{begins:%Y-%m}",
         timezone=desk.timezone,

@@ -88,6 +88,18 @@ async def test_without_a_trend_one_question_is_asked(desk: FakeDesk) -> None:
     assert [asked[0] for asked in desk.reports.asked] == ["model"]
 
 
+@pytest.mark.parametrize("verb", ["costs", "costs.report"])
+async def test_what_is_settled_while_the_tables_are_read_is_not_lost(desk: FakeDesk, verb: str) -> None:
+    desk.house = msgspec.structs.replace(desk.house, held_nano_usd=7)
+
+    def settle() -> None:
+        desk.house = msgspec.structs.replace(desk.house, held_nano_usd=0)
+
+    desk.reports.meanwhile = settle
+    assert (await call(desk, verb)).total.held_nano_usd == 7
+    assert (await call(desk, verb)).total.held_nano_usd == 0
+
+
 async def test_the_course_of_time_is_of_whole_days_without_gaps(desk: FakeDesk) -> None:
     desk.reports.figures["day"] = [
         Figures(key="2025-11-17", cost_nano_usd=CENT, requests=1),
