@@ -12,7 +12,9 @@ from lodestard.domain.reply import Piece
 
 
 class Splitter(Protocol):
-    """Bytes in any portions → whole events."""
+    """Bytes in any portions → whole events. Both raise ``UpstreamFault`` for what can't be cut into events; whole
+    events before it are returned first, and the next call raises.
+    """
 
     def feed(self, data: bytes) -> list[bytes]: ...
 
@@ -67,7 +69,12 @@ class EventReader:
         self._raise_fault()
         if self._events.done:
             return []
-        pieces = self._read_last(self._splitter.finish())
+        try:
+            events = self._splitter.finish()
+        except UpstreamFault as fault:
+            self.fault = fault
+            raise
+        pieces = self._read_last(events)
         self._raise_fault()  # nobody asks again after the end
         if not (self.done or self._events.ended):
             raise cut()

@@ -1,6 +1,7 @@
 """Server-sent events, as far as answers of models need them: bytes in any portions → the data of each event.
 
-Law: the memory held is bounded by ``max_event_bytes``, and no portion is scanned twice for its line ends.
+Law: the memory held is bounded by ``max_event_bytes``, and no portion is scanned twice for its line ends. The same
+bytes give the same events and the same failure however they were portioned.
 Source: the event stream format of the WHATWG HTML standard, section "Server-sent events". Lines end with CR, LF
 or CRLF; one byte order mark may come first; ``event``, ``id``, ``retry`` and comments are read over.
 """
@@ -15,23 +16,30 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class SseParser:
-    """Gathers the ``data`` of events. An event counts once its blank line has come."""
+    """Gathers the ``data`` of events. An event counts once its blank line has come.
 
-    __slots__ = ("_after_cr", "_at_start", "_data", "_held_bytes", "_line", "_max_bytes")
+    Its size is that of its data lines as they were sent, ends and all; a line under way counts too, whatever it is.
+    """
+
+    __slots__ = ("_after_cr", "_at_start", "_data", "_fault", "_held_bytes", "_line", "_max_bytes")
 
     def __init__(self, max_event_bytes: int = MAX_ANSWER_BYTES) -> None:
         self._max_bytes = max_event_bytes
         self._line = bytearray()
-        self._data: list[bytes] = []
+        self._data: bytes | bytearray | None = None  # one line mostly; more of them grow in place, not in a list
         self._held_bytes = 0
         self._at_start = True
         self._after_cr = False
+        self._fault: UpstreamFault | None = None
 
     def feed(self, data: bytes) -> list[bytes]:
         """The data of each event that ``data`` completes; an event without data gives none.
 
-        Raises ``UpstreamFault(UPSTREAM_GARBAGE)`` once an event is larger than the bound.
+        Raises ``UpstreamFault(UPSTREAM_GARBAGE)`` once an event is larger than the bound; where others were whole
+        before it, they are returned first, and the next call raises.
         """
+        if self._fault is not None:
+            raise self._fault
         if self._at_start:
             data = self._without_mark(data)
         if self._after_cr and data:
@@ -42,40 +50,81 @@ class SseParser:
         if not data:
             return events
         self._after_cr = data.endswith(b"\r")
+        near_bound = self._held_bytes + len(self._line) + len(data) > self._max_bytes
         lines = data.split(b"\n") if b"\r" not in data else _LINE_END.split(data)
         rest = lines.pop()
         if lines and self._line:
             self._line += lines[0]
             lines[0] = bytes(self._line)
             self._line.clear()
-        for line in lines:
-            self._take(line, events)
+        if near_bound:
+            return self._feed_near_bound(lines, rest, events)
+        if lines:
+            self._take(lines, events)
         self._line += rest
-        if self._held_bytes + len(self._line) > self._max_bytes:
-            raise _oversize(self._max_bytes)
+        return events
+
+    def _feed_near_bound(self, lines: list[bytes], rest: bytes, events: list[bytes]) -> list[bytes]:
+        self._take(self._fitting(lines), events)
+        if self._fault is None:
+            self._line += rest
+            if self._held_bytes + len(self._line) > self._max_bytes:
+                self._refuse()
+        if self._fault is not None and not events:
+            raise self._fault
         return events
 
     def finish(self) -> list[bytes]:
-        """Nothing: the standard discards an event whose blank line has not come."""
+        """Nothing: the standard discards an event whose blank line has not come. Raises what ``feed`` held back."""
+        if self._fault is not None:
+            raise self._fault
         return []
 
-    def _take(self, line: bytes, events: list[bytes]) -> None:
-        if not line:
-            if self._data:
-                events.append(self._data[0] if len(self._data) == 1 else b"\n".join(self._data))
-                self._data = []
-                self._held_bytes = 0
-            return
-        if line.startswith(b"data:"):
-            self._hold(line[6:] if line.startswith(b"data: ") else line[5:])
-        elif line == b"data":
-            self._hold(b"")
+    def _take(self, lines: list[bytes], events: list[bytes]) -> None:
+        for line in lines:
+            if line.startswith(b"data:"):
+                value = line[6:] if line.startswith(b"data: ") else line[5:]
+            elif not line:
+                if self._data is not None:
+                    events.append(bytes(self._data))
+                    self._data = None
+                    self._held_bytes = 0
+                continue
+            elif line == b"data":
+                value = b""
+            else:
+                continue
+            self._held_bytes += len(line) + 1
+            if self._data is None:
+                self._data = value
+            else:
+                self._append(self._data, value)
 
-    def _hold(self, value: bytes) -> None:
-        self._held_bytes += len(value) + 1
-        if self._held_bytes > self._max_bytes:
-            raise _oversize(self._max_bytes)
-        self._data.append(value)
+    def _append(self, data: bytes | bytearray, value: bytes) -> None:
+        if isinstance(data, bytes):
+            data = self._data = bytearray(data)
+        data += b"\n"
+        data += value
+
+    def _fitting(self, lines: list[bytes]) -> list[bytes]:
+        """Those before the first with which their event is too large."""
+        held_bytes = self._held_bytes
+        for at, line in enumerate(lines):
+            if held_bytes + len(line) > self._max_bytes:
+                self._refuse()
+                return lines[:at]
+            if not line:
+                held_bytes = 0
+            elif line.startswith(b"data:") or line == b"data":
+                held_bytes += len(line) + 1
+        return lines
+
+    def _refuse(self) -> None:
+        """From here on nothing is kept; what was whole before is still given."""
+        self._line.clear()
+        self._fault = UpstreamFault(
+            Code.UPSTREAM_GARBAGE, f"The upstream sent an event larger than {self._max_bytes} bytes."
+        )
 
     def _without_mark(self, data: bytes) -> bytes:
         """``data`` without the mark, which may come in portions of its own."""
@@ -86,7 +135,3 @@ class SseParser:
             return b""
         self._at_start = False
         return head.removeprefix(_BOM)
-
-
-def _oversize(max_bytes: int) -> UpstreamFault:
-    return UpstreamFault(Code.UPSTREAM_GARBAGE, f"The upstream sent an event larger than {max_bytes} bytes.")
