@@ -38,8 +38,6 @@ class SseParser:
         Raises ``UpstreamFault(UPSTREAM_GARBAGE)`` once an event is larger than the bound; where others were whole
         before it, they are returned first, and the next call raises.
         """
-        if self._fault is not None:
-            raise self._fault
         if self._at_start:
             data = self._without_mark(data)
         if self._after_cr and data:
@@ -65,13 +63,18 @@ class SseParser:
         return events
 
     def _feed_near_bound(self, lines: list[bytes], rest: bytes, events: list[bytes]) -> list[bytes]:
-        self._take(self._fitting(lines), events)
+        if self._fault is None:
+            self._take(self._fitting(lines), events)
         if self._fault is None:
             self._line += rest
             if self._held_bytes + len(self._line) > self._max_bytes:
                 self._refuse()
-        if self._fault is not None and not events:
-            raise self._fault
+        if self._fault is not None:
+            self._line.clear()
+            self._data = None
+            self._held_bytes = self._max_bytes + 1  # whatever comes is brought here
+            if not events:
+                raise self._fault
         return events
 
     def finish(self) -> list[bytes]:
@@ -120,8 +123,6 @@ class SseParser:
         return lines
 
     def _refuse(self) -> None:
-        """From here on nothing is kept; what was whole before is still given."""
-        self._line.clear()
         self._fault = UpstreamFault(
             Code.UPSTREAM_GARBAGE, f"The upstream sent an event larger than {self._max_bytes} bytes."
         )

@@ -60,6 +60,7 @@ def cut(stream: bytes, places: Iterable[int]) -> list[bytes]:
 @pytest.mark.parametrize("kind", MAKERS)
 @given(stream=STREAMS, places=st.lists(st.integers(0, 200), max_size=8), bound=st.sampled_from([BOUND, MIB]))
 @example(stream=b"data: 1\n\ndata: " + b"x" * 40 + b"\n\n", places=[], bound=BOUND)
+@example(stream=b"data: 1\n\ndata: " + b"x" * 40 + b"\n\n", places=[8], bound=BOUND)
 @example(stream=b"data: 1\r\r\n: " + b"x" * 40, places=[9], bound=BOUND)
 @example(stream=b"{}\n" + b" " * BOUND + b"{}\n{}", places=[5], bound=BOUND)
 def test_any_portions_give_the_same(kind: str, stream: bytes, places: list[int], bound: int) -> None:
