@@ -4,6 +4,8 @@ Law: sans-IO: fed with bytes, asked for what they mean. llhttp (httptools) reads
 not is refused here. Memory is bounded: a head of 32 KiB, and what one ``feed`` holds.
 """
 
+import re
+
 import httptools
 
 from lodestard.upstream.faults import Lost, Malformed
@@ -11,6 +13,10 @@ from lodestard.upstream.faults import Lost, Malformed
 MAX_HEAD_BYTES = 32 * 1024
 MAX_FRAMING_BYTES = 64 * 1024
 """Bytes of chunk extensions and trailers in a row, between two bytes of the body."""
+
+MAX_FIELDS = 256
+_FIRST_BYTE = ord("H")
+_REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9112 section 4
 
 _LARGE_HEAD = f"its head is larger than {MAX_HEAD_BYTES} bytes"
 
@@ -76,7 +82,11 @@ class AnswerReader:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Bytes came. Raises ``Malformed`` for what is no answer."""
-        self.answered = True
+        if not self.answered:
+            self.answered = True
+            if data[0] != _FIRST_BYTE:  # llhttp reads past line ends before the version, and knows RTSP and ICE
+                self.excess = True
+                raise Malformed("it does not begin with HTTP/")
         held = len(self._body)
         try:
             self._parser.feed_data(data)
@@ -115,6 +125,10 @@ class AnswerReader:
         if self.complete:
             self.excess = True
 
+    def on_status(self, reason: bytes) -> None:
+        if reason != b"OK" and not _REASON.fullmatch(reason):
+            self._wrong = "its status line has a control byte in it"
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.complete or self.head_done:  # a second answer, or trailers, which nobody asked for
             return
@@ -133,6 +147,8 @@ class AnswerReader:
             self.fields = []
             return
         self._check_version(parser.get_http_version(), status)
+        if len(self.fields) > MAX_FIELDS:
+            self._wrong = f"it has more than {MAX_FIELDS} header fields"
         self._keep_alive = parser.should_keep_alive()
         self._delimited = not self._framed(status)
         self.status = status
@@ -164,11 +180,11 @@ class AnswerReader:
             if len(name) == 14 and name.lower() == b"content-length":
                 framed = True
             elif len(name) == 17 and name.lower() == b"transfer-encoding":
+                self._check_coding(value, first=not framed)
                 framed = True
-                self._check_coding(value)
         return framed
 
-    def _check_coding(self, value: bytes) -> None:
-        """RFC 9112 section 6.1: no coding beside chunked was offered, and HTTP/1.0 has none."""
-        if value.strip().lower() != b"chunked" or self._parser.get_http_version() == "1.0":
+    def _check_coding(self, value: bytes, *, first: bool) -> None:
+        """RFC 9112 section 6.1: no coding beside one chunked was offered, and HTTP/1.0 has none."""
+        if not first or value.strip().lower() != b"chunked" or self._parser.get_http_version() == "1.0":
             self._wrong = "its transfer coding is not plain chunked"

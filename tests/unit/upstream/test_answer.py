@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodestard.upstream.answer import MAX_FRAMING_BYTES, MAX_HEAD_BYTES, AnswerReader
+from lodestard.upstream.answer import MAX_FIELDS, MAX_FRAMING_BYTES, MAX_HEAD_BYTES, AnswerReader
 from lodestard.upstream.faults import Lost, Malformed
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nX-A: b\r\n\r\nhello world"
@@ -90,12 +90,99 @@ def test_a_second_answer_that_nobody_asked_for_spoils_the_connection() -> None:
         assert (reader.complete, reader.reusable, reader.status) == (True, False, 200)
 
 
+@pytest.mark.parametrize(
+    ("head", "reusable"),
+    [
+        (b"HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc", False),
+        (b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", False),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\nabc", False),
+        (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 3\r\n\r\n", True),
+    ],
+)
+def test_a_body_where_none_may_be_is_never_content(head: bytes, reusable: bool) -> None:
+    """RFC 9112 section 6.3: these end with their head, whatever it says; what follows spoils the connection."""
+    reader = read(head)
+    assert (reader.complete, reader.take(), reader.reusable) == (True, b"", reusable)
+
+
+def test_a_trailer_changes_nothing() -> None:  # RFC 9110 section 6.5.1
+    reader = read(IN_CHUNKS + b"3\r\nabc\r\n0\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n\r\n")
+    assert (reader.take(), reader.fields, reader.complete) == (b"abc", [(b"Transfer-Encoding", b"chunked")], True)
+
+
+def test_a_reason_may_be_absent_or_in_any_tongue() -> None:  # RFC 9112 section 4: it carries no meaning
+    for line in (b"HTTP/1.1 200 \r\n", b"HTTP/1.1 200\r\n", b"HTTP/1.1 200 \xc3\xa4\tb\r\n"):
+        assert read(line + SIZED).take() == b"abc"
+
+
 def test_an_answer_to_head_has_no_body() -> None:
     reader = read(LENGTH, bodiless=True)
     assert (reader.complete, reader.reusable, reader.take()) == (True, False, b"")
 
 
+OK = b"HTTP/1.1 200 OK\r\n"
+SIZED = b"Content-Length: 3\r\n\r\nabc"
+IN_CHUNKS = OK + b"Transfer-Encoding: chunked\r\n\r\n"
 REFUSED = {
+    # the status line, RFC 9112 section 4
+    "another protocol": b"RTSP/1.0 200 OK\r\n" + SIZED,
+    "yet another": b"ICE/1.0 200 OK\r\n" + SIZED,
+    "a line end first": b"\r\n" + OK + SIZED,
+    "a line feed first": b"\n" + OK + SIZED,
+    "version in lower case": b"http/1.1 200 OK\r\n" + SIZED,
+    "version 1.2": b"HTTP/1.2 200 OK\r\n" + SIZED,
+    "two spaces": b"HTTP/1.1  200 OK\r\n" + SIZED,
+    "a tab": b"HTTP/1.1\t200 OK\r\n" + SIZED,
+    "status of four digits": b"HTTP/1.1 2000 OK\r\n" + SIZED,
+    "status of two digits": b"HTTP/1.1 20 OK\r\n" + SIZED,
+    "status without its space": b"HTTP/1.1 200-OK\r\n" + SIZED,
+    "NUL in the reason": b"HTTP/1.1 200 O\0K\r\n" + SIZED,
+    "ESC in the reason": b"HTTP/1.1 200 \x1b[31m\r\n" + SIZED,
+    "bare CR in the reason": b"HTTP/1.1 200 O\rK\r\n" + SIZED,
+    # fields, section 5
+    "space before the colon": OK + b"X : y\r\n" + SIZED,
+    "no name": OK + b": y\r\n" + SIZED,
+    "name no token": OK + b"X(): y\r\n" + SIZED,
+    "no colon": OK + b"nonsense\r\n" + SIZED,
+    "space before the first field": OK + b" X: y\r\n" + SIZED,
+    "control byte in a value": OK + b"X: \x01\r\n" + SIZED,
+    "DEL in a value": OK + b"X: \x7f\r\n" + SIZED,
+    "bare CR in a value": OK + b"X: a\rb\r\n" + SIZED,
+    "bare LF after a value": OK + b"X: a\nY: b\r\n" + SIZED,
+    "bare LF for the head's end": OK + b"Content-Length: 3\r\n\nabc",
+    "more fields than are taken": OK + b"A: b\r\n" * (MAX_FIELDS + 1) + SIZED,
+    # framing, section 6
+    "empty length": OK + b"Content-Length:\r\n\r\n",
+    "length in two words": OK + b"Content-Length: 3 3\r\n\r\nabc",
+    "hexadecimal length": OK + b"Content-Length: 0x3\r\n\r\nabc",
+    "length with an underscore": OK + b"Content-Length: 1_0\r\n\r\nabc",
+    "negative length": OK + b"Content-Length: -3\r\n\r\nabc",
+    "overflowing length": OK + b"Content-Length: 99999999999999999999\r\n\r\nabc",
+    "two different lengths of a 204": b"HTTP/1.1 204 N\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n",
+    "chunked twice": OK + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n",
+    "chunked in two lines": OK + b"Transfer-Encoding: chunked\r\n" * 2 + b"\r\n0\r\n\r\n",
+    "empty coding": OK + b"Transfer-Encoding:\r\n\r\nabc",
+    "coding identity": OK + b"Transfer-Encoding: identity\r\n\r\nabc",
+    "coding after a vertical tab": OK + b"Transfer-Encoding: \x0bchunked\r\n\r\n0\r\n\r\n",
+    "chunked and length in 1.0": b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n" + SIZED,
+    "a body after a 103": b"HTTP/1.1 103 E\r\nContent-Length: 3\r\n\r\nabc" + OK + SIZED,
+    "a 100 that closes": b"HTTP/1.1 100 C\r\nConnection: close\r\n\r\n" + OK + SIZED,
+    # chunks, section 7.1
+    "size with a space": IN_CHUNKS + b"3 \r\nabc\r\n0\r\n\r\n",
+    "size with 0x": IN_CHUNKS + b"0x3\r\nabc\r\n0\r\n\r\n",
+    "size with a sign": IN_CHUNKS + b"+3\r\nabc\r\n0\r\n\r\n",
+    "empty size": IN_CHUNKS + b"\r\nabc\r\n0\r\n\r\n",
+    "overflowing size": IN_CHUNKS + b"10000000000000003\r\nabc\r\n0\r\n\r\n",
+    "bare LF after a size": IN_CHUNKS + b"3\nabc\r\n0\r\n\r\n",
+    "bare LF after the data": IN_CHUNKS + b"3\r\nabc\n0\r\n\r\n",
+    "bare LF in an extension": IN_CHUNKS + b"3;a\nabc\r\n0\r\n\r\n",
+    "control byte in an extension": IN_CHUNKS + b"3;a=\x01\r\nabc\r\n0\r\n\r\n",
+    "bare LF for the end": IN_CHUNKS + b"3\r\nabc\r\n0\n\n",
+    "trailer no field": IN_CHUNKS + b"0\r\nnonsense\r\n\r\n",
+    "trailer folded": IN_CHUNKS + b"0\r\nX: a\r\n b\r\n\r\n",
+    "trailer with a NUL": IN_CHUNKS + b"0\r\nX: \0\r\n\r\n",
+    "a length for a trailer": IN_CHUNKS + b"0\r\nContent-Length: 5\r\n\r\n",
+    # what came before
     "length and chunked": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
     "chunked and length": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\nabc",
