@@ -112,6 +112,10 @@ bench-gpu-docs: $(DEV_STAMP) ## the same without what a real Ollama does, and it
 	@$(BIN)/python -m tests.bench.gpu --no-real --docs --modes residency taught $(BENCH)
 
 ##@ Keep
+.PHONY: docs-http
+docs-http: $(DEV_STAMP) ## write docs/http-strictness.md from the rules that the tests run
+	@$(BIN)/python -m tests.rooms.http.strictness_page
+
 .PHONY: lock
 lock: ## resolve packaging/locks/*.txt anew (UPGRADE=1 takes the newest versions)
 	@bash packaging/setup/lock.sh "$(PYTHON)" $(if $(UPGRADE),--upgrade)

@@ -1,15 +1,19 @@
 """The chunked coding of a request's body (RFC 9112 section 7.1). Sans-IO.
 
-Law: chunk extensions and trailers are checked, bounded and ignored; whitespace is refused where the RFC calls it
-bad, because others read past it differently.
+Law: chunk extensions and trailers are checked, bounded and ignored: neither says anything that is used here. Chunks
+of next to nothing are bounded too, for each costs more than its bytes.
 """
 
+from lodestard.domain.errors import Code
 from lodestard.http import grammar
 from lodestard.http.faults import Refused
 
 MAX_LINE_BYTES = 1024
 MAX_EXTENSION_BYTES = 16 * 1024
 MAX_TRAILER_BYTES = 16 * 1024
+MAX_SMALL_CHUNKS = 100_000
+SMALL_CHUNK_BYTES = 64
+"""More chunks than that must be this long on average."""
 _CRLF = b"\r\n"
 
 
@@ -20,12 +24,22 @@ class TooLarge(Exception):
 class ChunkReader:
     """Takes a body out of a connection's buffer, as far as it has come."""
 
-    __slots__ = ("_extension_bytes", "_in_trailers", "_limit", "_missing", "_trailer_bytes", "body", "complete")
+    __slots__ = (
+        "_chunks",
+        "_extension_bytes",
+        "_in_trailers",
+        "_limit",
+        "_missing",
+        "_trailer_bytes",
+        "body",
+        "complete",
+    )
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
         self._missing = 0  # of the chunk under way, with its CRLF
         self._in_trailers = False
+        self._chunks = 0
         self._extension_bytes = 0
         self._trailer_bytes = 0
         self.body = bytearray()
@@ -89,12 +103,15 @@ class ChunkReader:
         size = int(match[1], 16)
         if len(self.body) + size > self._limit:
             raise TooLarge
+        if self._chunks > MAX_SMALL_CHUNKS and self._chunks * SMALL_CHUNK_BYTES > len(self.body):
+            raise Refused("the body comes in too many small chunks")
+        self._chunks += 1
         self._in_trailers = size == 0
         self._missing = size + len(_CRLF) if size else 0
 
     def _check_trailer(self, line: bytes) -> None:
         self._trailer_bytes += len(line)
         if self._trailer_bytes > MAX_TRAILER_BYTES:
-            raise Refused("the trailers are too long", status=431)
+            raise Refused("the trailers are too long", code=Code.REQUEST_TOO_LARGE)
         if grammar.TRAILER_LINE.fullmatch(line) is None:
             raise Refused("a trailer field is not a valid one")

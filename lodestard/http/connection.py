@@ -53,7 +53,7 @@ class Connection:
             raw = await self._next_head()
             if raw is None:
                 return False
-            head = read_head(raw, self._link.limits)
+            head = read_head(raw, self._link.limits, secure=self._link.secure)
         except Refused as refused:
             await self._refuse(refused.fault, refused.status)
             return False

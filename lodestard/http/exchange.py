@@ -58,7 +58,7 @@ class HttpExchange:
         self.query = head.query
         self.headers: Headers = head.headers
         self.peer: Peer = link.peer
-        self.secure = False
+        self.secure = link.secure
         self.received_ns = received_ns
         self.started = False
         self.finished = False

@@ -21,18 +21,22 @@ SPOILED = re.compile(rb"(?<!\r)\n|\r(?!\n|\Z)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 ORIGIN_FORM = re.compile(
     r"""(/(?:[A-Za-z0-9\-._~!$&'()*+,;=:@/\[\]|^]|%(?!00)[0-9A-Fa-f]{2})*)"""  # RFC 3986 section 3.3
-    r"""(?:\?([^"<>#]*))?"""  # browsers leave more than section 3.4 allows
+    r"""(?:\?([^"<>#%]*(?:%[0-9A-Fa-f]{2}[^"<>#%]*)*))?"""  # browsers leave more than section 3.4 allows
 )
-ABSOLUTE_FORM = re.compile(r"https?://([^/?#@]*)(.*)", re.IGNORECASE)
+ABSOLUTE_FORM = re.compile(r"(https?)://([^/?#]*)((?:[/?].*)?)", re.IGNORECASE)
 
 HOST = re.compile(r"([A-Za-z0-9\-._~]+|\[[0-9A-Fa-f:.]{2,45}\])(?::([0-9]{0,5}))?")  # RFC 3986 section 3.2.2
-CONTENT_LENGTH = re.compile(r"[0-9]{1,19}")
+CONTENT_LENGTH = re.compile(r"[0-9]+")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "TRACE", "PATCH"})
+"""RFC 9110 section 9.3 without CONNECT, and RFC 5789."""
 
 CHUNK_LINE = re.compile(
-    rb"([0-9A-Fa-f]{1,8})"
-    rb"((?:;[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
-    rb"(?:=(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|\"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*\"))?)*)"
+    rb"([0-9A-Fa-f]+)"
+    rb"((?:[ \t]*;[ \t]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
+    rb"(?:[ \t]*=[ \t]*"
+    rb"(?:[!#$%&'*+\-.^_`|~0-9A-Za-z]+|\"(?:[\t\x20\x21\x23-\x5b\x5d-\x7e\x80-\xff]|\\[\t\x20-\x7e\x80-\xff])*\"))?)*)"
 )
-"""RFC 9112 section 7.1, without the whitespace that its section 7.1.1 calls bad."""
+"""RFC 9112 section 7.1. White space around ``;`` and ``=`` has to be read past (RFC 9110 section 5.6.3); none may
+stand at the end of the line, or before the size."""
 
 TRAILER_LINE = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*")

@@ -12,7 +12,8 @@ from lodestard.http.faults import Refused
 from lodestard.http.headers import Headers
 
 _LARGEST_PORT = 65535
-_HEAD_END = "\r\n\r\n"
+_MOST_LENGTH_DIGITS = 18
+_BLANK = " \t"  # RFC 9110 section 5.6.3; str.strip alone would take more
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class RequestHead:
     continues: bool
 
 
-def read_head(raw: bytes | bytearray, limits: Limits) -> RequestHead:
-    """``raw`` ends with the empty line. Raises ``Refused``."""
+def read_head(raw: bytes | bytearray, limits: Limits, *, secure: bool = False) -> RequestHead:
+    """``raw`` ends with the empty line; ``secure``: it came over TLS. Raises ``Refused``."""
     text = raw.decode("latin-1")
     match = grammar.HEAD.fullmatch(text)
     if match is None:
@@ -41,8 +42,14 @@ def read_head(raw: bytes | bytearray, limits: Limits) -> RequestHead:
     method, target, minor, block = match.groups()
     headers = Headers(_split(block, limits.head_fields))
     modern = minor == "1"
+    if method not in grammar.METHODS:
+        raise Refused("this method is not known here", status=501, code=Code.NOT_SUPPORTED)
     host = _read_host(headers, modern)
-    path, query, host = _read_target(method, target, host)
+    if not target.startswith("/") and target != "*":
+        target, named = _strip_authority(target, secure=secure)
+        if named != host:
+            headers, host = headers.with_field("host", named), named
+    path, query = _read_target(method, target)
     connection = headers.get("connection")
     return RequestHead(
         method=method,
@@ -65,12 +72,12 @@ def _split(block: str, most: int) -> list[tuple[str, str]]:
     fields = []
     for line in lines:
         name, _, value = line.partition(":")
-        fields.append((name, value.strip(" \t")))
+        fields.append((name, value.strip(_BLANK)))
     return fields
 
 
 def _asks_to_close(connection: str) -> bool:
-    return any(option.strip().lower() == "close" for option in connection.split(","))
+    return any(option.strip(_BLANK).lower() == "close" for option in connection.split(","))
 
 
 def _read_host(headers: Headers, modern: bool) -> str:
@@ -90,29 +97,25 @@ def _check_host(host: str) -> None:
         raise Refused("the request's Host is not a valid one, or there are two")
 
 
-def _read_target(method: str, target: str, host: str) -> tuple[str, str, str]:
-    """→ path, query, host. RFC 9112 section 3.2."""
-    if method == "CONNECT":
-        raise Refused("this is no proxy for CONNECT", status=501, code=Code.NOT_SUPPORTED)
+def _read_target(method: str, target: str) -> tuple[str, str]:
+    """→ path, query. RFC 9112 section 3.2."""
     if target == "*" and method == "OPTIONS":
-        return "*", "", host
-    if not target.startswith("/"):
-        target, host = _strip_authority(target, host)
+        return "*", ""
     match = grammar.ORIGIN_FORM.fullmatch(target)
     if match is None:
         raise Refused("the request's target is not a valid one")
-    return match[1], match[2] or "", host
+    return match[1], match[2] or ""
 
 
-def _strip_authority(target: str, host: str) -> tuple[str, str]:
-    """RFC 9112 section 3.2.2: absolute-form is accepted; what names another host than Host does is refused."""
+def _strip_authority(target: str, *, secure: bool) -> tuple[str, str]:
+    """RFC 9112 section 3.2.2: what absolute-form names is what counts, whatever Host says."""
     match = grammar.ABSOLUTE_FORM.fullmatch(target)
     if match is None:
         raise Refused("the request's target is not a valid one")
-    authority, rest = match[1].lower(), match[2]
+    scheme, authority, rest = match[1].lower(), match[2].lower(), match[3]
     _check_host(authority)
-    if host and authority != host:
-        raise Refused("the request's target and its Host differ")
+    if (scheme == "https") is not secure:  # RFC 9110 section 7.4
+        raise Refused(f"what is asked for is {scheme}, but this connection is not", status=421)
     return rest if rest.startswith("/") else f"/{rest}", authority
 
 
@@ -126,7 +129,14 @@ def _read_length(headers: Headers, modern: bool) -> int | None:
         return 0
     if grammar.CONTENT_LENGTH.fullmatch(length) is None:  # two of them were joined by a comma
         raise Refused("the request's Content-Length is not one whole number")
-    return int(length)
+    return _count_length(length)
+
+
+def _count_length(length: str) -> int:
+    """Its digits may be any number (RFC 9110 section 8.6); what no body could have is refused here."""
+    if len(length) > _MOST_LENGTH_DIGITS and len(length := length.lstrip("0")) > _MOST_LENGTH_DIGITS:
+        raise Refused("the request's body is too large", status=413, code=Code.REQUEST_TOO_LARGE)
+    return int(length or "0")
 
 
 def _check_coding(coding: str, *, modern: bool, alone: bool) -> None:
@@ -136,7 +146,7 @@ def _check_coding(coding: str, *, modern: bool, alone: bool) -> None:
         raise Refused("HTTP/1.0 has no Transfer-Encoding")
     if coding == "chunked":
         return
-    codings = [part.strip() for part in coding.split(",")]
+    codings = [part.strip(_BLANK) for part in coding.split(",")]
     if codings[-1] != "chunked" or "" in codings or codings.count("chunked") > 1:
         raise Refused("the request's Transfer-Encoding does not end in one chunked")
     raise Refused("of transfer codings only chunked is known here", status=501, code=Code.NOT_SUPPORTED)
@@ -147,9 +157,12 @@ def _read_expect(headers: Headers) -> bool:
     expect = headers.get("expect")
     if expect is None:
         return False
-    if expect.lower() != "100-continue":
+    if expect.lower() == "100-continue":
+        return True
+    members = {member.strip(_BLANK).lower() for member in expect.split(",")} - {""}
+    if members - {"100-continue"}:
         raise Refused("of expectations only 100-continue is known here", status=417)
-    return True
+    return bool(members)
 
 
 def _diagnose(text: str) -> Refused:

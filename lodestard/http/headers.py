@@ -31,6 +31,11 @@ class Headers:
         wanted = name.lower()
         return [value for held, value in self._fields if held == wanted]
 
+    def with_field(self, name: str, value: str) -> "Headers":
+        """The same with ``name`` once, last."""
+        wanted = name.lower()
+        return Headers([*(field for field in self._fields if field[0] != wanted), (wanted, value)])
+
     def items(self) -> list[Field]:
         """Every field line."""
         return list(self._fields)

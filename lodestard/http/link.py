@@ -1,4 +1,4 @@
-"""What an exchange needs of the connection that it came over. A frozen record."""
+"""What an exchange needs of the connection that it came over. A frozen record. ``secure``: it is TLS."""
 
 from dataclasses import dataclass
 
@@ -18,3 +18,4 @@ class Link:
     dates: DateLine
     sentry: Sentry
     traffic: Traffic
+    secure: bool = False

@@ -84,13 +84,14 @@ class SseParser:
         return []
 
     def _take(self, lines: list[bytes], events: list[bytes]) -> None:
+        data = self._data
         for line in lines:
             if line.startswith(b"data:"):
                 value = line[6:] if line.startswith(b"data: ") else line[5:]
             elif not line:
-                if self._data is not None:
-                    events.append(bytes(self._data))
-                    self._data = None
+                if data is not None:
+                    events.append(data if type(data) is bytes else bytes(data))
+                    data = None
                     self._held_bytes = 0
                 continue
             elif line == b"data":
@@ -98,16 +99,8 @@ class SseParser:
             else:
                 continue
             self._held_bytes += len(line) + 1
-            if self._data is None:
-                self._data = value
-            else:
-                self._append(self._data, value)
-
-    def _append(self, data: bytes | bytearray, value: bytes) -> None:
-        if isinstance(data, bytes):
-            data = self._data = bytearray(data)
-        data += b"\n"
-        data += value
+            data = value if data is None else _join(data, value)
+        self._data = data
 
     def _fitting(self, lines: list[bytes]) -> list[bytes]:
         """Those before the first with which their event is too large."""
@@ -136,3 +129,10 @@ class SseParser:
             return b""
         self._at_start = False
         return head.removeprefix(_BOM)
+
+
+def _join(data: bytes | bytearray, value: bytes) -> bytearray:
+    joined = bytearray(data) if isinstance(data, bytes) else data
+    joined += b"\n"
+    joined += value
+    return joined

@@ -130,7 +130,7 @@ class AnswerReader:
             self._wrong = "its status line has a control byte in it"
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self.complete or self.head_done:  # a second answer, or trailers, which nobody asked for
+        if self.head_done:  # a second answer, or trailers, which nobody asked for
             return
         self._field_bytes += len(name) + len(value)
         if self._field_bytes > MAX_HEAD_BYTES:

@@ -52,13 +52,24 @@ def test_expectations() -> None:
         (("GET / HTTP/1.1", "Host : a"), 400, "space before its colon"),
         (("GET / HTTP/1.1", "Host"), 400, "header field is not"),
         (("GET / HTTP/1.1",), 400, "no Host"),
-        (("CONNECT a:1 HTTP/1.1", "Host: a:1"), 501, "CONNECT"),
+        (("CONNECT a:1 HTTP/1.1", "Host: a:1"), 501, "method"),
+        (("GET https://a/ HTTP/1.1", "Host: a"), 421, "https"),
     ],
 )
 def test_a_refusal_says_why(lines: tuple[str, ...], status: int, words: str) -> None:
     with pytest.raises(Refused, match=words) as caught:
         read(*lines)
     assert caught.value.status == status
+
+
+def test_over_tls_an_http_target_is_misdirected() -> None:  # RFC 9110 section 7.4
+    for scheme, secure in (("http", False), ("https", True)):
+        raw = f"GET {scheme}://b/ HTTP/1.1\r\nHost: a\r\nX: y\r\n\r\n".encode()
+        head = read_head(raw, LIMITS, secure=secure)
+        assert (head.host, head.headers.items()) == ("b", [("x", "y"), ("host", "b")])
+        with pytest.raises(Refused) as caught:
+            read_head(raw, LIMITS, secure=not secure)
+        assert caught.value.status == 421
 
 
 def test_an_unfinished_head_is_refused_as_soon_as_it_is_spoiled() -> None:
