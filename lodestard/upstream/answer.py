@@ -21,7 +21,9 @@ _REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9112 section 4
 _LARGE_HEAD = f"its head is larger than {MAX_HEAD_BYTES} bytes"
 
 RawFields = list[tuple[bytes, bytes]]
+_VERSIONS = ("1.1", "1.0")
 _FIRST_FINAL_STATUS = 200
+_LAST_STATUS = 599
 _BODILESS = (204, 304)
 
 
@@ -146,8 +148,11 @@ class AnswerReader:
         if 100 <= status < _FIRST_FINAL_STATUS:  # RFC 9110 section 15.2: read past any number of them
             self.fields = []
             return
-        self._check_version(parser.get_http_version(), status)
-        if len(self.fields) > MAX_FIELDS:
+        if parser.get_http_version() not in _VERSIONS:
+            self._wrong = "its version of HTTP is neither 1.0 nor 1.1"
+        elif not _FIRST_FINAL_STATUS <= status <= _LAST_STATUS:
+            self._wrong = f"its status is {status}"
+        elif len(self.fields) > MAX_FIELDS:
             self._wrong = f"it has more than {MAX_FIELDS} header fields"
         self._keep_alive = parser.should_keep_alive()
         self._delimited = not self._framed(status)
@@ -164,12 +169,6 @@ class AnswerReader:
     def on_message_complete(self) -> None:
         if self.head_done:
             self.complete = True
-
-    def _check_version(self, version: str, status: int) -> None:
-        if version not in ("1.1", "1.0"):
-            self._wrong = "its version of HTTP is neither 1.0 nor 1.1"
-        elif status < _FIRST_FINAL_STATUS or status > 599:
-            self._wrong = f"its status is {status}"
 
     def _framed(self, status: int) -> bool:
         """Whether the end of the body is told by framing; otherwise by the end of the connection."""
