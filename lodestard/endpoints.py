@@ -16,7 +16,7 @@ from lodestard import __version__
 from lodestard.classify.caller import identify_caller
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.exchange import Exchange
-from lodestard.http import ClientLeft, HttpExchange
+from lodestard.http import ClientLeft, HttpExchange, read_content
 from lodestard.pipeline import carry
 from lodestard.protocols import error_bodies, openai_chat, openai_models
 from lodestard.runtime import Runtime
@@ -81,8 +81,8 @@ class Endpoints:
 async def chat_completions(http: HttpExchange, runtime: Runtime, *, origin: str = "") -> None:
     """POST /v1/chat/completions. ``origin`` is the part of the house that asks, where it is no client."""
     require_json(http)
-    body = await http.read_body()
-    request = openai_chat.read_request(body, depth=runtime.settings.server.limits.json_depth)
+    limits = runtime.settings.server.limits
+    request = openai_chat.read_request(await read_content(http, limits), depth=limits.json_depth)
     caller = identify_caller(http.headers, request)
     if origin:
         caller = msgspec.structs.replace(caller, origin=origin)

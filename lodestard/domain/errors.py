@@ -19,6 +19,7 @@ class Code(StrEnum):
     NOT_SUPPORTED = "not_supported"
     REQUEST_TOO_LARGE = "request_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
+    UNSUPPORTED_ENCODING = "unsupported_encoding"
     NOT_FOUND = "not_found"
     METHOD_NOT_ALLOWED = "method_not_allowed"
     FORBIDDEN_HOST = "forbidden_host"

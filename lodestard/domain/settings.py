@@ -28,6 +28,7 @@ class Limits(Record, frozen=True):
     head_fields: Positive = 100
     head_timeout_s: Seconds = 10.0
     body_bytes: Positive = 32 * 1024 * 1024
+    body_ratio: Positive = 100
     body_grace_s: Seconds = 10.0
     body_min_bytes_per_s: Positive = 1024
     keep_alive_s: Seconds = 75.0

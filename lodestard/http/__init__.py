@@ -4,6 +4,7 @@ Law: no byte of a request reaches a handler before its head has passed the gramm
 connection that fails hurts no other one. Owner: ``HttpServer`` owns its listeners and its connections.
 """
 
+from lodestard.http.content import read_content
 from lodestard.http.exchange import HttpExchange
 from lodestard.http.faults import ClientLeft
 from lodestard.http.headers import Headers
@@ -23,4 +24,5 @@ __all__ = [
     "adopt_listeners",
     "open_tcp_listeners",
     "open_unix_listener",
+    "read_content",
 ]

@@ -23,6 +23,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.NOT_SUPPORTED: (400, _INVALID),
     Code.REQUEST_TOO_LARGE: (413, _INVALID),
     Code.UNSUPPORTED_MEDIA_TYPE: (415, _INVALID),
+    Code.UNSUPPORTED_ENCODING: (415, _INVALID),
     Code.NOT_FOUND: (404, _INVALID),
     Code.METHOD_NOT_ALLOWED: (405, _INVALID),
     Code.FORBIDDEN_HOST: (403, "permission_error"),
@@ -76,6 +77,7 @@ _ANTHROPIC_TYPES = {
 _FINAL = frozenset({Code.BUDGET_REFUSED, Code.UPSTREAM_QUOTA, Code.UPSTREAM_REJECTED})
 _ASKS_AGAIN = re.compile(r"\b429\b|rate[ _-]?limit(?:s|ed|ing)?", re.IGNORECASE)
 _JSON = ("content-type", "application/json")
+_CODINGS = ("accept-encoding", "gzip, zstd")  # RFC 9110 section 12.5.3: what a request may come in
 
 
 def status_of(fault: Fault) -> int:
@@ -107,7 +109,8 @@ def anthropic_error(fault: Fault, request_id: str) -> dict[str, Any]:
 
 
 def write_error(dialect: str, fault: Fault, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers (content type, ``retry-after`` where waiting helps) and body, in the client's dialect.
+    """Status, headers (content type, ``retry-after`` where waiting helps, ``accept-encoding`` where that was the
+    trouble) and body, in the client's dialect.
 
     An unknown dialect gets OpenAI's shape, which has the most readers.
     """
@@ -118,10 +121,12 @@ def write_error(dialect: str, fault: Fault, request_id: str) -> tuple[int, list[
             shape = {"error": message_of(fault)}
         case _:
             shape = openai_error(fault)
-    return status_of(fault), [_JSON, *_retry_after(fault)], msgspec.json.encode(shape)
+    return status_of(fault), [_JSON, *_advice(fault)], msgspec.json.encode(shape)
 
 
-def _retry_after(fault: Fault) -> list[tuple[str, str]]:
+def _advice(fault: Fault) -> list[tuple[str, str]]:
+    if fault.code is Code.UNSUPPORTED_ENCODING:
+        return [_CODINGS]
     wait_s = _WAIT_S.get(fault.code)
     if wait_s is None:
         return []

@@ -25,6 +25,7 @@ resolve() { # OUTPUT SOURCE...
 resolve run.txt "$@" pyproject.toml
 resolve dev.txt "$@" --constraints "$locks/run.txt" --group pyproject.toml:dev pyproject.toml
 resolve build.txt "$@" --constraints "$locks/dev.txt" "$locks/build.in"
+resolve fuzz.txt "$@" --constraints "$locks/run.txt" "$locks/fuzz.in"
 resolve aider.txt "$@" "$locks/aider.in"
 # systemd-python says what it needs only when it is built.
 bash packaging/setup/need.sh gcc=gcc pkg-config=pkg-config /usr/include/systemd/sd-daemon.h=libsystemd-dev

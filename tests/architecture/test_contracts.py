@@ -28,6 +28,7 @@ PLANTED = {
     "library-apsw": ("lodestard/cache/planted.py", "import apsw"),
     "library-httptools": ("lodestard/protocols/planted.py", "import httptools"),
     "library-httpx": ("lodestard/upstream/planted.py", "import httpx"),
+    "library-zstd": ("lodestard/upstream/planted.py", "from backports import zstd"),
     "library-trio": ("lodestarctl/planted.py", "import trio"),
     "library-genai-prices": ("lodestard/prices/planted.py", "import genai_prices"),
     "extract": ("lodestard/daemon.py", "from lodestard.prices.extract import units"),

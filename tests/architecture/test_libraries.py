@@ -12,7 +12,7 @@ from tests.architecture.house import PACKAGES, contracts
 EVERYWHERE = {"msgspec"}
 STARTS_FAST = "lodestard.control.client, lodestard.control.messages, lodestarctl.cli"
 TOO_SLOW_FOR_THE_CTL = {"trio", "httpx", "httptools", "rich", "apsw", "anyio", "prometheus_client", "asyncio"}
-TOO_SLOW_FOR_THE_DAEMON = {"httpx", "rich", "prometheus_client", "asyncio", "genai_prices", "pydantic"}
+TOO_SLOW_FOR_THE_DAEMON = {"httpx", "rich", "prometheus_client", "asyncio", "genai_prices", "pydantic", "backports"}
 
 
 def foreign_libraries() -> set[str]:
