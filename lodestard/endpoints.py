@@ -97,7 +97,7 @@ async def chat_completions(http: HttpExchange, runtime: Runtime, *, origin: str 
         exchange.mark_broken()
         raise
     except BaseException:  # cancelled
-        exchange.mark_stopped()
+        exchange.mark_cancelled()
         raise
     finally:
         exchange.close()

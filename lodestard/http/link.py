@@ -1,6 +1,8 @@
 """What an exchange needs of the connection that it came over. A frozen record."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import trio
 
 from lodestard.domain.settings import Limits
 from lodestard.http.answer import DateLine
@@ -12,9 +14,12 @@ from lodestard.http.wire import Wire
 
 @dataclass(frozen=True, slots=True)
 class Link:
+    """``scope`` is the connection's: all its requests are served in it."""
+
     wire: Wire
     peer: Peer
     limits: Limits
     dates: DateLine
     sentry: Sentry
     traffic: Traffic
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
