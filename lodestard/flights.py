@@ -314,8 +314,8 @@ class Flights:
     async def run_inline(self, flight: Flight, sink: Sink | None, scope: trio.CancelScope | None = None) -> None:
         """Run a flight that nobody else can join in the caller's own task.
 
-        Its client's leaving cancels ``scope``, which that task is in, at once or when the policy's time is up. Without
-        one the flight opens its own, and its fault says that the client has left.
+        Its client's leaving cancels ``scope``, which that task is in, at once or when the policy's time is up.
+        Without one the flight opens its own, and its fault says that the client has left.
         """
         self._begin(flight)
         flight.sink = sink

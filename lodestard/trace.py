@@ -150,4 +150,4 @@ def log_fields(ended: RequestEnded) -> dict[str, str | int]:
         "client": caller.client,
         "project": caller.project,
     }
-    return {name: value for name, value in fields.items() if value not in (None, "")}
+    return {name: value for name, value in fields.items() if value is not None and value != ""}
