@@ -227,6 +227,7 @@ COMMANDS = (
             Option(("--project",), "the project's name (default: the folder's)", metavar="NAME"),
             Option(("--model",), "the main model (default: auto)", metavar="ALIAS"),
             Option(("--weak",), "the model for commit messages and summaries", metavar="ALIAS"),
+            Option(("--tell-waiting",), "have Aider show what a free model is waited for", "flag"),
             Option(("--force",), "change what is there already; a copy is kept", "flag"),
         ),
     ),

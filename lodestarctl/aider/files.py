@@ -20,11 +20,15 @@ PROVIDER = "openai"
 
 
 class Wanted(NamedTuple):
-    """Who asks which models: aliases, and the project that its requests are counted under."""
+    """Who asks which models: aliases, and the project that its requests are counted under.
+
+    ``tell_waiting``: have Aider show, as THINKING, what a free model is waited for.
+    """
 
     project: str
     model: str
     weak: str
+    tell_waiting: bool = False
 
 
 def write_files(facts: AiderFacts, wanted: Wanted) -> dict[str, str]:
@@ -61,6 +65,8 @@ def _settings_of(model: AiderModel, wanted: Wanted) -> str:
         '      x-lodestar-client: "aider"',
         f"      x-lodestar-project: {quoted(wanted.project)}",
     ]
+    if wanted.tell_waiting and model.free:
+        lines.append('      x-lodestar-tell: "waiting"')
     return "\n".join(lines) + "\n"
 
 

@@ -64,7 +64,8 @@ def choose_wanted(args: Namespace, facts: AiderFacts, folder: Path) -> Wanted:
     project = args.project or folder.name
     if not project.isprintable() or ":" in project:
         raise UsageError("--project must be printable and without a colon: it is part of a key")
-    return Wanted(project, model, weak or (model if main.free else always_free(facts.models) or model))
+    weak = weak or (model if main.free else always_free(facts.models) or model)
+    return Wanted(project, model, weak, tell_waiting=args.tell_waiting)
 
 
 def known(alias: str, by_alias: dict[str, AiderModel]) -> str:

@@ -5,12 +5,14 @@ all comes from the configuration. ``shift``, which reloads too, is never said: t
 Source: Ollama's ``server/sched.go`` (``needsReload``).
 """
 
+import re
 from typing import Any
 
 from lodestard.domain.model_name import same_model
 from lodestard.domain.settings import LocalModel, Upstream
 
 _UNNAMED = LocalModel()
+_SOME_TIME = re.compile("[1-9]")
 
 
 def pinned_members(settings: Upstream, model: str) -> dict[str, Any]:
@@ -34,3 +36,10 @@ def find_local_model(settings: Upstream, model: str) -> LocalModel:
     if (exact := settings.models.get(model)) is not None:
         return exact
     return next((own for name, own in settings.models.items() if same_model(name, model)), _UNNAMED)
+
+
+def is_nought(keep_alive: str | int) -> bool:
+    """Whether it is no time at all (``0``, ``"0s"``), which unloads a model as soon as it is idle."""
+    if isinstance(keep_alive, str):
+        return keep_alive != "" and _SOME_TIME.search(keep_alive) is None
+    return keep_alive == 0

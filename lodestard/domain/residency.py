@@ -170,6 +170,7 @@ class HostCounts(msgspec.Struct, frozen=True, kw_only=True):
 
     ``swaps``: loads for requests that took the place of another model; ``speculative``: loads ahead of requests,
     ``speculative_hits`` of them were asked for next. ``unplanned``: loads that the server did on its own.
+    ``restarts``: how often the server went away, or lost all at once what it had in memory.
     """
 
     loads: int = 0

@@ -5,7 +5,6 @@ Loads carry exactly what requests do (``domain/pins.py``). Readers raise ``Upstr
 Source: Ollama's API documentation, its ``api/types.go`` and ``server/routes.go``.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
@@ -13,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from lodestard.domain.errors import Code, UpstreamFault
-from lodestard.domain.pins import pinned_members
+from lodestard.domain.pins import is_nought, pinned_members
 from lodestard.domain.residency import InstalledModel, LoadedModel, ModelDetails, PullProgress
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.error_text import shown
@@ -25,7 +24,6 @@ PULLED = "success"
 """The status of a download's last line."""
 _FOREVER_MS = 7_258_118_400_000
 """The year 2200: ``keep_alive: -1`` expires in 292 years, as long as Go's durations get."""
-_SOME_TIME = re.compile("[1-9]")
 _ABSENT = ("does not exist", "not found")
 
 _Size = Annotated[int, Meta(ge=0, le=2**62)]
@@ -94,13 +92,6 @@ def write_show(model: str) -> bytes:
 
 def write_pull(model: str) -> bytes:
     return msgspec.json.encode({"model": model, "name": model, "stream": True})
-
-
-def is_nought(keep_alive: str | int) -> bool:
-    """Whether it is no time at all (``0``, ``"0s"``), which unloads a model as soon as it is idle."""
-    if isinstance(keep_alive, str):
-        return keep_alive != "" and _SOME_TIME.search(keep_alive) is None
-    return keep_alive == 0
 
 
 def read_version(body: bytes) -> str:

@@ -16,8 +16,10 @@ import trio
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.model_name import canonical_name
 from lodestard.domain.residency import Ask, Wait
+from lodestard.domain.settings import Upstream
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
+from lodestard.residency.anew import context_of, is_stale
 from lodestard.residency.asking import Asked, read_ask
 from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, judge_fit, learn_ratio
 from lodestard.residency.habits import Habits
@@ -26,13 +28,16 @@ from lodestard.residency.keeping import Keeping, choose_wish, next_look_s
 from lodestard.residency.memory import Strength
 from lodestard.residency.planner import decide
 from lodestard.residency.rates import AnswerFacts, Rates
-from lodestard.residency.state import Load, Pins, State, Tenant, Visit, freeze
+from lodestard.residency.state import Going, Load, Pins, State, Tenant, Visit, freeze
 from lodestard.residency.terms import Terms
 from lodestard.residency.view import IDLE, INTERACTIVE, Decision, View, Wish
 from lodestard.residency.waits import Question, predict_wait
 
 UNPLANNED_NS = 1_000_000_000
 """An answer that the server spent more than a second loading for: somebody or something else had displaced it."""
+LOST = frozenset({Code.UPSTREAM_CUT, Code.UPSTREAM_UNREACHABLE})
+"""After these the server may be another process, with nothing in memory: a request that it loaded its model for by
+itself would be one whose client must not leave."""
 NS_PER_S = 1_000_000_000
 MS_PER_S = 1_000
 MOST_NAMES = 1_000
@@ -54,7 +59,8 @@ class Standing:
 
 
 class Card:
-    """Owner of one host's ``State``. ``begin_load`` and ``begin_unload`` are the mover's, set while it runs."""
+    """Owner of one host's ``State``. ``begin_load`` and ``begin_unload`` are the mover's, set while it runs, and
+    ``opened_with`` are the settings of the connections that it has."""
 
     def __init__(self, name: str, terms: Terms, standing: Standing, now_ms: Callable[[], int]) -> None:
         self.name = name
@@ -65,6 +71,7 @@ class Card:
         self.turns = EarlierTurns()
         self.begin_load: Callable[[Load], object] | None = None
         self.begin_unload: Callable[[str], object] | None = None
+        self.opened_with: Upstream | None = None
         self.look_soon: Callable[[], object] = lambda: None
         self.bell = trio.Event()
         self.changed = trio.lowlevel.ParkingLot()
@@ -75,16 +82,26 @@ class Card:
         self._refused_until_s: dict[str, float] = {}
 
     def configure(self, terms: Terms, routed: frozenset[str]) -> None:
-        """Take a configuration in; ``routed`` are the models that aliases lead to."""
+        """Go by this from now on; ``routed`` are the models that aliases lead to. See ``taking_in.py``."""
         self.terms, self.routed = terms, routed
         self._names = {canonical_name(model): model for model in (*routed, *terms.upstream.models)}
-        self.replan()
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether what moves for it was opened with other settings: it ends what it is at, and another one begins."""
+        return self.opened_with is not None and self.opened_with != self.terms.upstream
 
     def own_name(self, model: str) -> str:
         """The one name that a model has here: the configuration's, where it names it, otherwise the first seen."""
         if len(self._names) > MOST_NAMES:
             return self._names.get(canonical_name(model), model)
         return self._names.setdefault(canonical_name(model), model)
+
+    def renew(self, tenant: Tenant) -> None:
+        """Have a model go, and come back with the options that its requests carry, where it has other ones."""
+        if is_stale(tenant, self.terms):
+            self.state.going.setdefault(tenant.model, Going())
+            self.state.anew.add(tenant.model)
 
     # -- coming and going --------------------------------------------------------------------------------------
 
@@ -98,9 +115,11 @@ class Card:
             asked = msgspec.structs.replace(asked, model=model)
         self._refuse(asked)
         visit = Visit(next(self._numbers), asked, ask.request_id, trio.current_time(), self.estimate(asked))
+        if (found := self.state.tenants.get(asked.model)) is not None:
+            self.renew(found)
         visit.room_tokens = self.judge(visit)
         self._supersede(asked)
-        if asked.urgency < IDLE:
+        if asked.urgency == INTERACTIVE:  # what nobody waits for need not be foreseen
             self.standing.habits.note(asked.who, asked.client, asked.task, asked.model, visit.arrived_s)
         if (tenant := self._find_place(asked)) is not None:
             self._begin(visit, tenant)
@@ -112,13 +131,14 @@ class Card:
 
     def _find_place(self, asked: Asked) -> Tenant | None:
         """Where somebody who waits can begin at once, because nobody else does: the planner would say the same."""
-        tenant = self.state.tenants.get(asked.model)
-        if tenant is None or not tenant.has_place or self.state.queue or asked.urgency != INTERACTIVE:
+        state, tenant = self.state, self.state.tenants.get(asked.model)
+        if tenant is None or not tenant.has_place or state.queue or asked.urgency != INTERACTIVE:
             return None
-        return None if asked.model == self.state.leaving or asked.model in self.state.going else tenant
+        return None if state.doubtful or asked.model == state.leaving or asked.model in state.going else tenant
 
     def forget(self, visit: Visit) -> None:
         """Its client left while it waited: its place is free, and nothing else changes."""
+        self._note_ended(visit.asked, trio.current_time())
         if self.state.queue.pop(visit.id, None) is not None:
             self.replan()
 
@@ -136,14 +156,25 @@ class Card:
         if visit.begun_s is not None:
             self.state.served.add(asked.principal, asked.group, now_s - visit.begun_s, now_s)
         self.state.quiet_from_s = now_s
-        self.standing.habits.ended(asked.who, now_s)
+        self._note_ended(asked, now_s)
         if isinstance(error, UpstreamFault):
             self._note_fault(asked.model, error)
         self.replan()
 
+    def _note_ended(self, asked: Asked, now_s: float) -> None:
+        """Somebody waits no more: until when is nobody likely to ask for this model again?"""
+        if asked.urgency != INTERACTIVE:
+            return
+        habits = self.standing.habits
+        habits.ended(asked.who, now_s)
+        if (tenant := self.state.tenants.get(asked.model)) is not None and self.terms.residency.predict:
+            tenant.unasked_until_s = habits.unasked_until_s(tenant.model, now_s)
+
     def _note_fault(self, model: str, fault: UpstreamFault) -> None:
         if fault.code is Code.UPSTREAM_MODEL_MISSING:
             self.state.missing.add(model)
+        if fault.code in LOST and self.begin_load is not None:
+            self.state.doubtful = True
         self.look_soon()
 
     def learn(self, visit: Visit, usage: Usage | None, durations: Durations | None) -> None:
@@ -170,7 +201,7 @@ class Card:
 
     def _refuse(self, asked: Asked) -> None:
         """Raises for what can't be done here now, whoever waits."""
-        if self._is_lent():
+        if self.is_lent():
             raise refusals.paused(self.name)
         others = sorted(self.pins().exclusive - {asked.model})
         if asked.model not in self.state.tenants and len(others) >= self.terms.policy.resident_models:
@@ -185,7 +216,12 @@ class Card:
 
     def judge(self, visit: Visit) -> int | None:
         """How much room its answer has. Raises ``CallerFault(CONTEXT_LENGTH_EXCEEDED)``."""
-        context_tokens = self.context_tokens(visit.asked.model)
+        model = visit.asked.model
+        sizes = (
+            self.context_tokens(model),
+            self.terms.context_tokens(model),
+        )  # what was loaded for others is no more
+        context_tokens = min((tokens for tokens in sizes if tokens > 0), default=0)
         fit = judge_fit(visit.estimate, context_tokens, visit.asked, self.terms.residency.answer_tokens)
         if fit.objection:
             raise CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, fit.objection, param="messages")
@@ -193,9 +229,7 @@ class Card:
 
     def context_tokens(self, model: str) -> int:
         """The context that it has, or will be loaded with; 0 where nobody knows."""
-        tenant = self.state.tenants.get(model)
-        actual = tenant.loaded.context_tokens if tenant is not None else 0
-        return actual or self.terms.context_tokens(model)
+        return context_of(self.state.tenants.get(model), self.terms, model)
 
     def _supersede(self, asked: Asked) -> None:
         """Whoever asked for a completion that nobody wants any more makes room."""
@@ -213,10 +247,11 @@ class Card:
         """Ask the planner, and do what it says. Called after every event."""
         if self.changed:
             self.changed.unpark_all()
-        if self.begin_load is None or self.begin_unload is None:
-            return  # the mover does not run: nothing is known of the server yet
+        if self.begin_load is None or self.begin_unload is None or self.state.doubtful or self.is_outdated:
+            self.bell.set()
+            return  # nothing is known of the server, until a mover has looked
         now_s = trio.current_time()
-        if self._is_lent():
+        if self.is_lent():
             self._clear_for_guest()
             return
         decision = decide(self.view(now_s))
@@ -262,7 +297,8 @@ class Card:
     def _load(self, model: str, reason: str) -> None:
         assert self.begin_load is not None
         wanted, awaited = (self.state.someone_waits_for(model, urgency) for urgency in (IDLE, INTERACTIVE))
-        load = self.state.loading = Load(model, trio.current_time(), wanted, awaited, reason)
+        now_s, options = trio.current_time(), self.terms.options(model)
+        load = self.state.loading = Load(model, now_s, wanted, awaited, reason, options)
         self.begin_load(load)
 
     def _unload(self, model: str) -> None:
@@ -271,7 +307,7 @@ class Card:
         self.state.leaving_since_s = trio.current_time()
         self.begin_unload(model)
 
-    def _is_lent(self) -> bool:
+    def is_lent(self) -> bool:
         """Whether the card is lent to something else; a time that has come ends that."""
         until_ms = self.standing.paused_until_ms
         if until_ms and self.now_ms() >= until_ms:
@@ -287,9 +323,13 @@ class Card:
         self._refused_until_s[model] = trio.current_time() + seconds
 
     def _clear_for_guest(self) -> None:
-        """Nobody waits for a card that is lent, and what is idle in memory goes."""
+        """Nobody waits for a card that is lent, and what is idle goes, but for what the guest has loaded."""
         self.turn_away(lambda: refusals.paused(self.name))
-        idle = [tenant.model for tenant in self.state.tenants.values() if not tenant.running]
+        idle = [
+            tenant.model
+            for tenant in self.state.tenants.values()
+            if not tenant.running and (tenant.options is not None or tenant.since_s < self.state.lent_from_s)
+        ]
         if idle and not self.state.leaving and self.state.loading is None:
             self._unload(idle[0])
         self.state.reason = "the card is lent"
@@ -332,13 +372,16 @@ class Card:
             guess_percent=0 if guess is None else guess.percent,
             refused=frozenset(model for model, until_s in self._refused_until_s.items() if now_s < until_s),
             room=len(resident) < self.terms.policy.resident_models,
+            anew=tuple(sorted(state.anew)),
         )
 
     def _wish(self, now_s: float) -> Wish | None:
         return choose_wish(self.keeping(now_s)) if self.state.quiet else None
 
     def predict(self, question: Question) -> Wait | None:
-        """How long until the first token of a request that came now."""
+        """How long until the first token of a request that came now; None where none would come."""
+        if self.is_lent():
+            return None
         now_s = trio.current_time()
         wait = predict_wait(self.view(now_s), self.standing.rates.of, question, decide)
         return None if wait is None else self.standing.hindsight.corrected(wait)

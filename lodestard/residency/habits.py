@@ -9,6 +9,7 @@ import itertools
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 
 import msgspec
 
@@ -19,6 +20,9 @@ LEAST_SEEN = 3
 
 LEAST_PERCENT = 60
 """What a guess must at least be worth."""
+
+NOTABLE_CHANCE = 0.1
+"""What is less likely than this is not waited for."""
 
 FARTHEST_S = 300.0
 """What is expected later than this is not loaded ahead."""
@@ -105,6 +109,21 @@ class Habits:
         if model in resident or percent < LEAST_PERCENT or first[model].wait_s > FARTHEST_S:
             return None
         return Guess(model, percent, first[model].why)
+
+    def unasked_until_s(self, model: str, now_s: float) -> float:
+        """Until when nobody who was here lately is likely to ask for ``model``: so long it need not be held for them.
+
+        Of somebody who had it last and of whom nothing is known: ``-inf``, he may ask at any time.
+        """
+        soonest_s = inf
+        for sitting in itertools.islice(reversed(self._sittings.values()), RACING_SESSIONS):
+            elapsed_s = 0.0 if sitting.running else max(0.0, now_s - sitting.quiet_s)
+            _, outlooks = self._precedents.outlook(sitting.footing, elapsed_s, LEAST_SEEN)
+            if not outlooks and sitting.footing.model == model:
+                return -inf
+            coming = (one.soonest_s for one in outlooks if one.model == model and one.chance >= NOTABLE_CHANCE)
+            soonest_s = min(soonest_s, *coming, inf)
+        return now_s + soonest_s
 
     def dump(self) -> bytes:
         """What was learned, as JSON of at most 32 KiB. Sessions are not in it."""

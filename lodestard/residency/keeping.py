@@ -2,7 +2,7 @@
 
 Law: a wish never delays a request: the planner grants it only while the card is idle, and a load that it began is
 given up for whoever comes. In this order: what is pinned; what is likely to be asked for next; the default after a
-spell of quiet; what is warm, where there is room.
+spell of quiet; what went for other options or is warm, where there is room.
 """
 
 import msgspec
@@ -16,7 +16,8 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True):
     """What a wish goes by. ``quiet_from_s``: when the last request ended, or the daemon started.
 
     ``guess`` is what is likely to be asked for next, empty where nobody knows. ``refused`` are models that could not
-    be loaded lately. ``room``: one more model fits beside those that are there.
+    be loaded lately. ``room``: one more model fits beside those that are there. ``anew`` are models that went only to
+    be loaded with other options.
     """
 
     now_s: float
@@ -25,6 +26,7 @@ class Keeping(msgspec.Struct, frozen=True, kw_only=True):
     resident: frozenset[str] = frozenset()
     pinned: tuple[str, ...] = ()
     warm: tuple[str, ...] = ()
+    anew: tuple[str, ...] = ()
     default: tuple[str, ...] = ()
     guess: str = ""
     guess_percent: int = 0
@@ -42,9 +44,11 @@ def choose_wish(keeping: Keeping) -> Wish | None:
     if model := missing(keeping.pinned):
         return Wish(model=model, reason="it is pinned")
     if model := missing((keeping.guess,) if keeping.guess else ()):
-        return Wish(model=model, reason=f"likely to be asked for next ({keeping.guess_percent} %)")
+        return Wish(model=model, reason=f"likely to be asked for next ({keeping.guess_percent} %)", guessed=True)
     if keeping.now_s >= quiet_ends_s(keeping) and (model := missing(keeping.default)):
         return Wish(model=model, reason="the default comes back when all is quiet")
+    if keeping.room and (model := missing(keeping.anew)):
+        return Wish(model=model, reason="it has other options now")
     if keeping.room and (model := missing(keeping.warm + keeping.default)):
         return Wish(model=model, reason="it is kept warm")
     return None

@@ -4,11 +4,12 @@ Law: sync; each changes the card's state and asks the planner anew. The server i
 it is answering at this moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import trio
 
 from lodestard.domain.errors import Code, UpstreamFault
+from lodestard.domain.pins import is_nought
 from lodestard.domain.residency import LoadedModel, Swap
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
@@ -28,17 +29,22 @@ def finish_load(card: Card, load: Load, listed: Sequence[LoadedModel]) -> None:
     took_s = now_s - load.started_s
     wanted = load.wanted or state.someone_waits_for(load.model)
     tenant = state.tenants.get(load.model) or add_tenant(card, LoadedModel(model=load.model))
-    tenant.guessed = not wanted
+    tenant.guessed, tenant.options = not wanted, load.options
     if load.awaited or state.someone_waits_for(load.model, INTERACTIVE):
         tenant.awaited_s = now_s  # whoever it was loaded for may have left, and will come back
     card.welcome(load.model)
     state.missing.discard(load.model)
+    state.anew.discard(load.model)
+    if len(state.tenants) >= card.terms.policy.resident_models:
+        state.anew &= state.tenants.keys()  # what has gone lost its room
+    card.renew(tenant)
     card.standing.rates.learn_load(load.model, took_s)
     card.standing.rates.note_size(load.model, tenant.loaded.size_bytes)
     counts = state.counts
     card.count(loads=counts.loads + 1, speculative=counts.speculative + (not load.wanted))
     why = "a request" if wanted else load.reason
-    state.swaps.append(Swap(at_ms=card.now_ms(), model=load.model, left=state.displaced, took_s=took_s, why=why))
+    left = "" if state.displaced == load.model else state.displaced
+    state.swaps.append(Swap(at_ms=card.now_ms(), model=load.model, left=left, took_s=took_s, why=why))
     if wanted:
         note_swap(card, load.model, took_s)
     state.displaced, state.displaced_s = "", 0.0
@@ -49,6 +55,8 @@ def note_swap(card: Card, model: str, took_s: float) -> None:
     """Count it, and let those who waited for it know what they waited for."""
     state = card.state
     displaced, whole_s = state.displaced, state.displaced_s + took_s
+    if displaced == model:
+        displaced = ""  # it had gone, and came back
     if displaced:
         counts = state.counts
         card.count(swaps=counts.swaps + 1, swap_seconds=counts.swap_seconds + whole_s)
@@ -63,29 +71,46 @@ def fail_load(card: Card, load: Load, fault: UpstreamFault) -> None:
     state = card.state
     state.loading = None
     state.displaced, state.displaced_s = "", 0.0
+    state.anew.discard(load.model)
     card.keep_away(load.model, REFUSED_S)
     if fault.code is Code.UPSTREAM_MODEL_MISSING:
         state.missing.add(load.model)
-    card.turn_away(lambda: refusals.load_failed(fault, card.name), load.model)
+    card.turn_away(lambda: refusals.restated(fault, card.name), load.model)
     card.replan()
 
 
-def give_load_up(card: Card) -> None:
-    """A load that nobody had asked for was given up."""
+def give_load_up(card: Card, listed: Sequence[LoadedModel]) -> None:
+    """A load that nobody had asked for was given up; it may have been done all the same: ``listed`` says so."""
     card.state.loading = None
+    if listed:
+        believe(card, listed)
     card.count(cancelled_loads=card.state.counts.cancelled_loads + 1)
     card.replan()
 
 
-def finish_unload(card: Card, model: str, took_s: float, *, gone: bool) -> None:
-    """An unload has ended; ``gone``: the server lists it no more. It is not ours any longer in either case."""
-    state = card.state
+def finish_unload(card: Card, model: str, took_s: float, fault: UpstreamFault | None) -> None:
+    """An unload has ended: the server lists it no more, or ``fault``. It is not ours any longer in either case."""
+    state, model = card.state, card.own_name(model)
     state.leaving = ""
-    forget_tenant(card, model)
-    if gone:
+    forget_tenant(card, model, fault)
+    if fault is None:
         card.standing.rates.learn_unload(took_s)
-    state.displaced, state.displaced_s = model, took_s
+    state.displaced, state.displaced_s = ("", 0.0) if model in state.anew else (model, took_s)
     card.replan()
+
+
+def has_lost_all(card: Card, listed: Sequence[LoadedModel]) -> bool:
+    """Whether the server has nothing in memory any more, though something of it should have stayed.
+
+    It has restarted, or its card's memory ran out; or somebody else unloaded all that there was.
+    """
+    now_ms = card.now_ms()
+    kept = (
+        tenant.loaded.expires_ms is None or now_ms < tenant.loaded.expires_ms
+        for tenant in card.state.tenants.values()
+        if not is_nought(card.terms.pinned(tenant.model).get("keep_alive", ""))
+    )
+    return not listed and any(kept)
 
 
 def believe(card: Card, listed: Sequence[LoadedModel]) -> None:
@@ -93,6 +118,8 @@ def believe(card: Card, listed: Sequence[LoadedModel]) -> None:
     there = {card.own_name(one.model): one for one in listed}
     for model, tenant in list(card.state.tenants.items()):
         if (one := there.pop(model, None)) is not None:
+            if tenant.loaded.context_tokens not in (0, one.context_tokens):
+                tenant.options = None  # somebody else had it loaded anew
             tenant.loaded = one
         elif not tenant.running:
             forget_tenant(card, model)
@@ -110,8 +137,19 @@ def add_tenant(card: Card, loaded: LoadedModel) -> Tenant:
     return tenant
 
 
-def forget_tenant(card: Card, model: str) -> None:
-    """A model is in memory no more; whoever told it to go shall know."""
+def forget_tenant(card: Card, model: str, fault: UpstreamFault | None = None) -> None:
+    """A model is in memory no more, or should not be; whoever told it to go shall know."""
     card.state.tenants.pop(model, None)
-    if (told := card.state.going.pop(model, None)) is not None:
-        told.set()
+    if (going := card.state.going.pop(model, None)) is not None:
+        going.end(fault)
+
+
+def abandon(card: Card, why: Callable[[], UpstreamFault]) -> None:
+    """The mover has ended, and what it was at with it: nobody may wait any longer for that, or for a place."""
+    state = card.state
+    state.loading, state.leaving, state.doubtful = None, "", False
+    state.displaced, state.displaced_s = "", 0.0
+    for model in list(state.going):
+        state.going.pop(model).end(why())
+    card.turn_away(why)
+    card.replan()

@@ -15,13 +15,16 @@ from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.host_ports import ModelHost
 from lodestard.domain.model_name import canonical_name
 from lodestard.domain.residency import LoadedModel
+from lodestard.residency import refusals
 from lodestard.residency.card import Card
 from lodestard.residency.keeping import may_renew
-from lodestard.residency.landing import believe, fail_load, finish_load, finish_unload, give_load_up
-from lodestard.residency.state import Load
+from lodestard.residency.landing import believe, fail_load, finish_load, finish_unload, give_load_up, has_lost_all
+from lodestard.residency.state import Load, Tenant
 
 GONE_POLL_S = 0.1
 GONE_WITHIN_S = 30.0
+CONFIRMED_WITHIN_S = 2.0
+"""How long those who wait for a model that was loaded wait for the server to list it, too."""
 RENEW_BELOW_S = 60.0
 INSTALLED_EVERY = 20
 MS_PER_S = 1_000
@@ -30,17 +33,22 @@ logger = logging.getLogger(__name__)
 
 
 async def run_mover(card: Card, host: ModelHost) -> None:
-    """Move models for ``card`` until cancelled. A load under way is then given up."""
-    async with trio.open_nursery() as nursery:
-        mover = Mover(card, host, nursery)
-        await mover.look()
-        card.begin_load, card.begin_unload, card.look_soon = mover.begin_load, mover.begin_unload, mover.look_soon
-        try:
+    """Move models for ``card`` until cancelled, or until its settings are others and nothing is being moved.
+
+    Cancelled, a load under way ends with it (``landing.abandon``).
+    """
+    card.opened_with = card.terms.upstream
+    try:
+        async with trio.open_nursery() as nursery:
+            mover = Mover(card, host, nursery)
+            await mover.look()
+            card.begin_load, card.begin_unload, card.look_soon = mover.begin_load, mover.begin_unload, mover.look_soon
             card.replan()
             nursery.start_soon(mover.keep_looking)
             await mover.keep_time()
-        finally:
-            card.begin_load = card.begin_unload = None
+            nursery.cancel_scope.cancel()
+    finally:
+        card.begin_load = card.begin_unload = card.opened_with = None
 
 
 class Mover:
@@ -53,6 +61,7 @@ class Mover:
         self._moves = 0
         self._looks = 0
         self._soon = trio.Event()
+        self._renewing = trio.Lock()
 
     # -- what the card asks for --------------------------------------------------------------------------------
 
@@ -69,15 +78,16 @@ class Mover:
         self._soon.set()
 
     async def keep_time(self) -> None:
-        """Plan anew whenever the planner wanted to."""
-        while True:
-            self._card.bell = trio.Event()
-            deadline = self._card.wake_s
+        """Plan anew whenever the planner wanted to, until the settings are others and nothing is being moved."""
+        card = self._card
+        while not card.is_outdated or card.state.loading is not None or card.state.leaving:
+            card.bell = trio.Event()
+            deadline = card.wake_s
             with trio.move_on_at(deadline) as patience:
-                await self._card.bell.wait()
+                await card.bell.wait()
             if patience.cancelled_caught:
-                self._card.wake_s = inf
-                self._card.replan()
+                card.wake_s = inf
+                card.replan()
 
     # -- moving ------------------------------------------------------------------------------------------------
 
@@ -90,43 +100,52 @@ class Mover:
                 self._moves += 1
                 logger.warning("%s could not load %s: %s", self._card.name, load.model, fault.own_words)
                 self._note_reachable(fault)
+                self.look_soon()
                 fail_load(self._card, load, fault)
                 return
-        self._moves += 1
         if load.scope.cancelled_caught:
-            give_load_up(self._card)
+            listed = await self._listed()
+            self._moves += 1
+            give_load_up(self._card, listed)
         else:
+            self._moves += 1
             finish_load(self._card, load, listed)
 
     async def _listed(self) -> Sequence[LoadedModel]:
-        """What is in memory; nothing where the server does not say: a load that it called done is believed."""
-        try:
-            return await self._host.loaded()
-        except UpstreamFault as fault:
-            logger.info("%s does not say what is in memory: %s", self._card.name, fault.own_words)
-            return ()
+        """What is in memory; nothing where the server does not say so soon: a load called done is believed."""
+        with trio.move_on_after(CONFIRMED_WITHIN_S):
+            try:
+                return await self._host.loaded()
+            except UpstreamFault as fault:
+                logger.info("%s does not say what is in memory: %s", self._card.name, fault.own_words)
+        return ()
 
     async def _unload(self, model: str) -> None:
-        began_s, gone = trio.current_time(), False
+        began_s = trio.current_time()
+        failed: UpstreamFault | None = None
         try:
-            await self._host.unload(model)
-            with trio.move_on_after(GONE_WITHIN_S):
-                await self._wait_gone(model)
-                gone = True
+            async with self._renewing:  # a renewal that came after it would load the model again
+                await self._host.unload(model)
+            await self._wait_gone(model)
         except UpstreamFault as fault:
             logger.warning("%s could not unload %s: %s", self._card.name, model, fault.own_words)
             self._note_reachable(fault)
-        if not gone:
             self.look_soon()
+            failed = refusals.restated(fault, self._card.name)
         self._moves += 1
-        finish_unload(self._card, model, trio.current_time() - began_s, gone=gone)
+        finish_unload(self._card, model, trio.current_time() - began_s, failed)
 
     async def _wait_gone(self, model: str) -> None:
-        """Until the server lists it no more. There is no event for that: it has to be asked."""
-        while True:
-            if find(await self._host.loaded(), model) is None:
-                return
-            await trio.sleep(GONE_POLL_S)
+        """Until the server lists it no more. There is no event for that: it has to be asked.
+
+        Raises ``UpstreamFault`` where it lists it still after ``GONE_WITHIN_S``.
+        """
+        with trio.move_on_after(GONE_WITHIN_S):
+            while True:
+                if find(await self._host.loaded(), model) is None:
+                    return
+                await trio.sleep(GONE_POLL_S)
+        raise refusals.still_there(self._card.name, model, GONE_WITHIN_S)
 
     # -- looking -----------------------------------------------------------------------------------------------
 
@@ -137,15 +156,18 @@ class Mover:
                 await self._soon.wait()
             self._soon = trio.Event()
             await self.look()
-            await self._renew()
             self._card.replan()
+            await self._renew()
 
     async def look(self) -> None:
-        """Compare what we believe with what the server says."""
+        """Compare what we believe with what the server says, as far as it says anything."""
+        await self._compare()
+        self._card.state.doubtful = False
+
+    async def _compare(self) -> None:
         moves, state = self._moves, self._card.state
         try:
-            if state.reachable is not True:
-                state.version = await self._host.version()
+            restarted = self._note_version(await self._host.version())
             listed = await self._host.loaded()
             if self._looks % INSTALLED_EVERY == 0 or state.missing:
                 await self._look_for_missing()
@@ -153,9 +175,21 @@ class Mover:
             self._note_reachable(fault)
             return
         self._looks += 1
+        was_there = state.reachable is True
         state.reachable, state.problem = True, ""
         if moves == self._moves and state.loading is None and not state.leaving:
+            if was_there and not restarted and has_lost_all(self._card, listed):
+                self._note_restart()
             believe(self._card, listed)
+
+    def _note_version(self, version: str) -> bool:
+        """It answers. Whether it is another version now: then it was started again."""
+        state = self._card.state
+        another = bool(state.version) and version != state.version and state.reachable is not False
+        state.version = version
+        if another:
+            self._note_restart()
+        return another
 
     async def _look_for_missing(self) -> None:
         """Which of the models that it is asked for the server does not have on its disk."""
@@ -169,25 +203,39 @@ class Mover:
         state = self._card.state
         state.problem = fault.own_words
         if fault.code is Code.UPSTREAM_UNREACHABLE:
+            if state.reachable is True:
+                self._note_restart()
             state.reachable = False
             self._looks = 0
             believe(self._card, ())
 
+    def _note_restart(self) -> None:
+        """It may be another version now, with other models on its disk."""
+        self._card.count(restarts=self._card.state.counts.restarts + 1)
+        logger.warning("%s has restarted, or lost what it had in memory", self._card.name)
+        self._looks = 0
+
     async def _renew(self) -> None:
         """Renew the keep-alive of what shall stay, shortly before the server would forget it."""
-        card, now_s = self._card, trio.current_time()
-        keeping = card.keeping(now_s)
-        for tenant in list(card.state.tenants.values()):
-            expires_ms = tenant.loaded.expires_ms
-            if expires_ms is None or tenant.running or not may_renew(tenant.model, keeping) or card.state.leaving:
-                continue
-            left_s = (expires_ms - card.now_ms()) / MS_PER_S
-            if left_s < max(RENEW_BELOW_S, 2 * card.terms.residency.poll_s):
+        for tenant in list(self._card.state.tenants.values()):
+            async with self._renewing:
+                if not self._needs_renewal(tenant):
+                    continue
                 try:
                     await self._host.load(tenant.model)
                 except UpstreamFault as fault:
                     self._note_reachable(fault)
                     return
+
+    def _needs_renewal(self, tenant: Tenant) -> bool:
+        card, expires_ms = self._card, tenant.loaded.expires_ms
+        if expires_ms is None or tenant.running or card.state.leaving or card.is_lent():
+            return False
+        if tenant is not card.state.tenants.get(tenant.model):
+            return False  # it has gone while others were renewed
+        left_s = (expires_ms - card.now_ms()) / MS_PER_S
+        late = left_s < max(RENEW_BELOW_S, 2 * card.terms.residency.poll_s)
+        return late and may_renew(tenant.model, card.keeping(trio.current_time()))
 
 
 def find(listed: Sequence[LoadedModel], model: str) -> LoadedModel | None:

@@ -37,7 +37,7 @@ def decide(view: View) -> Decision:
         load=move.load,
         unload=move.unload,
         cancel_load=move.cancel_load,
-        wake_s=wake_at(rest, turn, view),
+        wake_s=wake_at(rest, (turn.until_s, move.until_s), view),
         reason=move.reason,
     )
 
@@ -150,7 +150,7 @@ def patient_turn_ends(victim: Resident, own: list[Waiter], wanted: Waiter, view:
         return NEVER
     if not rivals:
         unhurried = wanted.brief or urgency >= BACKGROUND
-        return last_awaited_s(victim, view) + policy.linger_s[urgency] if unhurried else view.now_s
+        return lingers_until_s(victim, urgency, view) if unhurried else view.now_s
     if min(rivals) < urgency or wanted.brief:
         return NEVER
     if min(wanted.passed, victim.begun) >= policy.dwell_requests[urgency]:
@@ -158,10 +158,13 @@ def patient_turn_ends(victim: Resident, own: list[Waiter], wanted: Waiter, view:
     return max(wanted.arrived_s, victim.since_s) + policy.dwell_s[urgency]
 
 
-def last_awaited_s(resident: Resident, view: View) -> float:
-    """When it was last at work for somebody who waits."""
-    busy = any(running.urgency == INTERACTIVE for running in resident.running)
-    return view.now_s if busy else resident.awaited_s
+def lingers_until_s(resident: Resident, urgency: int, view: View) -> float:
+    """Until when it stays for whoever had it last and may come back; no longer where nobody is likely to so soon."""
+    linger_s = view.policy.linger_s[urgency]
+    if any(running.urgency == INTERACTIVE for running in resident.running):
+        return view.now_s + linger_s
+    over_s = resident.awaited_s + linger_s
+    return resident.awaited_s if resident.unasked_until_s >= over_s else over_s
 
 
 # -- who begins ----------------------------------------------------------------------------------------------------
@@ -217,12 +220,13 @@ def start_order(waiter: Waiter, resident: Resident, view: View) -> tuple[bool, f
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A change of what is in memory, with its reason."""
+    """A change of what is in memory, with its reason. ``until_s``: when to look again, where it has to wait."""
 
     load: str = ""
     unload: str = ""
     cancel_load: bool = False
     reason: str = ""
+    until_s: float = NEVER
 
 
 def choose_move(rest: tuple[Waiter, ...], turn: Turn, busy: frozenset[str], view: View) -> Move:
@@ -256,7 +260,7 @@ def move_while_loading(wanted: Waiter | None, view: View) -> Move:
     assert loading is not None, "called while a model is being loaded"
     if wanted is not None and wanted.urgency < IDLE and not loading.wanted and not has_room(view):
         return Move(cancel_load=True, reason=f"{wanted.model} is needed now: the guess {loading.model} is given up")
-    return Move(reason=f"loading {loading.model}")
+    return Move(reason=f"{'somebody waits' if loading.wanted else 'nobody waits yet'} for {loading.model}")
 
 
 def move_for_wish(rest: tuple[Waiter, ...], busy: frozenset[str], view: View) -> Move:
@@ -270,7 +274,17 @@ def move_for_wish(rest: tuple[Waiter, ...], busy: frozenset[str], view: View) ->
     victim = choose_victim((), view)
     if victim is None or victim.kept:
         return Move(reason="nothing may be unloaded: the card is pinned")
+    until_s = guess_waits_until_s(victim, view) if wish.guessed else view.now_s
+    if view.now_s < until_s:
+        return Move(reason=f"{victim.model} stays for whoever had it last", until_s=until_s)
     return Move(unload=victim.model, reason=f"{wish.model} takes the place of {victim.model}: {wish.reason}")
+
+
+def guess_waits_until_s(resident: Resident, view: View) -> float:
+    """How long a guess lets it be: whoever had it last may come back, and an older guess may still come true."""
+    unused = not resident.begun and not resident.running
+    guessed_s = resident.since_s + view.policy.linger_s[BACKGROUND] if unused else -NEVER
+    return max(guessed_s, lingers_until_s(resident, BACKGROUND, view))
 
 
 def at_rest(rest: tuple[Waiter, ...], busy: frozenset[str], view: View) -> str:
@@ -288,10 +302,10 @@ def preempt(rest: tuple[Waiter, ...], view: View) -> Iterator[int]:
             yield from (running.id for running in resident.running if running.urgency == IDLE)
 
 
-def wake_at(rest: tuple[Waiter, ...], turn: Turn, view: View) -> float | None:
+def wake_at(rest: tuple[Waiter, ...], ends: tuple[float, ...], view: View) -> float | None:
     """The next time at which the same view would be judged otherwise; None where it never would."""
     policy = view.policy
-    times = [turn.until_s, view.awaited_s + policy.grace_s]
+    times = [*ends, view.awaited_s + policy.grace_s]
     for waiter in rest:
         times.append(waiter.arrived_s + policy.patience_s[waiter.urgency])
         times.append(waiter.arrived_s + policy.max_wait_s[waiter.urgency])

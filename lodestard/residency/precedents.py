@@ -36,12 +36,16 @@ class Footing(NamedTuple):
 
 
 class Outlook(NamedTuple):
-    """A model that may follow: the chance that it does, in how long from now, and how long after the last answer."""
+    """A model that may follow: the chance that it does, in how long from now, and how long after the last answer.
+
+    ``soonest_s``: how long from now it took at least, of the times that are remembered; 0 where it is overdue.
+    """
 
     model: str
     chance: float
     wait_s: float
     gap_s: float
+    soonest_s: float = 0.0
 
 
 _Label = Annotated[str, Meta(max_length=MOST_LABEL)]
@@ -87,6 +91,10 @@ class _Follower:
         later = [gap_s - elapsed_s for gap_s in self.gaps_s if gap_s >= elapsed_s]
         return statistics.median(later) if later else elapsed_s
 
+    def soonest_s(self, elapsed_s: float) -> float:
+        """How much longer it took at least; what is overdue may come at any time."""
+        return min((gap_s - elapsed_s for gap_s in self.gaps_s if gap_s >= elapsed_s), default=0.0)
+
 
 @dataclass(slots=True)
 class _Record:
@@ -116,7 +124,13 @@ class _Record:
         scores = {model: one.weight * one.still(elapsed_s) for model, one in self.followers.items()}
         total = sum(scores.values()) + self.stops + _NEVER
         return tuple(
-            Outlook(model, scores[model] / total, one.wait_s(elapsed_s), statistics.median(one.gaps_s))
+            Outlook(
+                model,
+                chance=scores[model] / total,
+                wait_s=one.wait_s(elapsed_s),
+                gap_s=statistics.median(one.gaps_s),
+                soonest_s=one.soonest_s(elapsed_s),
+            )
             for model, one in self.followers.items()
         )
 

@@ -32,13 +32,22 @@ def closing(host: str) -> UpstreamFault:
     return _busy(host, f"{host} is no longer in the configuration, or the daemon stops.")
 
 
+def broken(host: str) -> UpstreamFault:
+    return _busy(host, f"What keeps the card of {host} has failed and starts again; the log says why.")
+
+
+def still_there(host: str, model: str, seconds: float) -> UpstreamFault:
+    text = f"{host} still has {model} in memory, {seconds:.0f} s after it was told to unload it."
+    return UpstreamFault(Code.UPSTREAM_TIMEOUT, text, upstream=host, billed=False)
+
+
 def superseded() -> CallerFault:
     return CallerFault(Code.SUPERSEDED, "A newer completion request of the same editor has taken its place.")
 
 
-def load_failed(fault: UpstreamFault, host: str) -> UpstreamFault:
-    """Why a model could not be loaded, for one of those who waited for it."""
-    return UpstreamFault(
+def restated(fault: UpstreamFault, host: str) -> UpstreamFault:
+    """Why a load or an unload failed, for one of those who waited for it: nothing of theirs was sent."""
+    told = UpstreamFault(
         fault.code,
         fault.message,
         upstream=host,
@@ -47,6 +56,8 @@ def load_failed(fault: UpstreamFault, host: str) -> UpstreamFault:
         billed=False,
         retry_after_s=fault.retry_after_s,
     )
+    told.said = fault.said
+    return told
 
 
 def _busy(host: str, text: str) -> UpstreamFault:

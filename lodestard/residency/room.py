@@ -23,12 +23,14 @@ from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
+from lodestard.residency.landing import abandon
 from lodestard.residency.memory import decode, encode
 from lodestard.residency.mover import run_mover
 from lodestard.residency.place import CardPlace, open_place
 from lodestard.residency.recall import recall, remember
 from lodestard.residency.reporting import report
 from lodestard.residency.steering import lend, pin, take_back, unload, unpin, wait_quiet, warm
+from lodestard.residency.taking_in import take_in
 from lodestard.residency.terms import Terms, read_terms
 from lodestard.residency.waits import Question
 
@@ -55,6 +57,7 @@ class Residency:
     def __init__(self, open_host: OpenHost, clock: Clock, learned: bytes, nursery: trio.Nursery) -> None:
         self._open_host = open_host
         self._clock = clock
+        self.saved = learned
         self._learned = decode(learned)
         self._nursery = nursery
         self._keepers: dict[str, Keeper] = {}
@@ -72,7 +75,7 @@ class Residency:
                 self._retire(self._keepers.pop(name))
         for name, term in terms.items():
             keeper = self._keepers.get(name) or self._open(name, term, opened[name])
-            keeper.card.configure(term, self._routed(name))
+            take_in(keeper.card, term, self._routed(name))
 
     def _routed(self, host: str) -> frozenset[str]:
         """The models of a host that aliases lead to."""
@@ -98,16 +101,28 @@ class Residency:
         """Keep a card for as long as it is wanted; a defect in it ends the waits of others, not the house."""
         card = keeper.card
         with keeper.scope:
-            while True:
-                try:
-                    async with self._open_host(card.name, card.terms.upstream, keeper.key) as host:
-                        keeper.host = host
-                        await run_mover(card, host)
-                except Exception:
-                    logger.exception("the card of %s failed; it starts again", card.name)
-                keeper.host = None
-                card.turn_away(lambda: refusals.closing(card.name))
-                await trio.sleep(RESTART_PAUSE_S)
+            try:
+                while True:
+                    if not await self._keep_once(keeper):
+                        abandon(card, lambda: refusals.broken(card.name))
+                        await trio.sleep(RESTART_PAUSE_S)
+            finally:
+                abandon(card, lambda: refusals.closing(card.name))
+
+    async def _keep_once(self, keeper: Keeper) -> bool:
+        """Until its settings are others, or until a defect: then False."""
+        card = keeper.card
+        try:
+            async with self._open_host(card.name, card.terms.upstream, keeper.key) as host:
+                keeper.host = host
+                await run_mover(card, host)
+        except Exception:
+            logger.exception("the card of %s failed; it starts again", card.name)
+            return False
+        else:
+            return True
+        finally:
+            keeper.host = None
 
     # -- admission ---------------------------------------------------------------------------------------------
 
@@ -153,20 +168,25 @@ class Residency:
             return [Target(host, self._keepers[host].card.own_name(model))]
         local = [target for target in self._aliases.get(name, ()) if target.upstream in self._keepers]
         if local:
-            return local[:1]
+            return [self._own(local[0])]
         return [target for target in self._targets() if same_model(target.model, name)]
 
     def _targets(self) -> list[Target]:
         """Every model of every host that is configured, routed to or in memory."""
-        return sorted(
+        named = {
             Target(name, model)
             for name, keeper in self._keepers.items()
-            for model in {
+            for model in (
                 *keeper.card.terms.upstream.models,
                 *keeper.card.routed,
                 *keeper.card.state.tenants,
-            }
-        )
+            )
+        }
+        return sorted({self._own(target) for target in named})
+
+    def _own(self, target: Target) -> Target:
+        """The same by the one name that its host's card has for it."""
+        return Target(target.upstream, self._keeper(target.upstream).card.own_name(target.model))
 
     def _keeper(self, host: str) -> Keeper:
         keeper = self._keepers.get(host)
@@ -184,15 +204,15 @@ class Residency:
 
     async def unload(self, target: Target) -> bool:
         """See the port."""
-        return await unload(self._keeper(target.upstream).card, target.model)
+        return await unload(self._keeper(target.upstream).card, self._own(target).model)
 
     def pin(self, target: Target, *, exclusive: bool = False) -> None:
         """See the port."""
-        pin(self._keeper(target.upstream).card, target.model, exclusive=exclusive)
+        pin(self._keeper(target.upstream).card, self._own(target).model, exclusive=exclusive)
 
     def unpin(self, target: Target) -> bool:
         """See the port."""
-        return unpin(self._keeper(target.upstream).card, target.model)
+        return unpin(self._keeper(target.upstream).card, self._own(target).model)
 
     def pause(self, host: str, until_ms: int | None = None) -> None:
         """See the port."""
@@ -242,15 +262,19 @@ async def open_residency(open_host: OpenHost, clock: Clock, keepsake: Keepsake) 
 
 
 async def keep_saving(residency: Residency, keepsake: Keepsake) -> None:
-    """Save what was learned every minute, where it has changed."""
+    """Save what was learned every minute."""
     while True:
         await trio.sleep(SAVE_EVERY_S)
         await save(residency, keepsake)
 
 
 async def save(residency: Residency, keepsake: Keepsake) -> None:
-    """Save; a disk that does not take it costs what was learned since, and a line in the log."""
+    """Save what has changed; a disk that does not take it costs what was learned since, and a line in the log."""
+    learned = residency.dump()
+    if learned == residency.saved:
+        return
     try:
-        await keepsake.save(residency.dump())
+        await keepsake.save(learned)
+        residency.saved = learned
     except HouseFault as fault:
         logger.warning("what was learned of the cards could not be saved: %s", fault.own_words)

@@ -12,8 +12,9 @@ from math import inf
 
 import trio
 
-from lodestard.domain.errors import Fault
+from lodestard.domain.errors import Fault, UpstreamFault
 from lodestard.domain.residency import HostCounts, LoadedModel, Swap, Wait
+from lodestard.domain.settings import Options
 from lodestard.residency.asking import AUTOCOMPLETE, Asked
 from lodestard.residency.fit import Estimate
 from lodestard.residency.served import Served
@@ -85,7 +86,8 @@ class Tenant:
     """A model in memory. ``cached`` are the conversations that its slots still know, the latest last.
 
     ``begun``: how many requests have used it since it was loaded, at ``since_s``; the last one ended at ``used_s``.
-    ``guessed``: nobody had asked for it when it was loaded.
+    ``guessed``: nobody had asked for it when it was loaded. ``options``: what it was loaded with, None where somebody
+    else has loaded it. ``unasked_until_s``: see ``Resident``.
     """
 
     model: str
@@ -94,11 +96,13 @@ class Tenant:
     since_s: float
     used_s: float
     awaited_s: float = -inf
+    unasked_until_s: float = -inf
     running: dict[int, Visit] = field(default_factory=dict)
     cached: deque[str] = field(default_factory=deque)
     streak: int = 0
     begun: int = 0
     guessed: bool = False
+    options: Options | None = None
 
     def knows(self, conversation: str) -> bool:
         """Whether the beginning of that conversation's prompt need not be read again."""
@@ -124,22 +128,39 @@ class Tenant:
 
 @dataclass(slots=True, eq=False)
 class Load:
-    """A load under way. ``wanted``: somebody has asked for it; ``awaited``: who waits; ``reason``: why else."""
+    """A load under way. ``wanted``: somebody has asked for it; ``awaited``: who waits; ``reason``: why else.
+
+    ``options`` are those of the configuration when it began.
+    """
 
     model: str
     started_s: float
     wanted: bool
     awaited: bool = False
     reason: str = ""
+    options: Options | None = None
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+
+
+@dataclass(slots=True, eq=False)
+class Going:
+    """A model that a person has told to go. ``ended`` comes once it has gone, or did not: then ``fault`` says why."""
+
+    ended: trio.Event = field(default_factory=trio.Event)
+    fault: UpstreamFault | None = None
+
+    def end(self, fault: UpstreamFault | None = None) -> None:
+        self.fault = fault
+        self.ended.set()
 
 
 @dataclass(slots=True, eq=False)
 class State:
     """Everything about one host. ``reachable`` is None until it was asked; ``missing`` are models that it lacks.
 
-    ``going`` are models that were told to go, with what is set when they are gone. ``displaced`` is what was unloaded
-    last, until something is loaded: together they are a swap. ``swaps`` are the last loads.
+    ``going`` are models that were told to go; those of them in ``anew`` go only to be loaded with other options.
+    ``displaced`` is what was unloaded last, until something is loaded: together they are a swap. ``swaps`` are the
+    last loads. ``doubtful``: what is in memory may be gone, so nothing begins or moves before somebody has looked.
     """
 
     tenants: dict[str, Tenant] = field(default_factory=dict)
@@ -150,9 +171,11 @@ class State:
     displaced: str = ""
     displaced_s: float = 0.0
     served: Served = field(default_factory=Served)
-    going: dict[str, trio.Event] = field(default_factory=dict)
+    going: dict[str, Going] = field(default_factory=dict)
+    anew: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
     reachable: bool | None = None
+    doubtful: bool = False
     version: str = ""
     problem: str = ""
     reason: str = ""
@@ -224,6 +247,7 @@ def freeze_tenant(tenant: Tenant, pins: Pins, *, going: bool) -> Resident:
         begun=tenant.begun,
         used_s=tenant.used_s,
         awaited_s=tenant.awaited_s,
+        unasked_until_s=tenant.unasked_until_s,
         cached=tuple(tenant.cached),
         streak=tenant.streak,
         kept=tenant.model in pins.kept,

@@ -15,6 +15,7 @@ from lodestard.domain.upstream import Target
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
 from lodestard.residency.place import CardPlace
+from lodestard.residency.state import Going
 
 NOTHING = Request(
     dialect="",
@@ -35,13 +36,19 @@ async def warm(card: Card, target: Target) -> None:
 
 
 async def unload(card: Card, model: str) -> bool:
-    """Have ``model`` go once its answers are whole; False where it is not there. It does not come back unasked."""
+    """Have ``model`` go once its answers are whole; False where it is not there. It does not come back unasked.
+
+    Raises ``UpstreamFault`` where its server does not let it go.
+    """
     if model not in card.state.tenants:
         return False
-    gone = card.state.going.setdefault(model, trio.Event())
+    going = card.state.going.setdefault(model, Going())
+    card.state.anew.discard(model)
     card.keep_away(model, card.terms.residency.quiet_s)
     card.replan()
-    await gone.wait()
+    await going.ended.wait()
+    if going.fault is not None:
+        raise refusals.restated(going.fault, card.name)
     return True
 
 
@@ -72,6 +79,7 @@ def lend(card: Card, until_ms: int) -> None:
     """Take no requests and unload everything; until then, or for 0 until ``take_back``."""
     card.standing.paused_until_ms = until_ms
     card.state.lent_from_s = trio.current_time()
+    card.state.anew.clear()
     card.replan()
 
 

@@ -10,7 +10,7 @@ from lodestard.domain.pins import find_local_model, pinned_members
 from lodestard.domain.settings import LocalModel, Options, Residency, Settings, Upstream
 from lodestard.residency.view import Policy
 
-BACKGROUND_DWELL = 6
+BACKGROUND_DWELL = 10
 """Nobody waits for background work: swapping less often is worth more to it."""
 
 

@@ -52,7 +52,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
 class Resident(msgspec.Struct, frozen=True, kw_only=True):
     """A model in memory since ``since_s``. ``begun`` requests have begun on it; the last one ended at ``used_s``, the
-    last one that somebody waited for at ``awaited_s``.
+    last one that somebody waited for at ``awaited_s``. Until ``unasked_until_s`` nobody is likely to want it again.
 
     ``cached`` are the conversations whose beginning it still knows, the latest last; ``streak``: how many requests in
     a row were of that one. ``kept``: only what somebody waits for displaces it; ``exclusive``: nothing does.
@@ -66,6 +66,7 @@ class Resident(msgspec.Struct, frozen=True, kw_only=True):
     begun: int = 0
     used_s: float = 0.0
     awaited_s: float = -inf
+    unasked_until_s: float = -inf
     cached: tuple[str, ...] = ()
     streak: int = 0
     kept: bool = False
@@ -82,10 +83,14 @@ class Loading(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wish(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that should be in memory while nobody waits, and why: it goes there with everything idle."""
+    """A model that should be in memory while nobody waits, and why: it goes there with everything idle.
+
+    ``guessed``: somebody may ask for it next, but whoever had the resident model last may come back before.
+    """
 
     model: str
     reason: str
+    guessed: bool = False
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True):
@@ -98,8 +103,8 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     resident_models: int = 1
-    dwell_requests: tuple[int, int, int] = (12, 72, 72)
-    dwell_s: tuple[float, float, float] = (20.0, 120.0, inf)
+    dwell_requests: tuple[int, int, int] = (12, 120, 120)
+    dwell_s: tuple[float, float, float] = (20.0, 200.0, inf)
     linger_s: tuple[float, float, float] = (10.0, 30.0, 30.0)
     grace_s: float = 1.0
     patience_s: tuple[float, float, float] = (60.0, 900.0, inf)

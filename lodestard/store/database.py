@@ -78,6 +78,11 @@ def trust(connection: apsw.Connection) -> None:
     connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0)
 
 
+def begin_wal(connection: apsw.Connection) -> None:
+    """Write something: until then a WAL is empty, and after a kill an empty one is taken for one that was lost."""
+    connection.pragma("application_id", APPLICATION_ID)
+
+
 def _require_wal(connection: apsw.Connection, path: Path) -> None:
     if connection.pragma("journal_mode", "wal") != "wal":
         raise HouseFault(Code.STORE_UNAVAILABLE, f"{path}: its file system can't do WAL; put it on a local disk")

@@ -197,7 +197,8 @@ def _open_sound(path: Path, migrations: Sequence[Migrations], options: StoreOpti
     try:
         database.check_soundness(connection, path)
         _migrate(connection, path, migrations)
-        if new:
+        database.begin_wal(connection)
+        if new or not lock.left_open:
             database.sync_folder(path.parent)
         database.trust(connection)
     except (apsw.Error, OSError) as error:

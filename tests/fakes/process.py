@@ -207,15 +207,15 @@ class World:
 def simulated() -> Iterator[World]:
     """The simulators as processes of their own."""
     with (
-        _simulator("--profile", "instant", "--ollama-port", "0", "--openai-port", "0") as (ollama, openai),
-        _simulator("--profile", "demo", "--openai-port", "0") as (slow,),
+        run_simulator("--profile", "instant", "--ollama-port", "0", "--openai-port", "0") as (ollama, openai),
+        run_simulator("--profile", "demo", "--openai-port", "0") as (slow,),
     ):
         yield World(ollama, openai, slow)
 
 
 @contextmanager
-def _simulator(*arguments: str) -> Iterator[list[int]]:
-    """Its ports, in the order of its own list."""
+def run_simulator(*arguments: str) -> Iterator[list[int]]:
+    """The simulator as a process, with its own arguments; its ports, in the order of its own list."""
     command = [sys.executable, "-m", "lodestard.simulator", *arguments]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None

@@ -147,6 +147,7 @@ class Watched:
         self.under_way = 0
         self.gate: trio.Event | None = None
         self.hold_after = 0
+        self.holds: Callable[[SimRequest], bool] = is_question
 
     async def answer(self, exchange: Exchange) -> None:
         self.requests.append(exchange.request)
@@ -160,7 +161,7 @@ class Watched:
             self.under_way -= 1
 
     async def _answer(self, exchange: Exchange) -> None:
-        if self.gate is None or not is_question(exchange.request):
+        if self.gate is None or not self.holds(exchange.request):
             await self.app.answer(exchange)
             return
         if self.hold_after:
@@ -174,6 +175,12 @@ def is_question(request: SimRequest) -> bool:
     """Whether something is asked of a model: neither a look at an Ollama server, nor a load or an unload."""
     looks = request.path.startswith("/api/") and request.method == "GET"
     return not looks and not request.body.replace(b" ", b"").count(b'"messages":[]')
+
+
+def is_load(request: SimRequest) -> bool:
+    """Whether an Ollama server is told to load a model, or to renew its keep-alive."""
+    body = request.body.replace(b" ", b"")
+    return b'"messages":[]' in body and b'"keep_alive":0' not in body
 
 
 def hold_sends(exchange: Exchange, gate: trio.Event, after: int) -> None:
@@ -227,10 +234,10 @@ class SimUpstream:
         self.app.mind.queue(answers)
 
     @contextmanager
-    def held(self, after: int = 0) -> Iterator[None]:
+    def held(self, after: int = 0, what: Callable[[SimRequest], bool] = is_question) -> Iterator[None]:
         """Inside, answers wait: before their first byte, or after so many sends. Leaving lets them go."""
         gate = self.app.gate = trio.Event()
-        self.app.hold_after = after
+        self.app.hold_after, self.app.holds = after, what
         try:
             yield
         finally:

@@ -6,7 +6,7 @@ Law: a verb decides nothing: what is on a card its owner decides, and who may sa
 from lodestard.control.messages.gpu import GpuQueue, GpuReport, HostQueue, Lent, Pinned
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.gpu_hosts import look_at_hosts, pick_host, residency_of
-from lodestard.control.verbs.pulling import pull_model
+from lodestard.control.verbs.pulling import find_pulled, pull_model
 from lodestard.control.verbs.warming import unload, warm_up
 from lodestard.control.verbs.when import read_age_s
 from lodestard.domain.errors import CallerFault, Code
@@ -112,7 +112,7 @@ def loading_verbs(desk: Desk) -> tuple[Verb, ...]:
 
     async def pull(arguments: Arguments, emit: Emit) -> None:
         residency = residency_of(desk)
-        await pull_model(residency, residency.find(arguments["model"]), emit)
+        await pull_model(residency, find_pulled(residency, arguments["model"]), emit)
 
     which = (MODEL,)
     return (

@@ -10,6 +10,7 @@ import msgspec
 from lodestard import __version__
 from lodestard.control.messages import Draining, Figures, LogLevel, Problem, Status, UpstreamStatus, VersionReport
 from lodestard.control.messages.alerts import AlertsPart
+from lodestard.control.messages.gpu import GpuHost
 from lodestard.control.messages.house_status import MonthFigures
 from lodestard.control.verbs.cost_rows import AGAINST_BASELINE, cost_row, sum_rows
 from lodestard.control.verbs.desk import CostFigures, Desk, HouseState
@@ -61,8 +62,9 @@ async def read_status(desk: Desk) -> Status:
     parts = {name: part() for name, part in runtime.hooks.status_parts.items()}
     health = part_of(parts, HEALTH_PART)
     uptime_s = runtime.clock.now_ms() / MS_PER_S - runtime.started_s
+    cards = look_at_hosts(desk)
     upstreams = tuple(
-        upstream_status(name, upstream, part_of(health, name), state, runtime.keys_missing.get(name, ""))
+        of_card(upstream_status(name, upstream, part_of(health, name), state, missing_key(runtime, name)), cards)
         for name, upstream in runtime.settings.upstreams.items()
     )
     return Status(
@@ -74,7 +76,7 @@ async def read_status(desk: Desk) -> Status:
         simulated=state.simulated,
         listeners=state.listeners,
         upstreams=upstreams,
-        cards=look_at_hosts(desk),
+        cards=cards,
         today=await read_today(desk, state.held_nano_usd),
         month=await read_month_figures(desk),
         alerts=tuple(find_alerts(desk.budgets.banner(), part_of(parts, ALERTS_PART))),
@@ -124,6 +126,19 @@ def upstream_status(
         resident=tuple(resident) if resident is not None else None,
         detail=str(health.get("error") or health.get("note") or ("has no key" if key_missing else "")),
     )
+
+
+def missing_key(runtime: Runtime, name: str) -> str:
+    return runtime.keys_missing.get(name, "")
+
+
+def of_card(status: UpstreamStatus, cards: Sequence[GpuHost]) -> UpstreamStatus:
+    """What its card's owner says is in memory, where there is one: a probe is as old as its interval. Pure."""
+    for card in cards:
+        if card.host == status.name and card.reachable:
+            resident = tuple(model.model for model in card.models if model.resident)
+            return msgspec.structs.replace(status, resident=resident)
+    return status
 
 
 def find_problems(runtime: Runtime, state: HouseState, upstreams: Sequence[UpstreamStatus]) -> Iterator[Problem]:

@@ -21,7 +21,7 @@ from lodestard.control.messages.gpu import GpuHost
 from lodestard.control.verbs.budgets import read_budgets
 from lodestard.control.verbs.desk import BudgetDesk, Desk, HouseState
 from lodestard.control.verbs.gpu_hosts import look_at_hosts
-from lodestard.control.verbs.house import HEALTH_PART, find_problems, part_of, upstream_status
+from lodestard.control.verbs.house import HEALTH_PART, find_problems, of_card, part_of, upstream_status
 from lodestard.control.verbs.live_figures import HOUR_MS, LiveFigures, Names, Span
 from lodestard.control.verbs.live_seed import HOURS, News, open_seed
 from lodestard.control.verbs.requests import news_row, request_row
@@ -200,7 +200,8 @@ class Board:
 
     def _gauges(self) -> Gauges:
         runtime, state = self._desk.runtime, self._desk.state()
-        upstreams = tuple(look_at_upstreams(self._desk, state))
+        cards = look_at_hosts(self._desk)
+        upstreams = tuple(of_card(upstream, cards) for upstream in look_at_upstreams(self._desk, state))
         return Gauges(
             state=state.state,
             held_nano_usd=state.held_nano_usd,
@@ -208,7 +209,7 @@ class Board:
             upstreams=upstreams,
             alerts=(*look_at_alerts(self._desk.budgets), *find_problems(runtime, state, upstreams)),
             budgets=tuple(look_at_budgets(self._desk.budgets)),
-            cards=look_at_hosts(self._desk),
+            cards=cards,
         )
 
     def _item(self, figures: LiveFigures, reader: Reader, gauges: Gauges) -> LiveItem:

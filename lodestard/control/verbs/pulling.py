@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import trio
 
 from lodestard.control.messages.gpu import PullItem
-from lodestard.domain.errors import UpstreamFault
+from lodestard.domain.errors import CallerFault, Code, UpstreamFault
 from lodestard.domain.host_ports import ResidencyDesk
 from lodestard.domain.residency import PullProgress
 from lodestard.domain.upstream import Target
@@ -28,6 +28,17 @@ async def pull_model(residency: ResidencyDesk, target: Target, emit: Emit) -> No
     except UpstreamFault as fault:
         raise say_unknown(fault, target) from None
     await emit(meter.finish())
+
+
+def find_pulled(residency: ResidencyDesk, name: str) -> Target:
+    """The model that shall come. Raises ``CallerFault``; of a new one's bare name, with how to say it."""
+    try:
+        return residency.find(name)
+    except CallerFault as fault:
+        if fault.code is not Code.MODEL_NOT_FOUND or "/" in name:
+            raise
+        advice = f"A new one is named with its host: lodestarctl models pull {residency.hosts[0]}/{name}"
+        raise CallerFault(fault.code, f"{fault.message} {advice}", param=fault.param) from None
 
 
 async def _follow(residency: ResidencyDesk, target: Target, emit: Emit) -> "Meter":

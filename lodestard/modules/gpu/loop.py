@@ -107,7 +107,11 @@ class Gpu:
     def telemetry(self, upstream: str) -> Telemetry | None:
         """What its card says; None for an upstream that nobody watches."""
         watch = self.watches.get(upstream)
-        return None if watch is None else watch.telemetry()
+        if watch is None:
+            return None
+        if watch.card.source == "ps" and (host := self._host(watch.name)) is not None:
+            watch.hear(read_ps(host))  # it costs nothing, and whoever asks shows both together
+        return watch.telemetry()
 
     def status(self) -> dict[str, object]:
         """One line a card."""

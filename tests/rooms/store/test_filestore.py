@@ -1,6 +1,7 @@
 """The store as its users see it: commits, posts, reads, versions, one process, sound files."""
 
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -74,6 +75,19 @@ async def test_what_is_committed_is_read_at_once_and_after_reopening(tmp_path: P
     assert not path.with_name("a.db-wal").exists()
     async with opened(path) as store:
         assert texts(store) == ["one", "two"]
+
+
+async def test_a_kill_before_the_first_write_is_no_loss(tmp_path: Path) -> None:
+    """What is on the disk while it is open opens again, though nobody has written since it was opened."""
+    path = tmp_path / "a.db"
+    async with opened(path) as store:
+        await store.commit(add("one"))
+    killed = tmp_path / "killed"
+    async with opened(path):
+        shutil.copytree(tmp_path, killed, ignore=shutil.ignore_patterns("killed"))
+    assert (killed / "a.db-wal").stat().st_size
+    async with opened(killed / "a.db") as store:
+        assert texts(store) == ["one"]
 
 
 async def test_files_are_for_their_owner_only(tmp_path: Path) -> None:

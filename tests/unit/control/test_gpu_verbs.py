@@ -270,6 +270,8 @@ async def test_a_download_is_told_as_it_goes(
     desk: FakeDesk, residency: FakeResidency, autojump_clock: MockClock
 ) -> None:
     residency.lines, residency.line_s = LINES, 0.1
+    with pytest.raises(CallerFault, match="named with its host: lodestarctl models pull t600/mixtral"):
+        await gather(desk, "models.pull", [], model="mixtral")
     items: list[PullItem] = await gather(desk, "models.pull", [], model=samples.DEEPSEEK)
     assert len(items) < len(LINES) / 2
     assert [item.status for item in items if item.status != "downloading"] == [

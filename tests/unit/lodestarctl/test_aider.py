@@ -58,6 +58,13 @@ def test_each_alias_has_its_settings_and_says_who_asks() -> None:
     assert 'edit_format: "whole"' in text[text.index('- name: "openai/local-llama"') :]
 
 
+def test_who_wants_to_be_told_what_he_waits_for_says_so_to_free_models_alone() -> None:
+    assert "x-lodestar-tell" not in FILES[SETTINGS]
+    text = write_files(FACTS, WANTED._replace(tell_waiting=True))[SETTINGS]
+    told = [part.splitlines()[0] for part in text.split("- name: ") if 'x-lodestar-tell: "waiting"' in part]
+    assert told == ['"openai/auto"', '"openai/local-llama"']
+
+
 def test_prices_are_dollars_a_token_and_what_is_not_known_is_left_out() -> None:
     metadata = json.loads(FILES[METADATA])
     assert metadata["openai/gpt-4o"] == {

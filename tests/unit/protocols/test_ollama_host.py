@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.errors import Code, UpstreamFault
-from lodestard.domain.pins import pinned_members
+from lodestard.domain.pins import is_nought, pinned_members
 from lodestard.domain.residency import InstalledModel, LoadedModel, ModelDetails, PullProgress
 from lodestard.domain.settings import LocalModel, Upstream
 from lodestard.protocols.ollama_host import (
     VERSION_CHARS,
-    is_nought,
     read_details,
     read_done,
     read_expiry,
