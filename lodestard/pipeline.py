@@ -209,6 +209,8 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
                 cap.count(pieces)
             if not record.first_piece_ns and any(piece.has_content for piece in pieces):
                 record.first_piece_ns = runtime.clock.monotonic_ns()
+                if record.place is not None and flight.request.stream:
+                    record.place.note_first()
             if flight.has_readers:
                 waiting.extend(pieces)
             if flight.live and record.first_piece_ns:

@@ -53,7 +53,8 @@ class ModelRates(msgspec.Struct, frozen=True, kw_only=True):
     """What one model takes on one host: seconds, and seconds a token.
 
     ``prefill_s`` is of tokens that nothing had cached. ``tokens_per_byte``: prompt tokens by bytes of the prompt's
-    text; ``answer_tokens``: how long its answers are.
+    text; ``answer_tokens``: how long its answers are. ``warm_share``: what is read of a prompt whose conversation is
+    cached, as a part of it; ``kin_share``: of one that comes after another one of the same kind of work.
     """
 
     load_s: Figure
@@ -62,6 +63,8 @@ class ModelRates(msgspec.Struct, frozen=True, kw_only=True):
     decode_s: Figure
     tokens_per_byte: Figure
     answer_tokens: Figure
+    kin_share: Figure = Figure(1.0, 1.0, 1.0)
+    warm_share: Figure = Figure(0.1, 0.02, 0.5)
 
 
 class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,6 +63,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     def rank(self) -> Rank:
         return RANKS[self.urgency]
 
+    @property
+    def work(self) -> str:
+        """Its kind: what it has in common with others that are answered and read alike; it begins with the task."""
+        return f"{self.task}/{self.client}/{self.rank}"
+
 
 def read_ask(ask: Ask) -> Asked:
     """What ``ask`` is to a card.

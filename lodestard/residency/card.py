@@ -15,7 +15,7 @@ import trio
 
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.model_name import canonical_name
-from lodestard.domain.residency import Ask, Wait
+from lodestard.domain.residency import Ask
 from lodestard.domain.settings import Upstream
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
@@ -23,7 +23,7 @@ from lodestard.residency.anew import context_of, is_stale
 from lodestard.residency.asking import Asked, read_ask
 from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, judge_fit, learn_ratio
 from lodestard.residency.habits import Habits
-from lodestard.residency.hindsight import Hindsight
+from lodestard.residency.hindsight import Foreseen, Hindsight
 from lodestard.residency.keeping import Keeping, choose_wish, next_look_s
 from lodestard.residency.memory import Strength
 from lodestard.residency.planner import decide
@@ -93,9 +93,8 @@ class Card:
 
     def own_name(self, model: str) -> str:
         """The one name that a model has here: the configuration's, where it names it, otherwise the first seen."""
-        if len(self._names) > MOST_NAMES:
-            return self._names.get(canonical_name(model), model)
-        return self._names.setdefault(canonical_name(model), model)
+        known = self._names.get if len(self._names) > MOST_NAMES else self._names.setdefault
+        return known(canonical_name(model), model)
 
     def renew(self, tenant: Tenant) -> None:
         """Have a model go, and come back with the options that its requests carry, where it has other ones."""
@@ -121,10 +120,11 @@ class Card:
         self._supersede(asked)
         if asked.urgency == INTERACTIVE:  # what nobody waits for need not be foreseen
             self.standing.habits.note(asked.who, asked.client, asked.task, asked.model, visit.arrived_s)
+        visit.predicted = self.predict(Question.of(visit.as_waiter()))
         if (tenant := self._find_place(asked)) is not None:
             self._begin(visit, tenant)
         else:
-            visit.predicted = self.predict(Question.of(visit.as_waiter()))
+            visit.waited = True
             self.state.queue[visit.id] = visit
         self.replan()
         return visit
@@ -182,12 +182,12 @@ class Card:
         if usage is None or durations is None or visit.begun_s is None:
             return
         asked = visit.asked
-        facts = AnswerFacts(tokens_per_byte=learn_ratio(asked, usage.prompt_tokens), warm=visit.warm)
+        ratio = learn_ratio(asked, usage.prompt_tokens)
+        facts = AnswerFacts(tokens_per_byte=ratio, warm=visit.warm, kin=visit.kin, work=asked.work)
         self.turns.keep(asked, usage.prompt_tokens)
         self.standing.rates.learn_answer(asked.model, usage, durations, facts)
         if visit.predicted is not None:
-            first_s = (durations.load_ns + durations.prefill_ns) / NS_PER_S
-            self.standing.hindsight.note(visit.predicted, visit.begun_s - visit.arrived_s + first_s)
+            self.standing.hindsight.note(visit.predicted, visit.first_token_s(usage, durations) - visit.arrived_s)
         if durations.load_ns > UNPLANNED_NS:
             visit.story.append(f"the server loaded {asked.model} once more ({durations.load_ns / NS_PER_S:.1f} s)")
             self.count(unplanned=self.state.counts.unplanned + 1)
@@ -283,7 +283,10 @@ class Card:
         """A waiter gets its place."""
         now_s = trio.current_time()
         visit.warm = tenant.knows(visit.asked.conversation)
-        visit.cold_tokens = 0 if visit.warm else visit.estimate.likely
+        visit.kin = not visit.warm and visit.asked.work in tenant.works
+        rates = self.standing.rates.of(visit.asked.model, visit.asked.work)
+        share = rates.warm_share.value if visit.warm else rates.kin_share.value if visit.kin else 1.0
+        visit.cold_tokens = round(share * visit.estimate.likely)
         if tenant.guessed and not tenant.begun:
             self.count(speculative_hits=self.state.counts.speculative_hits + 1)
         tenant.begin(visit)
@@ -378,10 +381,20 @@ class Card:
     def _wish(self, now_s: float) -> Wish | None:
         return choose_wish(self.keeping(now_s)) if self.state.quiet else None
 
-    def predict(self, question: Question) -> Wait | None:
-        """How long until the first token of a request that came now; None where none would come."""
-        if self.is_lent():
+    def predict(self, question: Question) -> Foreseen | None:
+        """How long until the first token of a request that came now; None where it would be sent away, or where
+        the server can't be reached, so that nobody knows.
+        """
+        state, most = self.state, self.terms.residency.max_waiting
+        if len(state.queue) >= most or self.is_lent() or state.reachable is False or question.model in state.missing:
             return None
         now_s = trio.current_time()
         wait = predict_wait(self.view(now_s), self.standing.rates.of, question, decide)
         return None if wait is None else self.standing.hindsight.corrected(wait)
+
+    def predict_for(self, model: str, prompt_tokens: int) -> Foreseen | None:
+        """The same of a request of which no more is known: who asks has had as much as who waits already."""
+        latest = next(reversed(self.state.queue.values()), None)
+        principal, group = ("", "") if latest is None else (latest.asked.principal, latest.asked.group)
+        own = self.own_name(model)
+        return self.predict(Question(model=own, prompt_tokens=prompt_tokens, principal=principal, group=group))

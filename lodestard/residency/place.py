@@ -7,6 +7,8 @@ from within, by the scope that the place opens; that leaves as the fault that sa
 from collections.abc import Sequence
 from types import TracebackType
 
+import trio
+
 from lodestard.domain.residency import Ask, Wait
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency.card import Card
@@ -42,9 +44,14 @@ class CardPlace:
         self._ask = ask
         self._visit: Visit | None = None
 
+    def note_first(self) -> None:
+        if self._visit is not None:
+            self._visit.produced_s = trio.current_time()
+
     @property
     def predicted(self) -> Wait | None:
-        return None if self._visit is None else self._visit.predicted
+        visit = self._visit
+        return visit.predicted if visit is not None and visit.waited else None
 
     @property
     def notes(self) -> Sequence[str]:

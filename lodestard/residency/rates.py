@@ -14,7 +14,8 @@ import msgspec
 from lodestard.domain.residency import Figure, ModelRates
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency.priors import UNLOAD_S, adapt, assume
-from lodestard.residency.samples import WINDOW, Samples
+from lodestard.residency.samples import Samples
+from lodestard.residency.works import LEAST, MOST, Works, read_values
 
 VERSION = 1
 MOST_MODELS = 32
@@ -23,8 +24,6 @@ NS_PER_S = 1e9
 SHORTEST_S, LONGEST_S = 0.02, 3_600.0
 PREFILL_TOKENS, DECODE_TOKENS = 64, 8
 """Fewer tokens take a time that is mostly not theirs."""
-"""In less text than this the words that the template puts around it weigh too much."""
-LEAST, MOST = 1e-9, 1e9
 DIGITS = 4
 SCATTER: Mapping[str, float] = {
     "load_s": 0.3,
@@ -36,17 +35,20 @@ SCATTER: Mapping[str, float] = {
 UNLOAD_SCATTER = 0.4
 OF_THE_HOST = ("load_s", "prefill_s", "decode_s")
 """What one model took says something of what another one will take."""
-COUNT_TO_SAY = 3
+MOST_KNOWN = 256
 
 
 class AnswerFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """What we know of a request that was answered. ``warm``: the beginning of its prompt may have been cached.
+    """What we know of a request that was answered. ``work`` is its kind (``Asked.work``). ``warm``: its
+    conversation was cached; ``kin``: otherwise, but another request of its work was.
 
     ``tokens_per_byte`` is what its prompt came to (``fit.learn_ratio``), None where that teaches nothing.
     """
 
     tokens_per_byte: float | None = None
     warm: bool = False
+    kin: bool = False
+    work: str = ""
 
 
 @dataclass(slots=True)
@@ -68,18 +70,31 @@ class Rates:
     def __init__(self) -> None:
         self._models: dict[str, _Model] = {}
         self._unload = Samples(UNLOAD_SCATTER)
-        self._known: dict[str, ModelRates] = {}
+        self._works = Works()
+        self._known: dict[tuple[str, str], ModelRates] = {}
 
     # -- asking ------------------------------------------------------------------------------------------------
 
-    def of(self, model: str) -> ModelRates:
-        """What is thought of ``model``: learned where something was seen, assumed otherwise (``count`` 0)."""
-        if (known := self._known.get(model)) is not None:
+    def of(self, model: str, work: str = "", /) -> ModelRates:
+        """What is thought of ``model``: learned where something was seen, assumed otherwise (``count`` 0).
+
+        With ``work``, answers' length and shares are those of that kind of work.
+        """
+        if (known := self._known.get((model, work))) is not None:
             return known
-        rates = self._work_out(model)
-        if len(self._known) < 2 * MOST_MODELS:
-            self._known[model] = rates
+        rates = self._for_work(model, work) if work else self._work_out(model)
+        if len(self._known) < MOST_KNOWN:
+            self._known[model, work] = rates
         return rates
+
+    def _for_work(self, model: str, work: str) -> ModelRates:
+        rates, works = self.of(model), self._works
+        return msgspec.structs.replace(
+            rates,
+            answer_tokens=works.answer_tokens(model, work, rates.answer_tokens),
+            kin_share=works.kin_share(model, work),
+            warm_share=works.warm_share(model, work),
+        )
 
     def _work_out(self, model: str) -> ModelRates:
         known = self._models.get(model) or _Model()
@@ -96,7 +111,7 @@ class Rates:
     def _ratios(self, kind: str) -> Iterator[float]:
         """How the other models' figures compare to what had been assumed of them."""
         for other in self._models.values():
-            if len(other.samples[kind]) >= COUNT_TO_SAY:
+            if len(other.samples[kind]):
                 yield other.samples[kind].figure().value / getattr(assume(other.size_bytes), kind).value
 
     # -- learning ----------------------------------------------------------------------------------------------
@@ -116,14 +131,26 @@ class Rates:
         """What the host said of an answer that is whole."""
         prompt, answer = usage.prompt_tokens, usage.completion_tokens
         prefill_s, decode_s = durations.prefill_ns / NS_PER_S, durations.decode_ns / NS_PER_S
-        if not facts.warm and prompt >= PREFILL_TOKENS and prefill_s >= SHORTEST_S:
-            self._add(model, "prefill_s", prefill_s / prompt)
+        if prompt >= PREFILL_TOKENS:
+            self._learn_prefill(model, prefill_s / prompt, prefill_s, facts)
         if answer >= DECODE_TOKENS and decode_s >= SHORTEST_S:
             self._add(model, "decode_s", decode_s / answer)
         if not facts.warm and facts.tokens_per_byte is not None:
             self._add(model, "tokens_per_byte", facts.tokens_per_byte)
         if answer > 0:
             self._add(model, "answer_tokens", float(answer))
+            self._works.learn("answer_tokens", model, facts.work, float(answer))
+            self._known.clear()
+
+    def _learn_prefill(self, model: str, each_s: float, prefill_s: float, facts: AnswerFacts) -> None:
+        """The rate, of a prompt that was read whole; otherwise what part of it was read."""
+        if not (facts.warm or facts.kin):
+            if prefill_s >= SHORTEST_S:
+                self._add(model, "prefill_s", each_s)
+            return
+        rate = self.of(model).prefill_s
+        if rate.count:
+            self._works.learn("warm_share" if facts.warm else "kin_share", model, facts.work, each_s / rate.value)
 
     def _add(self, model: str, kind: str, value: float) -> None:
         if LEAST <= value <= MOST:
@@ -162,7 +189,7 @@ class Rates:
     def dump(self) -> dict[str, object]:
         """All of it, for a document. ``take`` reads it."""
         models = {name: _dump_model(known) for name, known in self._models.items() if len(name) <= MOST_NAME_CHARS}
-        return {"version": VERSION, "unload_s": _round(self._unload), "models": models}
+        return {"version": VERSION, "unload_s": _round(self._unload), "models": models, "works": self._works.dump()}
 
     def take(self, document: Mapping[str, object]) -> None:
         """Go on from what ``dump`` gave. What is not as it should be counts as not seen."""
@@ -171,7 +198,8 @@ class Rates:
         version = document.get("version")
         if version != VERSION:
             document = {}
-        self._unload = Samples(UNLOAD_SCATTER, _read_values(document.get("unload_s")))
+        self._unload = Samples(UNLOAD_SCATTER, read_values(document.get("unload_s")))
+        self._works.take(document.get("works"))
         models = document.get("models")
         for name, entry in list(models.items())[-MOST_MODELS:] if isinstance(models, Mapping) else ():
             if isinstance(name, str) and len(name) <= MOST_NAME_CHARS and isinstance(entry, Mapping):
@@ -192,13 +220,5 @@ def _read_model(entry: Mapping[object, object]) -> _Model:
     return _Model(
         size_bytes=size if type(size) is int and 0 < size < MOST * MOST else 0,
         mark=mark[:MOST_NAME_CHARS] if isinstance(mark, str) else "",
-        samples={kind: _samples(kind, _read_values(entry.get(kind))) for kind in SCATTER},
+        samples={kind: _samples(kind, read_values(entry.get(kind))) for kind in SCATTER},
     )
-
-
-def _read_values(listed: object) -> list[float]:
-    """The numbers among them that can be right."""
-    if not isinstance(listed, list | tuple):
-        return []
-    numbers = [one for one in listed[-WINDOW:] if type(one) in (int, float)]
-    return [float(one) for one in numbers if LEAST <= one <= MOST]

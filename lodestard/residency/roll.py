@@ -9,19 +9,22 @@ one roll gives intervals too. Bounded by ``most_steps`` questions to the planner
 from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from math import inf
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from lodestard.domain.residency import Figure, ModelRates
 from lodestard.residency.spans import NOTHING, Span, Sum, after, left_of, of_figure, of_product, together
-from lodestard.residency.tenancy import Tenancy
+from lodestard.residency.tenancy import Known, Tenancy
 from lodestard.residency.view import INTERACTIVE, Decision, Loading, View, Waiter
 
-RatesOf = Callable[[str], ModelRates]
 Decide = Callable[[View], Decision]
-WARM_SHARE = Figure(0.1, 0.02, 0.5)
-"""What must be read of a prompt whose beginning is cached, as parts of it: an assumption."""
+
+
+class RatesOf(Protocol):
+    """What is known of a model, or of its answers to one kind of work."""
+
+    def __call__(self, model: str, work: str = "", /) -> ModelRates: ...
 
 
 class _Event(NamedTuple):
@@ -44,7 +47,7 @@ class Roll:
 
     def __init__(self, view: View, rates: RatesOf, decide: Decide, most_steps: int) -> None:
         self._view = view
-        self._rates = rates
+        self.rates = rates
         self._decide = decide
         self._steps_left = most_steps
         self.firsts: dict[int, Sum] = {}
@@ -64,7 +67,7 @@ class Roll:
         self._wake_s = inf
         self._events: list[tuple[float, int, Sum, _Event]] = []
         self._number = 0
-        self._answers_s: dict[tuple[str, int | None], Span] = {}
+        self._answers_s: dict[tuple[str, str, int | None], Span] = {}
         self.step_end = self._foresee_step()
         self._foresee_answers()
 
@@ -72,25 +75,29 @@ class Roll:
 
     def _foresee_step(self) -> Sum | None:
         if self.loading is not None:
-            load_s = of_figure(self._rates(self.loading.model).load_s)
+            load_s = of_figure(self.rates(self.loading.model).load_s)
             left = left_of(load_s, self._view.now_s - self.loading.started_s)
             event = _Event("loaded", self.loading.model, began_s=self.loading.started_s)
             return self._expect(after(NOTHING, left), event)
-        if self._leaving:  # nobody has noted since when
-            unload_s = of_figure(self._rates(self._leaving).unload_s)
-            left = Span(unload_s.likely / 2, 0.0, unload_s.high, unload_s.shared)
+        if self._leaving:
+            unload_s = of_figure(self.rates(self._leaving).unload_s)
+            since_s = self._view.leaving_since_s
+            if since_s is None:  # nobody has noted since when
+                left = Span(unload_s.likely / 2, 0.0, unload_s.high, unload_s.shared)
+            else:
+                left = left_of(unload_s, self._view.now_s - since_s)
             return self._expect(after(NOTHING, left), _Event("gone", self._leaving))
         return None
 
     def _foresee_answers(self) -> None:
         for model, tenant in self.tenants.items():
             for running in tenant.running.values():
-                answer_s = self._answer(model, running.output_tokens)
+                answer_s = self._answer(model, running.work, running.output_tokens)
                 if running.produced_s is not None:
                     first, left = NOTHING, left_of(answer_s, self._view.now_s - running.produced_s)
                 else:
                     elapsed_s = self._view.now_s - running.started_s
-                    prefill_s = of_figure(self._rates(model).prefill_s, running.prompt_tokens)
+                    prefill_s = of_figure(self.rates(model).prefill_s, running.prompt_tokens)
                     first = after(NOTHING, left_of(prefill_s, elapsed_s))
                     left = left_of(together((prefill_s, answer_s)), elapsed_s)
                 self.firsts[running.id] = first
@@ -104,42 +111,43 @@ class Roll:
 
     # -- how long things take ----------------------------------------------------------------------------------
 
-    def _answer(self, model: str, most_tokens: int | None) -> Span:
+    def _answer(self, model: str, work: str, most_tokens: int | None) -> Span:
         """An answer, once its prompt is read."""
-        key = (model, most_tokens)
+        key = (model, work, most_tokens)
         if (known := self._answers_s.get(key)) is None:
-            rates = self._rates(model)
+            rates = self.rates(model, work)
             known = self._answers_s[key] = of_product(rates.answer_tokens, rates.decode_s, most_tokens)
         return known
 
-    def _prefill(self, model: str, tokens: int, *, warm: bool) -> Span:
+    def _prefill(self, model: str, work: str, tokens: int, known: Known) -> Span:
         """Reading a prompt, or what of it is not cached."""
-        prefill_s = self._rates(model).prefill_s
-        if not warm:
-            return of_figure(prefill_s, tokens)
-        share = WARM_SHARE
-        return of_product(Figure(share.value * tokens, share.low * tokens, share.high * tokens), prefill_s)
+        rates = self.rates(model, work)
+        if not known:
+            return of_figure(rates.prefill_s, tokens)
+        share = rates.warm_share if known == "warm" else rates.kin_share
+        read = Figure(share.value * tokens, share.low * tokens, share.high * tokens, share.count)
+        return of_product(read, rates.prefill_s)
 
     def read(self, before: Sum, waiter: Waiter) -> Sum:
         """Until its first token, with nothing cached."""
-        return after(before, self._prefill(waiter.model, waiter.prompt_tokens, warm=False))
+        return after(before, self._prefill(waiter.model, waiter.work, waiter.prompt_tokens, ""))
 
     def serve_all(self, before: Sum, waiters: Sequence[Waiter], at_once: int) -> Sum:
         """Until all of them, who find nothing cached, are answered, so many at once."""
-        alike: dict[tuple[str, int | None], list[int]] = {}
+        alike: dict[tuple[str, str, int | None], list[int]] = {}
         for waiter in waiters:
-            alike.setdefault((waiter.model, waiter.output_tokens), []).append(waiter.prompt_tokens)
-        for (model, most_tokens), prompts in alike.items():
-            times = len(prompts) / at_once
-            before = after(before, self._prefill(model, sum(prompts) // len(prompts), warm=False), times)
-            before = after(before, self._answer(model, most_tokens), times)
+            alike.setdefault((waiter.model, waiter.work, waiter.output_tokens), []).append(waiter.prompt_tokens)
+        for (model, work, most_tokens), prompts in alike.items():
+            times, known = len(prompts) / at_once, known_of(work, len(prompts))
+            before = after(before, self._prefill(model, work, sum(prompts) // len(prompts), known), times)
+            before = after(before, self._answer(model, work, most_tokens), times)
         return before
 
     def swap(self, before: Sum, going: str, coming: str, times: int) -> Sum:
         """Until ``going``, where it is named, has gone and ``coming`` come, so many times."""
         if going:
-            before = after(before, of_figure(self._rates(going).unload_s), times)
-        return after(before, of_figure(self._rates(coming).load_s), times)
+            before = after(before, of_figure(self.rates(going).unload_s), times)
+        return after(before, of_figure(self.rates(coming).load_s), times)
 
     def turn_requests(self, urgency: int) -> int:
         """After how many requests another model has its turn."""
@@ -196,7 +204,7 @@ class Roll:
             self.loading, self._displaced = None, ""
         if decision.unload:
             self._leaving = self._displaced = decision.unload
-            span = of_figure(self._rates(decision.unload).unload_s)
+            span = of_figure(self.rates(decision.unload).unload_s)
             self._expect(after(self.cause, span), _Event("gone", decision.unload))
         elif decision.load:
             self._load(decision.load)
@@ -204,9 +212,9 @@ class Roll:
 
     def _begin(self, waiter: Waiter) -> None:
         tenant = self.tenants[waiter.model]
-        warm = tenant.begin(waiter, self._now_s)
-        first = after(self.cause, self._prefill(waiter.model, waiter.prompt_tokens, warm=warm))
-        end = after(first, self._answer(waiter.model, waiter.output_tokens))
+        known = tenant.begin(waiter, self._now_s)
+        first = after(self.cause, self._prefill(waiter.model, waiter.work, waiter.prompt_tokens, known))
+        end = after(first, self._answer(waiter.model, waiter.work, waiter.output_tokens))
         self.begun.append(waiter.id)
         self.firsts[waiter.id], self.ends[waiter.id] = first, end
         self._expect(end, _Event("answered", waiter.model, waiter.id, waiter, self._now_s))
@@ -217,7 +225,7 @@ class Roll:
     def _load(self, model: str) -> None:
         self.moves.append((model, self._displaced))
         self.loading = Loading(model=model, started_s=self._now_s)
-        end = after(self.cause, of_figure(self._rates(model).load_s))
+        end = after(self.cause, of_figure(self.rates(model).load_s))
         self._expect(end, _Event("loaded", model, began_s=self._now_s))
 
     def _pass_time(self) -> bool:
@@ -269,3 +277,20 @@ def _accounts(waiter: Waiter) -> Iterator[tuple[str, str]]:
     yield waiter.principal, ""
     if waiter.group:
         yield waiter.principal, waiter.group
+
+
+def known_of(work: str, number: int) -> Known:
+    """What is cached of the prompts of so many requests of one work that come one after the other."""
+    return "kin" if work and number > 1 else ""
+
+
+def is_known(rates: ModelRates) -> bool:
+    """Whether it has been seen at work, so that how its turns will go is more than an assumption."""
+    return bool(rates.prefill_s.count and rates.decode_s.count)
+
+
+def quickest(rates: RatesOf, model: str, work: str = "", /) -> ModelRates:
+    """The rates of a host on which everything goes as quickly as may be."""
+    known = rates(model, work)
+    figures = {name: getattr(known, name) for name in ModelRates.__struct_fields__}
+    return ModelRates(**{name: Figure(one.low, one.low, one.low, one.count) for name, one in figures.items()})

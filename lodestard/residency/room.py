@@ -32,7 +32,6 @@ from lodestard.residency.reporting import report
 from lodestard.residency.steering import lend, pin, take_back, unload, unpin, wait_quiet, warm
 from lodestard.residency.taking_in import take_in
 from lodestard.residency.terms import Terms, read_terms
-from lodestard.residency.waits import Question
 
 OpenHost = Callable[[str, Upstream, str], AbstractAsyncContextManager[ModelHost]]
 SAVE_EVERY_S = 60.0
@@ -134,9 +133,7 @@ class Residency:
     def predicted_wait(self, target: Target, prompt_tokens: int) -> Wait | None:
         """How long a request that somebody waits for would wait for its first token."""
         keeper = self._keepers.get(target.upstream)
-        if keeper is None:
-            return None
-        return keeper.card.predict(Question(model=keeper.card.own_name(target.model), prompt_tokens=prompt_tokens))
+        return None if keeper is None else keeper.card.predict_for(target.model, prompt_tokens)
 
     # -- the desk ----------------------------------------------------------------------------------------------
 

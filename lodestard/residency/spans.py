@@ -16,6 +16,9 @@ from lodestard.domain.residency import Figure
 
 LEAST_SHARED = 0.1
 """Of the variance, even of what was seen often: hosts drift, and work of one kind comes in a row."""
+SKEWED = 0.3 / (1.0 - LEAST_SHARED)
+"""By how much of its upper reach over its lower one a span's mean lies above what is likely. What all share is wrong
+once for all: what is likely of it adds up to what is likely."""
 SHORTEST_S = 1e-6
 TAIL = log(5.0)
 """Beyond ``high`` a span goes on as a memoryless one that falls from a half to a tenth between likely and high."""
@@ -49,7 +52,7 @@ NOTHING = Sum()
 def after(before: Sum, span: Span, times: float = 1.0) -> Sum:
     """``span`` comes after ``before``, ``times`` times; less than once is that part of it."""
     likely, low, high, shared = span
-    mean = max(likely, 0.3 * low + 0.4 * likely + 0.3 * high)
+    mean = likely + (1.0 - shared) * SKEWED * max(0.0, (low - likely) + (high - likely))
     down, up = mean - low, high - mean
     part = min(1.0, times)
     own, alike = (1.0 - shared) * times * part, sqrt(shared) * times

@@ -13,21 +13,26 @@ from math import inf
 import trio
 
 from lodestard.domain.errors import Fault, UpstreamFault
-from lodestard.domain.residency import HostCounts, LoadedModel, Swap, Wait
+from lodestard.domain.residency import HostCounts, LoadedModel, Swap
 from lodestard.domain.settings import Options
+from lodestard.domain.usage import Durations, Usage
 from lodestard.residency.asking import AUTOCOMPLETE, Asked
 from lodestard.residency.fit import Estimate
+from lodestard.residency.hindsight import Foreseen
 from lodestard.residency.served import Served
 from lodestard.residency.view import IDLE, Loading, Policy, Resident, Running, View, Waiter, Wish
 
 LAST_SWAPS = 10
+NS_PER_S = 1_000_000_000
 
 
 @dataclass(slots=True, eq=False)
 class Visit:
     """A request from its coming to its going. ``fault`` is why it may not begin, or must stop.
 
-    ``story`` is how it came to its place, in short lines; ``predicted`` what was thought when it came.
+    ``story`` is how it came to its place, in short lines; ``predicted`` what was thought when it came; ``waited``: it
+    could not begin at once. ``warm``: its conversation was cached when it began; ``kin``: another one of its work
+    was. ``cold_tokens``: what had to be read, as far as is known; ``produced_s``: when its first token came.
     """
 
     id: int
@@ -36,12 +41,16 @@ class Visit:
     arrived_s: float
     estimate: Estimate
     room_tokens: int | None = None
-    predicted: Wait | None = None
+    predicted: Foreseen | None = None
+    waited: bool = False
     passed: int = 0
     begun_s: float | None = None
     cold_tokens: int = 0
     warm: bool = False
+    kin: bool = False
+    produced_s: float | None = None
     fault: Fault | None = None
+    frozen: Waiter | None = None
     story: list[str] = field(default_factory=list)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     turn: trio.Event = field(default_factory=trio.Event)
@@ -53,6 +62,12 @@ class Visit:
         self.scope.cancel()
 
     def as_waiter(self) -> Waiter:
+        """As the planner sees it; kept, for every arrival looks at everybody who waits."""
+        if self.frozen is None or self.frozen.passed != self.passed:
+            self.frozen = self._freeze()
+        return self.frozen
+
+    def _freeze(self) -> Waiter:
         asked = self.asked
         return Waiter(
             id=self.id,
@@ -66,7 +81,15 @@ class Visit:
             output_tokens=asked.output_tokens,
             passed=self.passed,
             brief=asked.task == AUTOCOMPLETE,
+            work=asked.work,
         )
+
+    def first_token_s(self, usage: Usage, durations: Durations) -> float:
+        """When it came, in trio's seconds; of an answer that was not streamed by what the server said."""
+        if self.produced_s is not None:
+            return self.produced_s
+        one_ns = durations.decode_ns / max(1, usage.completion_tokens)
+        return (self.begun_s or self.arrived_s) + (durations.load_ns + durations.prefill_ns + one_ns) / NS_PER_S
 
     def as_running(self) -> Running:
         asked = self.asked
@@ -78,12 +101,15 @@ class Visit:
             started_s=self.begun_s or self.arrived_s,
             prompt_tokens=self.cold_tokens,
             output_tokens=asked.output_tokens,
+            produced_s=self.produced_s,
+            work=asked.work,
         )
 
 
 @dataclass(slots=True, eq=False)
 class Tenant:
-    """A model in memory. ``cached`` are the conversations that its slots still know, the latest last.
+    """A model in memory. ``cached`` are the conversations that its slots still know, the latest last; ``works`` the
+    kinds of as many requests that began last.
 
     ``begun``: how many requests have used it since it was loaded, at ``since_s``; the last one ended at ``used_s``.
     ``guessed``: nobody had asked for it when it was loaded. ``options``: what it was loaded with, None where somebody
@@ -99,6 +125,7 @@ class Tenant:
     unasked_until_s: float = -inf
     running: dict[int, Visit] = field(default_factory=dict)
     cached: deque[str] = field(default_factory=deque)
+    works: deque[str] = field(default_factory=deque)
     streak: int = 0
     begun: int = 0
     guessed: bool = False
@@ -118,6 +145,9 @@ class Tenant:
         elif len(self.cached) >= self.parallel:
             self.cached.popleft()
         self.cached.append(conversation)
+        self.works.append(visit.asked.work)
+        if len(self.works) > self.parallel:
+            self.works.popleft()
         self.running[visit.id] = visit
         self.begun += 1
 
@@ -225,6 +255,7 @@ def freeze(state: State, now_s: float, policy: Policy, pins: Pins, wish: Wish | 
         ),
         loading=None if load is None else freeze_load(load, state),
         leaving=state.leaving,
+        leaving_since_s=state.leaving_since_s if state.leaving else None,
         displaced=state.displaced,
         awaited_s=state.awaited_s,
         served_s=state.served.at(now_s) if len(state.queue) > 1 else {},
@@ -249,6 +280,7 @@ def freeze_tenant(tenant: Tenant, pins: Pins, *, going: bool) -> Resident:
         awaited_s=tenant.awaited_s,
         unasked_until_s=tenant.unasked_until_s,
         cached=tuple(tenant.cached),
+        works=tuple(tenant.works),
         streak=tenant.streak,
         kept=tenant.model in pins.kept,
         exclusive=tenant.model in pins.exclusive,

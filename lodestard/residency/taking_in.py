@@ -25,6 +25,7 @@ def rename(card: Card) -> None:
     state, own = card.state, card.own_name
     for visit in (*state.queue.values(), *state.running):
         visit.asked = msgspec.structs.replace(visit.asked, model=own(visit.asked.model))
+        visit.frozen = None
     for tenant in state.tenants.values():
         tenant.model = own(tenant.model)
     state.tenants = {tenant.model: tenant for tenant in state.tenants.values()}

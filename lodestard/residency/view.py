@@ -21,7 +21,8 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True):
 
     ``conversation`` is what its prompt begins with, as a digest; requests of one conversation share it. ``group`` is
     who asks, within a principal. ``output_tokens`` is its answer's limit, None where it has none. ``brief``: nobody
-    wants its answer any more after some seconds (autocomplete), so it is not worth a swap.
+    wants its answer any more after some seconds (autocomplete), so it is not worth a swap. ``work``: its kind
+    (``Asked.work``).
     """
 
     id: int
@@ -35,10 +36,12 @@ class Waiter(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int | None = None
     passed: int = 0
     brief: bool = False
+    work: str = ""
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that is being answered. ``prompt_tokens`` are those that nothing has cached, as far as is known."""
+    """A request that is being answered. ``prompt_tokens`` are those that nothing has cached, as far as is known;
+    ``produced_s``: when its first token came, None where it has not or nobody told."""
 
     id: int
     urgency: int
@@ -48,6 +51,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int = 0
     output_tokens: int | None = None
     produced_s: float | None = None
+    work: str = ""
 
 
 class Resident(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +59,9 @@ class Resident(msgspec.Struct, frozen=True, kw_only=True):
     last one that somebody waited for at ``awaited_s``. Until ``unasked_until_s`` nobody is likely to want it again.
 
     ``cached`` are the conversations whose beginning it still knows, the latest last; ``streak``: how many requests in
-    a row were of that one. ``kept``: only what somebody waits for displaces it; ``exclusive``: nothing does.
-    ``going``: it was told to go, so it begins nothing more.
+    a row were of that one; ``works``: the kinds of the last requests, as many as it answers at once. ``kept``: only
+    what somebody waits for displaces it; ``exclusive``: nothing does. ``going``: it was told to go, so it begins
+    nothing more.
     """
 
     model: str
@@ -68,6 +73,7 @@ class Resident(msgspec.Struct, frozen=True, kw_only=True):
     awaited_s: float = -inf
     unasked_until_s: float = -inf
     cached: tuple[str, ...] = ()
+    works: tuple[str, ...] = ()
     streak: int = 0
     kept: bool = False
     exclusive: bool = False
@@ -117,8 +123,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     ``awaited_s``: when the last request that somebody waited for ended, on whatever model. ``served_s`` is what each
     principal, and each (principal, group), has had of the card lately. ``leaving`` is the model that is being
-    unloaded, empty where none is; ``displaced`` the one that was unloaded last, until something is loaded. ``wish``
-    is what should be loaded while nobody waits.
+    unloaded since ``leaving_since_s``, empty where none is; ``displaced`` the one that was unloaded last, until
+    something is loaded. ``wish`` is what should be loaded while nobody waits.
     """
 
     now_s: float
@@ -127,6 +133,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     residents: tuple[Resident, ...] = ()
     loading: Loading | None = None
     leaving: str = ""
+    leaving_since_s: float | None = None
     displaced: str = ""
     awaited_s: float = -inf
     served_s: Mapping[tuple[str, str], float] = {}

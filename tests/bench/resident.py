@@ -1,9 +1,9 @@
 """What residency costs a request whose model is in memory and that nobody competes with: CPU and latency, in pairs.
 
-``python -m tests.bench.resident [ROUNDS] [REQUESTS]``: two daemons before one simulated Ollama that takes no time, one
-with residency and one without; each round sends so many requests over one connection to one of them and then to the
-other, in an order that alternates. CPU is the daemon process's own, by the kernel. Written as a Markdown table; the
-last line is the median of the rounds' differences.
+``python -m tests.bench.resident [ROUNDS] [REQUESTS]``: two daemons before one simulated Ollama that takes no time,
+one with residency and one without; each round sends so many requests over one connection to one of them and then to
+the other, in an order that alternates. CPU is the daemon process's own, by the kernel. Written as a Markdown table;
+the last line is the median of the rounds' differences.
 """
 
 import http.client

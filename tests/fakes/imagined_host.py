@@ -12,7 +12,7 @@ from random import Random
 
 from lodestard.domain.residency import Wait
 from lodestard.domain.usage import Durations, Usage
-from lodestard.residency.hindsight import Hindsight
+from lodestard.residency.hindsight import Foreseen, Hindsight
 from lodestard.residency.planner import decide
 from lodestard.residency.rates import AnswerFacts, Rates
 from lodestard.residency.tenancy import Tenancy
@@ -50,8 +50,8 @@ class Drawn:
     tokens: int
     warm: bool = False
     begun_s: float = 0.0
-    raw: Wait | None = None
-    wait: Wait | None = None
+    raw: Foreseen | None = None
+    wait: Foreseen | None = None
 
 
 @dataclass
@@ -182,7 +182,7 @@ class ImaginedHost:
         waiter = drawn.waiter
         truth = self.truths[waiter.model]
         drawn.begun_s = self.now_s
-        drawn.warm = self._tenants[waiter.model].begin(waiter, self.now_s)
+        drawn.warm = self._tenants[waiter.model].begin(waiter, self.now_s) == "warm"
         read = waiter.prompt_tokens // 10 if drawn.warm else waiter.prompt_tokens
         prefill_s = read * self._noisy(truth.prefill_s, truth.noise)
         decode_s = drawn.tokens * self._noisy(truth.decode_s, truth.noise)

@@ -13,15 +13,19 @@ import trio
 
 from tests.bench.gpu import real
 from tests.bench.gpu.baseline import Key, Runs, differences, read_baseline, write_baseline
+from tests.bench.gpu.docs import write_docs
 from tests.bench.gpu.drive import simulate
-from tests.bench.gpu.figures import Figures, read_figures
-from tests.bench.gpu.house import MODES
+from tests.bench.gpu.figures import Figures, read_bounds, read_figures, read_later_switches
+from tests.bench.gpu.house import MODES, RESIDENT
 from tests.bench.gpu.machines import MACHINES
 from tests.bench.gpu.report import write_report
+from tests.bench.gpu.targets import write_targets
 from tests.bench.gpu.workloads import NAMES
 
 SKEWED = ("dear-swaps", "cheap-swaps")
 SEEDS = (1, 2, 3)
+FORESEEN = ("gaps",)
+"""Where it matters what an earlier run has taught."""
 QUICK_SHARE = 0.1
 SKIPPED, ALL_SIMULATED = "The same traffic on a real Ollama: skipped,", "Everything above is simulated."
 
@@ -36,9 +40,12 @@ def main(arguments: Sequence[str]) -> int:
             runs[key] = figures
             _tell(f"{len(runs)} of {len(keys)}: {key}")
     if options.write_baseline:
-        write_baseline(runs)
+        write_baseline({key: figures for key, figures in runs.items() if key.mode not in RESIDENT})
     baseline = runs if options.quick else read_baseline()
-    print("\n".join(write_report(runs, baseline)))  # noqa: T201
+    report = [*write_targets(runs, baseline), *write_report(runs, baseline)]
+    if options.docs:
+        write_docs(report)
+    print("\n".join(report))  # noqa: T201
     print("\n".join(measure_real(options)))  # noqa: T201
     return warn_of_changes(runs, baseline)
 
@@ -63,13 +70,16 @@ def plan_keys(options: argparse.Namespace) -> Iterator[Key]:
     """What is to be run, in the order of the report. What is for information has one seed."""
     for workload, machine in product(options.workloads, options.machines):
         for mode, seed in product(options.modes, options.seeds):
-            if seed == options.seeds[0] or not (mode == "direct" or machine in SKEWED):
+            once = mode == "direct" or machine in SKEWED
+            if (seed == options.seeds[0] or not once) and (mode != "taught" or workload in FORESEEN):
                 yield Key(mode, workload, machine, seed)
 
 
 def run_one(key: Key, share: float) -> Figures:
     """One run, from the beginning, in this process."""
-    return read_figures(simulate(key.workload, key.machine, key.mode, key.seed, share), key.machine)
+    run = simulate(key.workload, key.machine, key.mode, key.seed, share)
+    found = read_figures(run, key.machine)
+    return {**found, **read_bounds(run), **read_later_switches(run)} if key.mode in RESIDENT else found
 
 
 def warn_of_changes(runs: Runs, baseline: Runs) -> int:
@@ -98,4 +108,5 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="a tenth of everything; compares with nothing")
     parser.add_argument("--no-real", action="store_true", help="leave the Ollama at OLLAMA_HOST alone")
     parser.add_argument("--write-baseline", action="store_true", help="keep these runs as the baseline")
+    parser.add_argument("--docs", action="store_true", help="write the tables into docs/benchmarks-gpu.md too")
     return parser.parse_args(arguments)

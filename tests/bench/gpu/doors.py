@@ -12,7 +12,7 @@ import msgspec
 import trio
 
 from tests.bench.gpu.machines import NUM_CTX
-from tests.bench.gpu.traffic import DEEPSEEK, LLAMA, Ask
+from tests.bench.gpu.traffic import ANY_LOCAL, DEEPSEEK, LLAMA, Ask
 from tests.bench.gpu.words import CHARACTERS
 
 ALIASES = {LLAMA: "local-llama", DEEPSEEK: "gpt-3.5-turbo"}
@@ -47,7 +47,7 @@ class Lodestard:
 
     def write(self, ask: Ask) -> tuple[str, dict[str, str], bytes]:
         body: dict[str, Any] = {
-            "model": ALIASES[ask.model],
+            "model": ANY_LOCAL if ask.any_model else ALIASES[ask.model],
             "messages": [{"role": role, "content": text} for role, text in ask.messages],
             "stream": ask.stream,
             "temperature": TEMPERATURES.get(ask.kind, 0),

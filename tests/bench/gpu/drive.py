@@ -19,6 +19,9 @@ from tests.bench.gpu.machines import MACHINES, NUM_CTX
 from tests.bench.gpu.traffic import DEEPSEEK, LLAMA, Ask, Lane, Workload
 from tests.bench.gpu.workloads import plan_workload
 
+TEACHING_SEED = 100
+"""So far from its own is the seed of the run that a run remembers."""
+
 
 @dataclass(slots=True)
 class Sent:
@@ -62,6 +65,8 @@ def simulate(name: str, machine: str, mode: str, seed: int, share: float = 1.0) 
     """One workload on one machine, from the beginning. Raises ``RunError``."""
     workload = plan_workload(name, seed, share)
     run = Run(workload, card=make_card(MACHINES[machine], workload))
+    if mode == "taught":
+        run.card.memory = simulate(name, machine, "residency", seed + TEACHING_SEED, share).card.memory
     trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     trio_run._r.seed(seed)
     trio.run(_drive, run, mode, clock=MockClock(autojump_threshold=0))
@@ -95,6 +100,7 @@ async def _warm_up(card: Card) -> None:
             await stream.aclose()
     scheduler = card.app.scheduler
     card.swaps = 0
+    card.there = card.most_there = 1
     scheduler.clear_tally()
     card.gaps_s.clear()
 

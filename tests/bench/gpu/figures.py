@@ -18,6 +18,8 @@ from tests.bench.gpu.words import CHARACTERS
 AIDER = ("architect", "editor", "commit")
 Figures = dict[str, float]
 S_PER_H = 3600.0
+LEARNING_SWITCHES = 6
+"""Three tasks, each to the editor and back: what is seen three times is foreseen."""
 
 
 def read_figures(run: Run, machine: str) -> Figures:
@@ -48,7 +50,26 @@ def read_figures(run: Run, machine: str) -> Figures:
         "writing_share": tally.writing_s / lasted_s,
         "most_mb": tally.most_bytes / 1e6,
     }
-    return {name: round(value, 3) for name, value in {**found, **_waits(run), **_switches(run, machine)}.items()}
+    found |= {**_waits(run), **_switches(run, machine)}
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def read_bounds(run: Run) -> Figures:
+    """What must hold with residency on, whatever else came of it."""
+    found: dict[str, float] = {
+        "models_at_once": run.card.most_there,
+        "refused": sum(_was_refused(sent) for sent in run.sent),
+    }
+    for name in ("interactive", "job"):
+        starts = [start_s(run, sent) for sent in run.sent if sent.ask.interactive is (name == "interactive")]
+        if starts:
+            found[f"{name}_start_most_s"] = max(starts)
+    return {name: round(value, 3) for name, value in found.items()}
+
+
+def _was_refused(sent: Sent) -> bool:
+    """A completion that a newer one has replaced is refused too, but nobody waits for its answer."""
+    return sent.status not in (0, 200) and not sent.ask.superseded
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -62,6 +83,7 @@ def _waits(run: Run) -> Figures:
         "aider": lambda ask: ask.kind in AIDER,
         "autocomplete": lambda ask: ask.kind == "autocomplete",
         "job": lambda ask: ask.kind == "job",
+        "any": lambda ask: ask.any_model and ask.interactive,
     }
     found: Figures = {}
     for name, belongs in groups.items():
@@ -72,7 +94,13 @@ def _waits(run: Run) -> Figures:
             found[f"{name}_start_p95_s"] = percentile(starts, 0.95)
             found[f"{name}_first_p50_s"] = percentile(firsts, 0.5)
             found[f"{name}_first_p95_s"] = percentile(firsts, 0.95)
-    return found
+    swaps = [_swap_s(run, sent) for sent in run.sent if groups["any"](sent.ask)]
+    return found | {"any_swap_p50_s": percentile(swaps, 0.5)} if swaps else found
+
+
+def _swap_s(run: Run, sent: Sent) -> float:
+    """For how long of its wait no model was ready."""
+    return _overlap_s(run.card.gaps_s, [(sent.asked_s, sent.asked_s + start_s(run, sent))])
 
 
 def start_s(run: Run, sent: Sent) -> float:
@@ -92,20 +120,30 @@ def _end_s(visit: Visit, sent: Sent) -> float:
 
 def _switches(run: Run, machine: str) -> Figures:
     """Requests to another model than their client's last one: how long until it was ready, and the floor of that."""
-    by_name = {sent.ask.name: sent for sent in run.sent}
-    waits, beyond = list[float](), list[float]()
-    for lane in run.workload.lanes:
-        for before, ask in pairwise(lane.asks if lane.width == 1 else ()):
-            if ask.model != before.model and ask.name in by_name and ask.kind != "job":
-                waits.append(start_s(run, by_name[ask.name]))
-                beyond.append(waits[-1] / floor_s(MACHINES[machine], ask.model))
+    waits = [start_s(run, sent) for sent in _find_switches(run)]
     if not waits:
         return {}
+    beyond = [start_s(run, sent) / floor_s(MACHINES[machine], sent.ask.model) for sent in _find_switches(run)]
     return {
         "switch_p50_s": percentile(waits, 0.5),
         "switch_p95_s": percentile(waits, 0.95),
         "switch_p50_of_floor": percentile(beyond, 0.5),
     }
+
+
+def read_later_switches(run: Run) -> Figures:
+    """The same without the first tasks, from which residency learns what follows what."""
+    waits = [start_s(run, sent) for sent in _find_switches(run)][LEARNING_SWITCHES:]
+    return {"later_switch_p50_s": round(percentile(waits, 0.5), 3)} if waits else {}
+
+
+def _find_switches(run: Run) -> Iterator[Sent]:
+    by_name = {sent.ask.name: sent for sent in run.sent}
+    for lane in run.workload.lanes:
+        for before, ask in pairwise(lane.asks if lane.width == 1 else ()):
+            told = not (ask.any_model or before.any_model)
+            if told and ask.model != before.model and ask.name in by_name and ask.kind != "job":
+                yield by_name[ask.name]
 
 
 def _waiting(run: Run) -> Iterator[tuple[float, float]]:

@@ -20,7 +20,7 @@ import trio
 
 from lodestard.cache import open_cache
 from lodestard.daemon import write_proxy_fault
-from lodestard.domain.host_ports import ModelHost
+from lodestard.domain.host_ports import Keepsake, ModelHost
 from lodestard.domain.price import Quote
 from lodestard.domain.settings import Cache, Model, Residency, Settings, Upstream
 from lodestard.endpoints import Endpoints
@@ -43,13 +43,16 @@ from lodestard.upstream.model_host import open_model_host
 from lodestard.upstream.wire import RECEIVE_BYTES, TcpWire
 from tests.bench.gpu.doors import ALIASES, Connect, Door, Lodestard, Ollama
 from tests.bench.gpu.machines import NUM_CTX
-from tests.bench.gpu.traffic import Workload
+from tests.bench.gpu.traffic import ANY_LOCAL, DEEPSEEK, LLAMA, Workload
 from tests.fakes.rooms import TrioClock, no_secret
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-MODES = ("fifo", "residency", "direct", "agreed")
-"""``fifo``: through lodestard, residency off: the baseline. ``residency``: the same with it on. ``direct``: each
-client straight to Ollama, with its own options. ``agreed``: the same, but all with the pinned options."""
+MODES = ("fifo", "residency", "taught", "direct", "agreed")
+RESIDENT = ("residency", "taught")
+"""``fifo``: through lodestard, residency off: the baseline. ``residency``: the same with it on, and as on its first
+day. ``taught``: the same again, but it remembers a run of another seed, as a daemon does that was restarted.
+``direct``: each client straight to Ollama, with its own options. ``agreed``: the same, but all with the pinned
+options."""
 
 
 def settings_of(mode: str) -> Settings:
@@ -65,13 +68,17 @@ def settings_of(mode: str) -> Settings:
         options={"num_ctx": NUM_CTX},
     )
     models = {alias: Model(route=(f"t600/{model}",)) for model, alias in ALIASES.items()}
-    residency = Residency(enabled=mode == "residency")
+    models[ANY_LOCAL] = Model(route=(f"t600/{LLAMA}", f"t600/{DEEPSEEK}"), soonest=True)
+    residency = Residency(enabled=mode in RESIDENT)
     return Settings(upstreams={"t600": upstream}, models=models, cache=Cache(disk=False), residency=residency)
 
 
 @dataclass(slots=True)
 class Card:
-    """The simulated server's side: when each request's service began, and when no model was ready (``gaps_s``)."""
+    """The simulated server's side: when each request's service began, and when no model was ready (``gaps_s``).
+
+    ``memory`` is what residency has learned: from an earlier run, and after the run from this one too.
+    """
 
     simulator: Simulator
     answers: dict[str, str]
@@ -79,6 +86,9 @@ class Card:
     gaps_s: list[tuple[float, float]]
     swaps: int = 0
     gap_since_s: float | None = None
+    there: int = 0
+    most_there: int = 0
+    memory: bytes = b""
 
     @property
     def app(self) -> OllamaApp:
@@ -94,6 +104,8 @@ class Card:
     def note(self, what: str, _model: SimModel) -> None:
         now_s = trio.current_time()
         self.swaps += what == "load"
+        self.there += {"ready": 1, "kill": -1}.get(what, 0)
+        self.most_there = max(self.most_there, self.there)
         if what == "ready":
             if self.gap_since_s is not None:
                 self.gaps_s.append((self.gap_since_s, now_s))
@@ -131,8 +143,8 @@ async def open_place(mode: str, card: Card) -> AsyncIterator[Place]:
     """Where the clients of this mode go, for as long as the block lasts."""
     async with trio.open_nursery() as nursery:
         connect = partial(card.connect, nursery)
-        if mode in ("fifo", "residency"):
-            async with open_lodestard(settings_of(mode), connect) as path:
+        if mode in ("fifo", *RESIDENT):
+            async with open_lodestard(settings_of(mode), connect, CardMemory(card)) as path:
                 yield Place(Lodestard(), partial(trio.open_unix_socket, path))
         else:
             yield Place(Ollama(agreed=mode == "agreed"), connect)
@@ -140,7 +152,7 @@ async def open_place(mode: str, card: Card) -> AsyncIterator[Place]:
 
 
 @asynccontextmanager
-async def open_lodestard(settings: Settings, connect: Connect) -> AsyncIterator[str]:
+async def open_lodestard(settings: Settings, connect: Connect, keepsake: Keepsake) -> AsyncIterator[str]:
     """The gateway with these settings, its upstream connections from ``connect``. Gives the path of its socket."""
     clock = TrioClock()
     with tempfile.TemporaryDirectory(prefix="bench-gpu-", dir=MEMORY) as folder:
@@ -150,7 +162,7 @@ async def open_lodestard(settings: Settings, connect: Connect) -> AsyncIterator[
             ) as store,
             open_ledger(store, clock, options=LedgerOptions(timezone="UTC")) as ledger,
             open_cache(settings.cache, None, clock) as cache,
-            open_cards(settings, clock, connect) as residency,
+            open_cards(settings, clock, connect, keepsake) as residency,
         ):
             foundation = Foundation(
                 clock=clock,
@@ -170,25 +182,41 @@ async def open_lodestard(settings: Settings, connect: Connect) -> AsyncIterator[
 
 
 @asynccontextmanager
-async def open_cards(settings: Settings, clock: TrioClock, connect: Connect) -> AsyncIterator[CardRoom]:
+async def open_cards(
+    settings: Settings, clock: TrioClock, connect: Connect, keepsake: Keepsake
+) -> AsyncIterator[CardRoom]:
     """Residency, as the daemon opens it, with its own connections to the server."""
 
     def open_host(name: str, upstream: Upstream, key: str) -> AbstractAsyncContextManager[ModelHost]:
         return open_model_host(name, upstream, key, dial=PairDialler(connect, None))
 
-    async with open_residency(open_host, clock, NoKeepsake()) as residency:
+    async with open_residency(open_host, clock, keepsake) as residency:
         residency.configure(settings, {})
         yield residency
 
 
 class NoKeepsake:
-    """Nothing is known from before, and nothing is kept: every run begins as on the first day."""
+    """Nothing is known from before, and nothing is kept."""
 
     async def load(self) -> bytes:
         return b""
 
     async def save(self, data: bytes) -> None:
         """Forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class CardMemory:
+    """What residency has learned goes where the run's card is."""
+
+    card: Card
+
+    async def load(self) -> bytes:
+        return self.card.memory
+
+    async def save(self, data: bytes) -> None:
+        """In place of what was there."""
+        self.card.memory = data
 
 
 @asynccontextmanager

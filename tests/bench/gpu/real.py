@@ -17,7 +17,7 @@ import trio
 from tests.bench.gpu.doors import Connect, Lodestard, Ollama
 from tests.bench.gpu.drive import Visit, let_loose
 from tests.bench.gpu.figures import Figures, first_s, percentile
-from tests.bench.gpu.house import Place, open_lodestard, settings_of
+from tests.bench.gpu.house import NoKeepsake, Place, open_lodestard, settings_of
 from tests.bench.gpu.traffic import DEEPSEEK, LLAMA
 from tests.bench.gpu.workloads import plan_workload
 
@@ -28,7 +28,7 @@ LOOK_S = 0.25
 SHARES = {"mixed-both": 0.1, "back-to-back": 0.34}
 """Which workloads, and how much of them: on a T600 about seven minutes for each way of asking."""
 
-MODES = ("fifo", "agreed")
+MODES = ("fifo", "residency", "agreed")
 
 
 class NoOllama(Exception):
@@ -82,7 +82,7 @@ async def _open_place(mode: str, connect: Connect) -> AsyncIterator[Place]:
     if mode == "agreed":
         yield Place(Ollama(agreed=True, capped=True), connect)
         return
-    async with open_lodestard(settings_of(mode), connect) as path:
+    async with open_lodestard(settings_of(mode), connect, NoKeepsake()) as path:
         yield Place(Lodestard(capped=True), partial(trio.open_unix_socket, path))
 
 

@@ -65,8 +65,8 @@ def _machines() -> Iterator[str]:
 
 
 def _ratios(runs: Runs, baseline: Runs) -> Iterator[str]:
-    """Each mode beside the committed figures of ``fifo`` in the same run; nothing where there are none."""
-    yield "Ratios to the committed baseline (fifo) of the same seed, medians:"
+    """Each mode beside the committed figures of ``fifo``; nothing where there are none."""
+    yield "Each run beside the committed baseline (fifo) of the same seed, medians of the ratios:"
     yield ""
     yield f"| workload | machine | mode | {' | '.join(RATIOS)} |"
     yield f"|{'---|' * (3 + len(RATIOS))}"

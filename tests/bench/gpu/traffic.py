@@ -8,6 +8,8 @@ import msgspec
 
 LLAMA = "llama3.1:8b"
 DEEPSEEK = "deepseek-coder:6.7b"
+ANY_LOCAL = "any-local"
+"""An alias of both models: whichever can begin first answers."""
 INTERACTIVE = frozenset({"architect", "editor", "commit", "autocomplete"})
 """Somebody sits in front of these: Aider does nothing else until it has its commit message."""
 
@@ -17,7 +19,8 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
 
     ``pause_s`` comes before it: after the client's last answer in a closed loop, after the beginning in an open one.
     ``patience_s``: the client leaves after so long without a whole answer. ``superseded``: it leaves because its
-    user typed on, so that nobody was waiting for the answer any more.
+    user typed on, so that nobody was waiting for the answer any more. ``any_model``: either model will do, so it is
+    asked for by ``ANY_LOCAL``; who knows no such alias asks for ``model``.
     """
 
     name: str
@@ -29,6 +32,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True):
     pause_s: float = 0.0
     patience_s: float | None = None
     superseded: bool = False
+    any_model: bool = False
 
     @property
     def key(self) -> str:

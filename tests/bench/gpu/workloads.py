@@ -4,6 +4,7 @@
   there is typing, a file is saved every minute or two, and an indexer takes the functions that changed, four at a
   time. Half an hour at about two thirds of what the card can do.
 - ``mixed-both``: the same, but the indexer asks llama about prose and deepseek about code.
+- ``mixed-any``: ``mixed``, but commit messages and the indexer's prose may come from either model.
 - ``busy``: the same developer beside a batch for llama that never ends, eight at a time (a script's thread pool).
 - ``saturated``: a batch that never ends, eight at a time, whose pieces are for either model (prose to llama, code to
   deepseek): the card is never idle and both models are always wanted.
@@ -14,10 +15,12 @@
 import random
 from collections.abc import Sequence
 
+import msgspec
+
 from tests.bench.gpu.clients import Pauses, Spells, aider, autocomplete, batch, ping_pong
 from tests.bench.gpu.traffic import DEEPSEEK, LLAMA, Lane, Workload
 
-NAMES = ("mixed", "mixed-both", "busy", "saturated", "gaps", "back-to-back")
+NAMES = ("mixed", "mixed-both", "mixed-any", "busy", "saturated", "gaps", "back-to-back")
 ENDLESS = 400
 Plan = tuple[list[Lane], float | None]
 
@@ -37,6 +40,17 @@ def _mixed(luck: random.Random, share: float, models: Sequence[str] = (LLAMA,)) 
 
 def _mixed_both(luck: random.Random, share: float) -> Plan:
     return _mixed(luck, share, (LLAMA, DEEPSEEK))
+
+
+def _mixed_any(luck: random.Random, share: float) -> Plan:
+    lanes, horizon_s = _mixed(luck, share)
+    return [_undemanding(lane) for lane in lanes], horizon_s
+
+
+def _undemanding(lane: Lane) -> Lane:
+    """The same, but either model may say what a commit or a piece of text is about."""
+    asks = (msgspec.structs.replace(ask, any_model=ask.kind in ("commit", "job")) for ask in lane.asks)
+    return msgspec.structs.replace(lane, asks=tuple(asks))
 
 
 def _busy(luck: random.Random, share: float) -> Plan:
@@ -84,6 +98,7 @@ def _back_to_back(luck: random.Random, share: float) -> Plan:
 _PLANS = {
     "mixed": _mixed,
     "mixed-both": _mixed_both,
+    "mixed-any": _mixed_any,
     "busy": _busy,
     "saturated": _saturated,
     "gaps": _gaps,

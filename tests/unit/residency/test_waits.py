@@ -1,6 +1,6 @@
 """Predicted waits: in order, bounded, explained, and what comes of them on a host whose rates are known."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
 from typing import Any
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lodestard.domain.residency import Figure, ModelRates, Wait
 from lodestard.residency.planner import decide
 from lodestard.residency.rates import Rates
+from lodestard.residency.roll import RatesOf
 from lodestard.residency.view import (
     BACKGROUND,
     INTERACTIVE,
@@ -41,7 +42,7 @@ EXACT = ModelRates(
 """Nothing scatters: 4 s to load, 1 s to unload, 5 s for a prompt of 1,000 tokens, 5 s for an answer."""
 
 
-def exact(_model: str) -> ModelRates:
+def exact(_model: str, _work: str = "", /) -> ModelRates:
     return EXACT
 
 
@@ -264,7 +265,8 @@ questions = st.builds(
 @given(views(), questions)
 @settings(max_examples=100, deadline=None)
 def test_a_wait_is_in_order_and_a_number_whatever_is_on_the_card(seen: View, question: Question) -> None:
-    for rates in (exact, Rates().of):
+    every: tuple[RatesOf, ...] = (exact, Rates().of)
+    for rates in every:
         wait = predict_wait(seen, rates, question, decide)
         if wait is not None:
             assert 0 <= wait.low_s <= wait.likely_s <= wait.high_s
@@ -307,7 +309,7 @@ def test_one_more_for_the_resident_never_makes_a_wait_shorter(
     """Of two models, with requests of one size; all came at once."""
     of_coder = [waiter(at, CODER, arrived_s=NOW_S, conversation=f"c{at}") for at in range(coder + 1)]
     of_llama = [waiter(100 + at, LLAMA, arrived_s=NOW_S, conversation=f"l{at}") for at in range(llama)]
-    rates: Callable[[str], ModelRates] = Rates().of if assumed else exact
+    rates: RatesOf = Rates().of if assumed else exact
     resident, question = busy(running()), Question(model=model, prompt_tokens=1_000, principal="local")
     fewer = predict_wait(view(*of_coder[:-1], *of_llama, residents=[resident]), rates, question, decide)
     more = predict_wait(view(*of_coder, *of_llama, residents=[resident]), rates, question, decide)
