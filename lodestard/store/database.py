@@ -79,8 +79,14 @@ def trust(connection: apsw.Connection) -> None:
 
 
 def begin_wal(connection: apsw.Connection) -> None:
-    """Write something: until then a WAL is empty, and after a kill an empty one is taken for one that was lost."""
-    connection.pragma("application_id", APPLICATION_ID)
+    """Write something: until then a WAL is empty, and after a kill an empty one is taken for one that was lost.
+
+    Not the first page: a copy of it in the WAL would hide that the one in the file is damaged. And a row that comes
+    and goes: what changes nothing is not written.
+    """
+    with connection:
+        connection.execute("INSERT INTO schema_version VALUES ('', 0)")
+        connection.execute("DELETE FROM schema_version WHERE owner = ''")
 
 
 def _require_wal(connection: apsw.Connection, path: Path) -> None:

@@ -89,7 +89,15 @@ async def test_requests_of_one_client_are_of_one_session_until_a_silence(path: P
 
 async def test_a_session_takes_nothing_from_what_is_known_of_its_caller(path: Path, autojump_clock: object) -> None:
     whole = Caller(
-        principal="p", project="j", user="u", session="s", client="c", task="t", priority="idle", origin="o"
+        principal="p",
+        project="j",
+        user="u",
+        session="s",
+        client="c",
+        task="t",
+        said_session="named",
+        priority="idle",
+        origin="o",
     )
     assert all(getattr(whole, name) for name in Caller.__struct_fields__)
     async with opened(path) as house:
