@@ -91,6 +91,10 @@ contracts: $(DEV_STAMP) ## who may import what (import-linter)
 bench: $(DEV_STAMP) ## direct call, bare relay and lodestard side by side, as a Markdown table
 	@$(BIN)/python -m tests.bench.run $(BENCH)
 
+.PHONY: bench-instructions
+bench-instructions: $(DEV_STAMP) ## what a request costs in instructions, by valgrind: repeats where timings do not
+	@$(BIN)/python -m tests.bench.instructions $(BENCH)
+
 .PHONY: bench-dashboard
 bench-dashboard: $(DEV_STAMP) ## the live screen over a million requests: load, memory, key to paint
 	@$(BIN)/python -m tests.bench.dashboard $(BENCH)

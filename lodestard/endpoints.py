@@ -63,7 +63,7 @@ class Endpoints:
 
     def _table(self, path: str, runtime: Runtime) -> dict[str, Endpoint]:
         if path == "/chat/completions":
-            return {"POST": chat_completions}
+            return CHAT
         if path == "/models" or path.startswith("/models/"):
             return {"GET": list_models if path == "/models" else show_model}
         if path in ("/", "/health/live"):
@@ -97,10 +97,13 @@ async def chat_completions(http: HttpExchange, runtime: Runtime, *, origin: str 
         exchange.mark_broken()
         raise
     except BaseException:  # cancelled
-        exchange.mark_stopped()
+        exchange.mark_cancelled()
         raise
     finally:
         exchange.close()
+
+
+CHAT: dict[str, Endpoint] = {"POST": chat_completions}
 
 
 async def answer(exchange: Exchange, runtime: Runtime) -> None:

@@ -89,7 +89,7 @@ class Exchange:
             self.result.cache = "shared" if self.joined else "miss"
         async with self.http.watch(self._leave, tick_s=self._tick_s(), on_tick=self._keep_alive):
             if flight.key is None:
-                await self.runtime.flights.run_inline(flight, self._write if flight.live else None)
+                await self.runtime.flights.run_inline(flight, self._write if flight.live else None, self.http.scope)
             elif self.request.stream:
                 await self._follow(flight)
             landing = await flight.wait_landed()
@@ -121,8 +121,11 @@ class Exchange:
         self.result.outcome = Code.CLIENT_LEFT
         self.result.status = CLIENT_LEFT_STATUS
 
-    def mark_stopped(self) -> None:
-        """The house closes, and won't wait any longer."""
+    def mark_cancelled(self) -> None:
+        """Its client has left, or the house closes and won't wait any longer."""
+        if self.result.left:
+            self.mark_left()
+            return
         self.result.outcome = Code.SHUTTING_DOWN
         self.result.status = 503
 

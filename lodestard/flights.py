@@ -79,7 +79,7 @@ class Flight:
 
     ``live``: pieces go out as they come (the first subscriber streams). Otherwise they go out at the end, so that
     an answer that breaks half-way can still be asked of the next candidate. ``arranged`` is the plan in the order in
-    which it is asked, once it is.
+    which it is asked, once it is. Whoever flies it does so in ``scope``; an ``inline`` one flies in its client's.
     """
 
     key: str | None
@@ -95,6 +95,7 @@ class Flight:
     attempts: list[AttemptRecord] = field(default_factory=list)
     draft: Draft = field(default_factory=Draft)
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    inline: bool = False
     landing: Landing | None = None
     refusal: BudgetFault | None = None
     arranged: Plan | None = None
@@ -310,10 +311,16 @@ class Flights:
             self._by_idempotency[flight.idempotency_key] = flight
         self._nursery.start_soon(self._fly, flight)
 
-    async def run_inline(self, flight: Flight, sink: Sink | None) -> None:
-        """Run a flight that nobody else can join in the caller's own task."""
+    async def run_inline(self, flight: Flight, sink: Sink | None, scope: trio.CancelScope | None = None) -> None:
+        """Run a flight that nobody else can join in the caller's own task.
+
+        Its client's leaving cancels ``scope``, which that task is in, at once or when the policy's time is up.
+        Without one the flight opens its own, and its fault says that the client has left.
+        """
         self._begin(flight)
         flight.sink = sink
+        if scope is not None:
+            flight.scope, flight.inline = scope, True
         await self._fly(flight)
 
     async def wait_idle(self) -> None:

@@ -23,7 +23,8 @@ FIGURES = "lodestar"
 IDENTIFIER = "lodestard"
 GATHERED_IN_VAIN = ("logThreads", "logProcesses", "logMultiprocessing", "logAsyncioTasks")
 PATIENCE_S = 0.05
-MS_PER_S = 1_000
+MS_PER_S = US_PER_MS = 1_000
+US_PER_S = 1_000_000
 ATOMIC_BYTES = 4096
 
 # syslog(3)'s priorities, from the most severe down.
@@ -123,7 +124,7 @@ class StderrOutlet(_Outlet):
     def write_entries(self, name: str, level: int, entries: Sequence[Entry]) -> None:
         """As many lines to a write as are still written whole."""
         place = f"{logging.getLevelName(level).lower()} {name}"
-        lines = [_line(_stamp(entry.at_ms / MS_PER_S), place, entry.text, entry.figures.items()) for entry in entries]
+        lines = [_line(_stamp(entry.at_ms), place, entry.text, entry.figures.items()) for entry in entries]
         gathered = ""
         for line in lines:
             if len(gathered) + len(line) > ATOMIC_BYTES:
@@ -175,17 +176,27 @@ class JournalOutlet(_Outlet):
 def format_line(record: logging.LogRecord) -> str:
     """``2026-11-21T02:50:07.123Z info lodestard.pipeline: text key=value`` and a newline; control bytes escaped."""
     place = f"{record.levelname.lower()} {record.name}"
-    return _line(_stamp(record.created), place, record.getMessage(), _named_figures(record))
+    return _line(
+        _stamp(round(record.created * US_PER_S) // US_PER_MS), place, record.getMessage(), _named_figures(record)
+    )
 
 
 def _line(at: str, place: str, text: str, figures: Iterable[tuple[str, object]]) -> str:
-    pairs = "".join([f" {name}={_quoted(value)}" for name, value in figures])
+    pairs = "".join(
+        [f" {name}={value if type(value) is int else _quoted_text(str(value))}" for name, value in figures]
+    )
     line = f"{at} {place}: {text}{pairs}"
     return f"{line if line.isprintable() else line.translate(ESCAPES)}\n"
 
 
-def _stamp(at_s: float) -> str:
-    return f"{datetime.fromtimestamp(at_s, UTC).isoformat(timespec='milliseconds')[:-OFFSET_CHARACTERS]}Z"
+def _stamp(at_ms: int) -> str:
+    second, ms = divmod(at_ms, MS_PER_S)
+    return f"{_second(second)}.{ms:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat()[:-OFFSET_CHARACTERS]
 
 
 def _named_figures(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
@@ -194,14 +205,8 @@ def _named_figures(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
         yield "traceback", "".join(traceback.format_exception(*record.exc_info)).rstrip()
 
 
-def _quoted(value: object) -> str:
-    return str(value) if isinstance(value, int) else _quoted_text(str(value))
-
-
-@lru_cache(maxsize=256)
 def _quoted_text(text: str) -> str:
-    """Models, clients and outcomes come again and again."""
-    if PLAIN.fullmatch(text):
+    if text.isidentifier() or PLAIN.fullmatch(text):  # most are names: that is the quicker question
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -93,21 +93,29 @@ async def fly(flight: Flight, runtime: Runtime) -> None:
 
     A firewall: many flights share a nursery with the house, so a defect ends the answer that met it and is logged.
     """
-    fault: Fault | None
+    fault: Fault | None = None
     try:
-        with flight.scope:
+        if flight.inline:
             fault = await ask_candidates(flight, runtime)
-        if flight.scope.cancelled_caught:
-            fault = CallerFault(Code.CLIENT_LEFT, "The client left before the answer was whole.")
+        else:
+            with flight.scope:
+                fault = await ask_candidates(flight, runtime)
+            if flight.scope.cancelled_caught:
+                fault = client_left()
     except Exception as error:  # noqa: BLE001  see above
         log_defect(error)
         fault = defect()
     except BaseException:
-        flight.land(HouseFault(Code.SHUTTING_DOWN, "Lodestar was stopped before the answer was whole."))
+        stopped = HouseFault(Code.SHUTTING_DOWN, "Lodestar was stopped before the answer was whole.")
+        flight.land(client_left() if flight.inline and flight.left else stopped)
         raise
     landing = flight.land(fault)
     if fault is None and flight.target is not None and not flight.cut_short:
         runtime.cache.keep_nowait(flight.ticket, landing.reply, flight.target, flight.cost_nano_usd)
+
+
+def client_left() -> CallerFault:
+    return CallerFault(Code.CLIENT_LEFT, "The client left before the answer was whole.")
 
 
 async def ask_candidates(flight: Flight, runtime: Runtime) -> Fault | None:

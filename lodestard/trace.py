@@ -98,9 +98,6 @@ def _price(price: Price | None) -> dict[str, Any] | None:
 
 
 def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
-    def since(moment_ns: int) -> int | None:
-        return (moment_ns - received_ns) // NS_PER_US if moment_ns else None
-
     return {
         "target": str(record.candidate.target),
         "outcome": record.outcome,
@@ -110,12 +107,16 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
         **_waiting(record.place),
         "hold_nano_usd": record.hold_nano_usd,
         "cost_nano_usd": record.cost_nano_usd,
-        "started_us": since(record.started_ns),
-        "admitted_us": since(record.admitted_ns),
-        "dialled_us": since(record.dialled_ns),
-        "first_piece_us": since(record.first_piece_ns),
-        "ended_us": since(record.ended_ns),
+        "started_us": _us_since(received_ns, record.started_ns),
+        "admitted_us": _us_since(received_ns, record.admitted_ns),
+        "dialled_us": _us_since(received_ns, record.dialled_ns),
+        "first_piece_us": _us_since(received_ns, record.first_piece_ns),
+        "ended_us": _us_since(received_ns, record.ended_ns),
     }
+
+
+def _us_since(received_ns: int, moment_ns: int) -> int | None:
+    return (moment_ns - received_ns) // NS_PER_US if moment_ns else None
 
 
 def _waiting(place: Place | None) -> dict[str, Any]:
@@ -150,4 +151,4 @@ def log_fields(ended: RequestEnded) -> dict[str, str | int]:
         "client": caller.client,
         "project": caller.project,
     }
-    return {name: value for name, value in fields.items() if value not in (None, "")}
+    return {name: value for name, value in fields.items() if value is not None and value != ""}

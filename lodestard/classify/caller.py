@@ -13,6 +13,9 @@ from lodestard.classify.label import MAX_LABEL, clean_label
 from lodestard.classify.task import is_aider, name_task, read_opening
 from lodestard.domain.request import Caller, Request
 
+OURS = frozenset(
+    f"x-lodestar-{name}" for name in ("session", "project", "folder", "user", "client", "task", "priority")
+)
 PRIORITIES = ("interactive", "background", "idle")
 
 # A client's User-Agent begins with one of these; the first that fits names it.
@@ -36,6 +39,16 @@ def identify_caller(headers: HeaderView, request: Request, principal: str = "loc
     """The caller's labels."""
     key = find_key_label(headers)
     opening = read_opening(request)
+    if OURS.isdisjoint(headers):
+        return Caller(
+            principal=principal,
+            project=key.project,
+            user=key.user or _label(_text_member(request, "user")),
+            session=key.session,
+            said_session=key.session,
+            client=_name_client(headers.get("user-agent") or "", opening),
+            task=name_task(opening, request),
+        )
     session = _label(headers.get("x-lodestar-session")) or key.session
     return Caller(
         principal=principal,

@@ -4,17 +4,23 @@ Law: a key that is no label is not looked at any further, and is kept nowhere. O
 names things for reports, like a header. No client's key ever leaves for an upstream.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from lodestard.classify.label import clean_label
 
 MARK = "lodestar:"
 KEY_HEADERS = ("authorization", "x-api-key", "api-key")
+_KEY_HEADERS = frozenset(KEY_HEADERS)
 _SCHEME = "bearer "
 _FIELDS = 3
 
 
 class HeaderView(Protocol):
+    """Header fields by their names in lower case."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
     def get(self, name: str, /) -> str | None: ...
 
 
@@ -31,6 +37,8 @@ NO_LABEL = KeyLabel()
 
 def find_key_label(headers: HeaderView) -> KeyLabel:
     """The labels of the first header that carries a key with some."""
+    if _KEY_HEADERS.isdisjoint(headers):
+        return NO_LABEL
     for name in KEY_HEADERS:
         value = headers.get(name)
         if value is not None and (label := read_key_label(value)) is not NO_LABEL:

@@ -4,7 +4,7 @@ Law: a room that needs another one takes a port as an argument and never imports
 is typed by these alone.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
@@ -30,8 +30,25 @@ class Tx(Protocol):
         """Run one statement and return all its rows."""
         ...
 
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Run one statement that gives no rows once for each of ``rows``, in their order."""
+        ...
+
     def changes(self) -> int:
         """How many rows the last statement changed."""
+        ...
+
+
+class Joint(Protocol):
+    """A posted work that is done with its neighbours of the same kind, as far as they stand together in the queue.
+
+    What it does alone, as a work, must be what ``together`` does with it alone.
+    """
+
+    def __call__(self, tx: Tx, /) -> object: ...
+
+    def together(self, tx: Tx, works: "Sequence[Joint]", /) -> object:
+        """Do ``works``, which are all of this kind, in their order; this one is the first of them."""
         ...
 
 
@@ -50,7 +67,8 @@ class Store(Protocol):
     def post(self, work: Callable[[Tx], object]) -> None:
         """Queue ``work`` for the next group commit and go on at once. Can't be cancelled, never blocks.
 
-        When it fails it is kept and tried again until it holds or the house closes; what is lost is logged.
+        When it fails it is kept and tried again until it holds or the house closes; what is lost is logged. One that
+        is ``Joint`` may be done together with its neighbours.
         """
         ...
 

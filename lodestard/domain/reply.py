@@ -102,20 +102,24 @@ class Draft:
         self._choices: dict[int, _ChoiceDraft] = {}
 
     def add(self, piece: Piece) -> None:
-        self.id = self.id or piece.id
-        self.model = self.model or piece.model
-        self.created = self.created or piece.created
+        if piece.id or piece.model or piece.created:
+            self._name(piece)
         if piece.usage is not None:
             self.usage = piece.usage
         if piece.durations is not None:
             self.durations = piece.durations
         if piece.extra:
             self._extra.update(piece.extra)
-        if piece.has_content or piece.logprobs is not None:
+        if piece.text or piece.has_content or piece.logprobs is not None:
             draft = self._choices.get(piece.choice)
             if draft is None:
                 draft = self._choices[piece.choice] = _ChoiceDraft()
             draft.add(piece)
+
+    def _name(self, piece: Piece) -> None:
+        self.id = self.id or piece.id
+        self.model = self.model or piece.model
+        self.created = self.created or piece.created
 
     @property
     def cut_short(self) -> bool:

@@ -38,13 +38,15 @@ class Connection:
     async def run(self) -> None:
         """Serve until the client or the server has enough; closes the socket, also when cancelled."""
         try:
-            while await self._serve_next():
-                pass
+            with self._link.scope:
+                while await self._serve_next():
+                    pass
         except ClientLeft:
             pass
         except Exception as error:  # noqa: BLE001 - the last firewall: no connection ends the server
             log_defect(error)
         finally:
+            self._link.sentry.forget(self._wire.fd)
             self._wire.close()
 
     async def _serve_next(self) -> bool:

@@ -7,6 +7,8 @@ Law: an answer is begun once and ended once, whole or visibly cut. A client that
 from collections.abc import Awaitable, Callable
 from enum import Enum
 
+import trio
+
 from lodestard.http import answer
 from lodestard.http.body import RequestBody
 from lodestard.http.faults import ClientLeft
@@ -70,6 +72,14 @@ class HttpExchange:
         self._framing = _Framing.NO_BODY
         self._missing_bytes = 0
         self.aborted = False
+
+    @property
+    def scope(self) -> trio.CancelScope:
+        """The connection's, in which the handler runs: cancelling it ends this exchange and closes the connection.
+
+        For a client that has left: then nothing else could come of it.
+        """
+        return self._link.scope
 
     @property
     def content_type(self) -> str:

@@ -1,6 +1,8 @@
 """What an exchange needs of the connection that it came over. A frozen record. ``secure``: it is TLS."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import trio
 
 from lodestard.domain.settings import Limits
 from lodestard.http.answer import DateLine
@@ -12,6 +14,8 @@ from lodestard.http.wire import Wire
 
 @dataclass(frozen=True, slots=True)
 class Link:
+    """``scope`` is the connection's: all its requests are served in it."""
+
     wire: Wire
     peer: Peer
     limits: Limits
@@ -19,3 +23,4 @@ class Link:
     sentry: Sentry
     traffic: Traffic
     secure: bool = False
+    scope: trio.CancelScope = field(default_factory=trio.CancelScope)

@@ -1,6 +1,7 @@
 """One task that notices clients leaving, for all exchanges of a server that want to know.
 
-Law: an exchange is watched by two system calls and no task of its own; no byte of the next request is read.
+Law: a connection is watched by one system call for all its exchanges, and by no task of its own; no byte of the next
+request is read.
 Owner: the server that serves.
 """
 
@@ -22,6 +23,7 @@ class Sentry:
     def __init__(self) -> None:
         self._epoll = select.epoll()
         self._watched: dict[int, OnLeave] = {}
+        self._known: set[int] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -31,12 +33,20 @@ class Sentry:
 
     def watch(self, fd: int, on_leave: OnLeave) -> None:
         """Call ``on_leave`` once when the other end of ``fd`` ends its side or resets (EPOLLRDHUP, epoll_ctl(2))."""
-        self._epoll.register(fd, select.EPOLLRDHUP)
+        if fd not in self._known:
+            self._epoll.register(fd, select.EPOLLRDHUP)
+            self._known.add(fd)
         self._watched[fd] = on_leave
 
     def unwatch(self, fd: int) -> None:
-        """Before ``fd`` is closed. Does nothing where it was told already."""
-        if self._watched.pop(fd, None) is not None:
+        """Nobody wants to know any more. Does nothing where it was told already."""
+        self._watched.pop(fd, None)
+
+    def forget(self, fd: int) -> None:
+        """Before ``fd`` is closed."""
+        self.unwatch(fd)
+        if fd in self._known:
+            self._known.remove(fd)
             self._epoll.unregister(fd)
 
     async def run(self) -> None:
@@ -46,8 +56,9 @@ class Sentry:
                 self._tell(fd)
 
     def _tell(self, fd: int) -> None:
+        """Who leaves between two exchanges is told of when the next one begins to watch."""
         on_leave = self._watched.get(fd)
-        self.unwatch(fd)
+        self.forget(fd)
         try:
             if on_leave is not None:
                 on_leave()

@@ -54,10 +54,16 @@ class Entry:
         return self._opened
 
     def _open_row(self, caller: Caller) -> RequestRow:
-        return RequestRow(
+        return RequestRow(*self._opening_values("open", caller), task=bounded(caller.task))
+
+    def _opening_values(
+        self, state: str, caller: Caller
+    ) -> tuple[int, str, str, int, str, str, int, str, str, str, str, str]:
+        """The first columns, up to the client."""
+        return (
             self.seq,
             self.id,
-            "open",
+            state,
             self.received_ms,
             bounded(self.alias),
             self.dialect,
@@ -67,16 +73,15 @@ class Entry:
             bounded(caller.user),
             bounded(caller.session),
             bounded(caller.client),
-            task=bounded(caller.task),
         )
 
     def closed_row(self, closing: Closing, baseline_nano_usd: int | None) -> RequestRow:
         """Its row at the end. Its tokens are its attempts', or those of an answer that it got for nothing."""
         attempts, target, durations = self.attempts, closing.target, closing.durations
         usage = self._usage(closing)
-        return msgspec.structs.replace(
-            self.opened_row(),
-            state="closed",
+        return RequestRow(
+            *self._opening_values("closed", self.caller),
+            task=bounded(self.caller.task),
             upstream=target.upstream if target else "",
             model=target.model if target else "",
             cache=closing.cache,

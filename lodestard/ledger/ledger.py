@@ -35,7 +35,7 @@ from lodestard.ledger.options import LedgerOptions
 from lodestard.ledger.quotes import Quotes
 from lodestard.ledger.reconciliation import Reconciliation
 from lodestard.ledger.reports import Reports
-from lodestard.ledger.rows import State, figures_of, write_closing, write_end, write_hold
+from lodestard.ledger.rows import State, WriteClosing, figures_of, write_end, write_hold
 from lodestard.ledger.session_reports import SessionReports
 from lodestard.ledger.sessions import Sessions
 from lodestard.ledger.text import price_text, trace_text
@@ -87,7 +87,9 @@ class Ledger:
 
     def now_ms(self) -> int:
         """The ledger's time. It never goes back, so that no window that is closed opens again."""
-        self._seen_ms = max(self._seen_ms, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        if now_ms > self._seen_ms:
+            self._seen_ms = now_ms
         return self._seen_ms
 
     def find_room(self, entry: EntryPort, candidate: Candidate) -> Room:
@@ -237,8 +239,7 @@ class Ledger:
         self._tally.count_closed(row, self.now_ms())
         self.upkeep.count_closed()
         unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
-        work = partial(write_closing, request=row, attempts=unwritten, trace=trace_text(closed.id, closing))
-        self._store.post(work)
+        self._store.post(WriteClosing(row, unwritten, trace_text(closed.id, closing)))
         return figures_of(row, free=all(attempt.free for attempt in closed.attempts))
 
     def _baseline_of(self, entry: Entry, closing: Closing) -> int | None:

@@ -185,20 +185,37 @@ def write_unheld(tx: Tx, attempt: AttemptRow) -> None:
     _write_end_postings(tx, attempt)
 
 
-def write_closing(tx: Tx, request: RequestRow, attempts: tuple[AttemptRow, ...], trace: str) -> None:
-    """A request ends; ``attempts`` are those that are not written yet (free ones)."""
-    tx.execute(_CLOSE_REQUEST, msgspec.structs.astuple(request))
-    for attempt in attempts:
-        write_unheld(tx, attempt)
-    if request.attempts > len(attempts):
-        tx.execute(_SUM_UP_ONE, (request.seq,))
-    if trace:
-        tx.execute(_INSERT_TRACE, (request.seq, trace))
+class WriteClosing(msgspec.Struct, frozen=True, gc=False):
+    """The work that ends a request (``domain.ports.Joint``). ``attempts`` are those not written yet (free ones)."""
+
+    request: RequestRow
+    attempts: tuple[AttemptRow, ...]
+    trace: str
+
+    def __call__(self, tx: Tx) -> None:
+        self.together(tx, (self,))
+
+    def together(self, tx: Tx, works: "Sequence[WriteClosing]") -> None:
+        """End the requests of ``works``: all their rows first, then what refers to them."""
+        tx.execute_many(_CLOSE_REQUEST, [msgspec.structs.astuple(work.request) for work in works])
+        attempts = [attempt for work in works for attempt in work.attempts]
+        if attempts:
+            tx.execute_many(_INSERT_ATTEMPT, map(msgspec.structs.astuple, attempts))
+            for attempt in attempts:
+                _write_end_postings(tx, attempt)
+        for work in works:
+            if work.request.attempts > len(work.attempts):
+                tx.execute(_SUM_UP_ONE, (work.request.seq,))
+        traces = [(work.request.seq, work.trace) for work in works if work.trace]
+        if traces:
+            tx.execute_many(_INSERT_TRACE, traces)
 
 
 def _write_end_postings(tx: Tx, attempt: AttemptRow) -> None:
     """Move what was held to where it belongs; what a capture cost beyond its hold is an adjusting posting."""
     held, cost = attempt.held_nano_usd, attempt.cost_nano_usd
+    if not held and not cost:
+        return
     kept = min(held, cost)
     book = "unknown" if attempt.state == "unknown" else "spent"
     event = {"captured": "capture", "released": "release", "unknown": "unknown"}[attempt.state]

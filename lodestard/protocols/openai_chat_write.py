@@ -51,9 +51,7 @@ class StreamWriter:
 
     def write(self, pieces: Sequence[Piece]) -> bytes:
         """The chunks of these pieces."""
-        if len(pieces) == 1:
-            return self._event(pieces[0])
-        return b"".join([self._event(piece) for piece in pieces])
+        return b"".join([self._pass(piece) if piece.raw else self._build(piece) for piece in pieces])
 
     def close(self) -> bytes:
         """The usage chunk, where it was asked for and has not been passed through, and the end."""
@@ -68,14 +66,11 @@ class StreamWriter:
     def keep_alive(self) -> bytes:
         return _KEEP_ALIVE
 
-    def _event(self, piece: Piece) -> bytes:
-        return self._pass(piece) if piece.raw else self._build(piece)
-
     def _pass(self, piece: Piece) -> bytes:
         raw = piece.raw
         if piece.usage is not None:
             self._usage = None  # it says so itself
-        if not self._include_usage and not piece.has_content and _is_usage_alone(raw):
+        if not (self._include_usage or piece.text or piece.has_content) and _is_usage_alone(raw):
             return b""
         if b"\n" in raw:
             raw = raw.replace(b"\n", b"\ndata: ")

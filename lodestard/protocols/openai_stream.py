@@ -140,11 +140,28 @@ class ChatChunks:
         chunk = _decode(event)
         if chunk.choices is None:
             return []  # not of this dialect: a ping of some kind
+        if self._named and len(chunk.choices) == 1 and (chunk.usage is _ABSENT or bytes(chunk.usage) == b"null"):
+            piece = self._word(chunk.choices[0], event)
+            if piece is not None:
+                self._tier = self._tier if chunk.service_tier is None else chunk.service_tier
+                return [piece]
         usage = self._meter(chunk)
         if len(chunk.choices) > 1:
             return self._split(chunk, event, usage)
         choice = chunk.choices[0] if chunk.choices else None
         return [self._piece(chunk, choice, event, usage)]
+
+    def _word(self, choice: _Choice, event: bytes) -> Piece | None:
+        """What nearly every chunk of an answer is: a little text and nothing else. None where it is more or less."""
+        delta = choice.delta
+        if delta is None or choice.finish_reason or type(delta.content) is not str:
+            return None
+        if choice.logprobs is not _ABSENT and bytes(choice.logprobs) != b"null":
+            return None
+        if delta.tool_calls or delta.refusal or delta.reasoning_content or delta.reasoning:
+            return None
+        self._seen.add(choice.index)
+        return Piece(choice=choice.index, text=delta.content, raw=event)
 
     def _piece(self, chunk: _Answer, choice: _Choice | None, event: bytes, usage: Usage | None) -> Piece:
         finish = None if choice is None else self._follow(choice)

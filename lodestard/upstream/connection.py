@@ -6,6 +6,7 @@ Owned by whoever holds its seat; closed by its owner, at once, wherever an excha
 
 import trio
 
+from lodestard.upstream.alarms import NEVER
 from lodestard.upstream.answer import AnswerReader
 from lodestard.upstream.faults import Lost
 from lodestard.upstream.wire import Wire
@@ -29,25 +30,25 @@ class Connection:
     def close(self) -> None:
         self._wire.close()
 
-    async def ask(self, request: bytes, *, bodiless: bool) -> None:
-        """Send a whole request and read the head of its answer.
+    async def ask(self, request: bytes, *, bodiless: bool, due_s: float = NEVER) -> None:
+        """Send a whole request and read the head of its answer, by ``due_s`` at the latest.
 
-        Raises ``Lost`` and ``Malformed``. ``may_have_acted`` then, or on a cancel, says whether the server can
-        have had all of the request.
+        Raises ``Lost``, ``Malformed`` and ``Expired``. ``may_have_acted`` then, or on a cancel, says whether the
+        server can have had all of the request.
         """
         self.reader.begin(bodiless=bodiless)
         self.may_have_acted = not self._wire.exact
-        written = await self._send(request)
+        written = await self._send(request, due_s)
         while not self.reader.head_done:
             try:
-                await self.receive()
+                await self.receive(due_s)
             except Lost as lost:
                 raise Lost(written=written, answered=lost.answered) from None
 
-    async def _send(self, request: bytes) -> bool:
+    async def _send(self, request: bytes, due_s: float) -> bool:
         """Whether all of it was sent. Where it was not, the server may still have answered early (RFC 9112 9.6)."""
         try:
-            await self._wire.send_all(request)
+            await self._wire.send_all(request, due_s)
         except trio.BrokenResourceError:
             self.may_have_acted = False
             self.reader.excess = True
@@ -66,10 +67,13 @@ class Connection:
         self._accept(data)
         return True
 
-    async def receive(self) -> None:
-        """Wait for bytes and read them. Raises ``Lost`` where the connection ended too early, ``Malformed``."""
+    async def receive(self, due_s: float = NEVER) -> None:
+        """Wait for bytes and read them.
+
+        Raises ``Lost`` where the connection ended too early, ``Malformed``; ``Expired`` where none came by ``due_s``.
+        """
         try:
-            data = await self._wire.receive()
+            data = await self._wire.receive(due_s)
         except trio.BrokenResourceError:
             raise Lost(written=True, answered=self.reader.answered) from None
         self._accept(data)

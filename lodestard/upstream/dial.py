@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from lodestard.upstream.alarms import Alarms
 from lodestard.upstream.faults import Blame, describe_dial_error
 from lodestard.upstream.wire import RECEIVE_BYTES, StreamWire, TcpWire, Wire, is_socket_gone
 
@@ -19,10 +20,11 @@ Dial = Callable[[], Awaitable[Wire]]
 class Dialler:
     """Dials one origin. ``ca_file`` replaces the system's trust store; empty means the system's."""
 
-    def __init__(self, blame: Blame, *, timeout_s: float, ca_file: str = "") -> None:
+    def __init__(self, blame: Blame, *, timeout_s: float, ca_file: str = "", alarms: Alarms | None = None) -> None:
         self._blame = blame
         self._timeout_s = timeout_s
         self._ca_file = ca_file
+        self._alarms = alarms
         self._context: ssl.SSLContext | None = None
         self._buffer = memoryview(bytearray(RECEIVE_BYTES))
 
@@ -46,7 +48,7 @@ class Dialler:
         context = self._trust() if origin.scheme == "https" else None
         stream = await trio.open_tcp_stream(origin.host, origin.port)
         if context is None:
-            return TcpWire(stream, self._buffer)
+            return TcpWire(stream, self._buffer, self._alarms)
         return await _start_tls(stream, context, origin.host)
 
     def _trust(self) -> ssl.SSLContext:

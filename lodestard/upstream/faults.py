@@ -35,6 +35,10 @@ class Lost(Exception):
         self.answered = answered
 
 
+class Expired(Exception):
+    """A wait on a connection took longer than it may; the connection is of no use any more."""
+
+
 class Malformed(Exception):
     """The bytes are no answer that HTTP/1.1 allows; the text says why and quotes none of them."""
 

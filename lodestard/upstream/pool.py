@@ -13,6 +13,7 @@ import msgspec
 import trio
 
 from lodestard.domain.errors import Code, HouseFault, UpstreamFault
+from lodestard.upstream.alarms import Alarms
 from lodestard.upstream.assign import Seat, plan_upkeep
 from lodestard.upstream.call import Call
 from lodestard.upstream.connection import Connection
@@ -76,7 +77,10 @@ class Pool:
         self.blame = Blame(settings.upstream, settings.origin)
         self.fields = fields
         self.resend_on_reset = settings.resend_on_reset
-        self._dial = dial or Dialler(self.blame, timeout_s=settings.connect_timeout_s, ca_file=settings.ca_file)
+        self._alarms = Alarms()
+        self._dial = dial or Dialler(
+            self.blame, timeout_s=settings.connect_timeout_s, ca_file=settings.ca_file, alarms=self._alarms
+        )
         self._seats: Seats[Connection, _Waiter] = Seats(settings.connections)
         self._news = trio.Event()
         self._closed = False
@@ -181,7 +185,13 @@ class Pool:
             self._news.set()
 
     async def run_keeper(self) -> None:
-        """Closes idle connections that expired or died, and opens those to be kept ready. Until cancelled."""
+        """What the pool needs done beside its requests, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._alarms.run)
+            await self._keep_tidy()
+
+    async def _keep_tidy(self) -> None:
+        """Closes idle connections that expired or died, and opens those to be kept ready."""
         failures = 0
         while True:
             missing = self._sweep()

@@ -14,7 +14,7 @@ from lodestard.upstream.answer import RawFields
 from lodestard.upstream.assign import Attempt, may_resend
 from lodestard.upstream.call import Call
 from lodestard.upstream.connection import Connection
-from lodestard.upstream.faults import Blame, Lost, Malformed
+from lodestard.upstream.faults import Blame, Expired, Lost, Malformed
 from lodestard.upstream.request_head import Fields, encode_head
 
 
@@ -109,12 +109,12 @@ class Response:
     async def _wait_for_bytes(self, connection: Connection) -> None:
         idle_s = self._call.timeouts.idle_s
         deadline_s = min(trio.current_time() + idle_s, self._whole_deadline_s)
-        with trio.CancelScope(deadline=deadline_s) as scope:
-            await connection.receive()
-        if scope.cancelled_caught:
+        try:
+            await connection.receive(deadline_s)
+        except Expired:
             if deadline_s == self._whole_deadline_s:
-                raise self._pool.blame.whole_timed_out(self._call.timeouts.whole_s)
-            raise self._pool.blame.idle_timed_out(idle_s)
+                raise self._pool.blame.whole_timed_out(self._call.timeouts.whole_s) from None
+            raise self._pool.blame.idle_timed_out(idle_s) from None
 
     async def __aenter__(self) -> Self:
         pool = self._pool
@@ -165,15 +165,14 @@ class Response:
         self._whole_deadline_s = now_s + timeouts.whole_s
         limit_s = min(timeouts.head_s, timeouts.whole_s)
         try:
-            with trio.CancelScope(deadline=now_s + limit_s) as scope:
-                self._on_sent()
-                await connection.ask(self._request, bodiless=self._call.method == "HEAD")
+            self._on_sent()
+            await connection.ask(self._request, bodiless=self._call.method == "HEAD", due_s=now_s + limit_s)
+        except Expired:
+            connection.close()
+            raise self._pool.blame.head_timed_out(limit_s, sent=connection.may_have_acted) from None
         except Malformed as malformed:
             connection.close()
             raise self._pool.blame.garbage(str(malformed)) from None
         except BaseException:
             connection.close()
             raise
-        if scope.cancelled_caught:
-            connection.close()
-            raise self._pool.blame.head_timed_out(limit_s, sent=connection.may_have_acted)

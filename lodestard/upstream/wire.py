@@ -1,16 +1,20 @@
 """One open connection as bytes: plain TCP, or any trio stream (TLS, a test's memory).
 
 Law: ``close`` is sync and never fails, so that a cancelled request can always leave. A lost connection is
-``trio.BrokenResourceError``. What ``receive`` gives is valid until the next call on any connection of the pool:
-they share one buffer.
+``trio.BrokenResourceError``, one that waited beyond ``due_s`` (trio's clock) ``Expired``. What ``receive`` gives is
+valid until the next call on any connection of the pool: they share one buffer.
 """
 
 import select
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 import trio
+
+from lodestard.upstream.alarms import NEVER, Alarms
+from lodestard.upstream.faults import Expired
 
 RECEIVE_BYTES: Final = 64 * 1024
 _EAGER_LIMIT: Final = 16
@@ -24,13 +28,13 @@ class Wire(Protocol):
         """Whether a send that did not return surely left some of its bytes unsent, whatever ended it."""
         ...
 
-    async def send_all(self, data: bytes) -> None: ...
+    async def send_all(self, data: bytes, due_s: float = NEVER) -> None: ...
 
     def receive_nowait(self) -> bytes | memoryview | None:
         """What is already here; empty at the peer's end, None where one has to wait."""
         ...
 
-    async def receive(self) -> bytes | memoryview:
+    async def receive(self, due_s: float = NEVER) -> bytes | memoryview:
         """At least one byte, or empty at the peer's end."""
         ...
 
@@ -48,11 +52,13 @@ class TcpWire:
     sixteen reads that did not. It takes the socket over from ``stream``.
     """
 
-    __slots__ = ("_buffer", "_eager", "_poll", "_socket")
+    __slots__ = ("_alarms", "_buffer", "_eager", "_poll", "_rang", "_socket")
 
     exact = True
 
-    def __init__(self, stream: trio.SocketStream, buffer: memoryview) -> None:
+    def __init__(self, stream: trio.SocketStream, buffer: memoryview, alarms: Alarms | None = None) -> None:
+        self._alarms = alarms or Alarms()
+        self._rang = False
         self._socket = socket.socket(fileno=stream.socket.detach())
         self._socket.setblocking(False)
         self._buffer = buffer
@@ -60,14 +66,14 @@ class TcpWire:
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN | select.POLLRDHUP)
 
-    async def send_all(self, data: bytes) -> None:
+    async def send_all(self, data: bytes, due_s: float = NEVER) -> None:
         self._eager = 0
         sent = self._send(data)
         if sent == len(data):
             return
         rest = memoryview(data)[sent:]
         while rest:
-            await trio.lowlevel.wait_writable(self._socket)
+            await self._wait(trio.lowlevel.wait_writable, due_s)
             rest = rest[self._send(rest) :]
 
     def receive_nowait(self) -> memoryview | None:
@@ -76,13 +82,35 @@ class TcpWire:
         self._eager += 1
         return self._receive()
 
-    async def receive(self) -> memoryview:
+    async def receive(self, due_s: float = NEVER) -> memoryview:
         self._eager = 1
         while True:
-            await trio.lowlevel.wait_readable(self._socket)
+            await self._wait(trio.lowlevel.wait_readable, due_s)
             data = self._receive()
             if data is not None:
                 return data
+
+    async def _wait(self, ready: Callable[[socket.socket], Awaitable[None]], due_s: float) -> None:
+        alarms = self._alarms
+        if not alarms.watching:
+            with _within(due_s):
+                await ready(self._socket)
+            return
+        self._rang = False
+        alarms.set(self, due_s)
+        try:
+            await ready(self._socket)
+        except trio.ClosedResourceError:
+            if self._rang:
+                raise Expired from None
+            raise
+        finally:
+            alarms.clear(self)
+
+    def ring(self) -> None:
+        """It has waited long enough: wake whoever waits. The connection is of no use after that."""
+        self._rang = True
+        trio.lowlevel.notify_closing(self._socket)
 
     def is_stale(self) -> bool:
         return bool(self._poll.poll(0))
@@ -128,14 +156,16 @@ class StreamWire:
         self._is_gone = is_gone
         self._was_read = False
 
-    async def send_all(self, data: bytes) -> None:
-        await self._stream.send_all(data)
+    async def send_all(self, data: bytes, due_s: float = NEVER) -> None:
+        with _within(due_s):
+            await self._stream.send_all(data)
 
     def receive_nowait(self) -> None:
         return None
 
-    async def receive(self) -> bytes:
-        data = await self._stream.receive_some(RECEIVE_BYTES)
+    async def receive(self, due_s: float = NEVER) -> bytes:
+        with _within(due_s):
+            data = await self._stream.receive_some(RECEIVE_BYTES)
         self._was_read = True
         return bytes(data)
 
@@ -144,6 +174,15 @@ class StreamWire:
 
     def close(self) -> None:
         self._close_now()
+
+
+@contextmanager
+def _within(due_s: float) -> Iterator[None]:
+    """Raises ``Expired`` where the inside is not done by then."""
+    with trio.CancelScope(deadline=due_s) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise Expired
 
 
 def is_socket_gone(fd: int, was_read: bool) -> bool:

@@ -3,7 +3,7 @@
 It keeps what it holds when a room that used it is closed, as a file would: so a test can "restart".
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import apsw
@@ -23,6 +23,9 @@ class MemoryTx:
 
     def execute(self, sql: str, params: Sequence[Value] = ()) -> list[Row]:
         return self._connection.execute(sql, tuple(params) or None).fetchall()
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        self._connection.executemany(sql, rows)
 
     def changes(self) -> int:
         return self._connection.changes()

@@ -336,7 +336,7 @@ async def test_a_busy_session_is_written_once_a_second(path: Path, autojump_cloc
         post = house.store.post
 
         def note(work: Any) -> None:
-            posted.append(work.func)
+            posted.append(getattr(work, "func", None))
             post(work)
 
         house.store.post = note

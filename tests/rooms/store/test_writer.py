@@ -1,6 +1,6 @@
 """What the store does when its file can't be written: who is told, what is kept, how it heals."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
@@ -304,3 +304,44 @@ async def test_an_error_of_the_file_that_a_work_swallows_still_fails_it(
             disk.full = False
             await trio.sleep(1)
             assert texts(store) == []
+
+
+class Memo:
+    """A joint work: writes its text, and says how many were done together."""
+
+    def __init__(self, text: str, groups: list[int]) -> None:
+        self._text = text
+        self._groups = groups
+
+    def __call__(self, tx: Tx) -> None:
+        self.together(tx, (self,))
+
+    def together(self, tx: Tx, works: "Sequence[Memo]") -> None:
+        self._groups.append(len(works))
+        tx.execute_many("INSERT INTO memo (text) VALUES (?)", [(work._text,) for work in works])
+
+
+async def test_joint_works_that_stand_together_are_done_together_in_order(tmp_path: Path) -> None:
+    groups: list[int] = []
+    async with opened(tmp_path / "a.db") as store:
+        await store.commit(lambda tx: tx.execute("CREATE TABLE memo (text TEXT NOT NULL)"))
+        for text in ("a", "b", "c"):
+            store.post(Memo(text, groups))
+        store.post(lambda tx: tx.execute("INSERT INTO memo VALUES ('d')"))
+        store.post(Memo("e", groups))
+        await store.commit(lambda _tx: None)
+        assert store.read("SELECT text FROM memo ORDER BY rowid") == [(text,) for text in "abcde"]
+        assert groups == [3, 1]
+        assert (store.health.works, store.health.lost) == (7, 0)
+
+
+async def test_one_joint_work_that_fails_is_lost_alone(tmp_path: Path) -> None:
+    groups: list[int] = []
+    async with opened(tmp_path / "a.db") as store:
+        await store.commit(lambda tx: tx.execute("CREATE TABLE memo (text TEXT UNIQUE)"))
+        for text in ("a", "b", "a", "c"):
+            store.post(Memo(text, groups))
+        await store.commit(lambda _tx: None)
+        assert store.read("SELECT text FROM memo ORDER BY rowid") == [("a",), ("b",), ("c",)]
+        assert groups == [4, 1, 1, 1, 1]
+        assert store.health.lost == 1
