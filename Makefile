@@ -12,6 +12,9 @@ RUN_STAMP := .venv/run.stamp
 DEV_STAMP := .venv/dev.stamp
 SYSTEMD_STAMP := .venv/systemd.stamp
 AIDER_STAMP := .venv-aider/ready.stamp
+LITELLM_STAMP := .venv-litellm/ready.stamp
+PORTKEY_STAMP := .node-portkey/ready.stamp
+PORTKEY_LOCKS := packaging/locks/bench-portkey
 PIP_INSTALL := -m pip install -qq --no-input --disable-pip-version-check --require-hashes --no-deps
 INSTALL_OURSELVES := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable .
 UNLESS_ROOT_AND_TOOLS := bash packaging/setup/need.sh --optional
@@ -88,7 +91,20 @@ contracts: $(DEV_STAMP) ## who may import what (import-linter)
 	@$(BIN)/lint-imports
 
 .PHONY: bench
-bench: $(DEV_STAMP) ## direct call, bare relay and lodestard side by side, as a Markdown table
+bench: $(DEV_STAMP) bench-rivals ## beside LiteLLM, Portkey and nginx, in one run (BENCH=--quick, --also NAME=URL ...)
+	@$(BIN)/python -m tests.bench.compare $(BENCH)
+
+.PHONY: bench-docs
+bench-docs: $(DEV_STAMP) bench-rivals ## the same, written to docs/benchmarks.md (BENCH=--kept: the last run's figures)
+	@$(BIN)/python -m tests.bench.compare --docs $(BENCH) >/dev/null
+	@echo "written: docs/benchmarks.md, docs/benchmarks.svg"
+
+.PHONY: bench-growth
+bench-growth: $(DEV_STAMP) bench-tools ## what a request costs with a ledger of a million and a full cache (BENCH=--rows N)
+	@$(BIN)/python -m tests.bench.compare.growth $(BENCH)
+
+.PHONY: bench-relay
+bench-relay: $(DEV_STAMP) ## direct call, bare relay and lodestard alone, with nothing to install
 	@$(BIN)/python -m tests.bench.run $(BENCH)
 
 .PHONY: bench-instructions
@@ -126,7 +142,7 @@ lock: ## resolve packaging/locks/*.txt anew (UPGRADE=1 takes the newest versions
 
 .PHONY: clean
 clean: ## remove everything that make has made in this folder
-	rm -rf .venv .venv-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .venv-* .node-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	rm -f .coverage .coverage.*
 	find lodestard lodestarctl tests -name __pycache__ -type d -exec rm -rf {} +
 
@@ -146,6 +162,13 @@ systemd-extra: $(DEV_STAMP)
 
 .PHONY: aider-env
 aider-env: $(AIDER_STAMP) ## .venv-aider with the Aider that the client tests run
+
+.PHONY: bench-rivals
+bench-rivals: bench-tools $(LITELLM_STAMP) $(PORTKEY_STAMP) ## what `make bench` compares with, each in a folder of its own
+
+.PHONY: bench-tools
+bench-tools: ## Debian's loaders and nginx, as root
+	@bash packaging/setup/bench-tools.sh
 
 .PHONY: systemd-tools
 systemd-tools: ## Debian's packages for the systemd test, as root
@@ -175,4 +198,13 @@ $(SYSTEMD_STAMP): packaging/locks/systemd.txt packaging/locks/build.txt $(DEV_ST
 
 $(AIDER_STAMP): packaging/locks/aider.txt
 	@bash packaging/setup/aider.sh "$(PYTHON)" .venv-aider packaging/locks/aider.txt
+	@touch $@
+
+$(LITELLM_STAMP): packaging/locks/bench-litellm.txt
+	@bash packaging/setup/litellm.sh "$(PYTHON)" .venv-litellm packaging/locks/bench-litellm.txt
+	@touch $@
+
+# npm may be among what bench-tools brings.
+$(PORTKEY_STAMP): $(PORTKEY_LOCKS)/package.json $(PORTKEY_LOCKS)/package-lock.json | bench-tools
+	@bash packaging/setup/portkey.sh .node-portkey $(PORTKEY_LOCKS)
 	@touch $@

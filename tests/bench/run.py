@@ -1,4 +1,4 @@
-"""``make bench``: a direct call, a bare relay and lodestard, side by side in one run, as a Markdown table.
+"""``make bench-relay``: a direct call, a bare relay and lodestard, side by side in one run, as a Markdown table.
 
 Machines differ and their neighbours come and go, so what counts is ratios: the servers are loaded in turn, round
 after round, each round gives one ratio, and the table has the medians.
@@ -82,7 +82,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="make bench BENCH=", description=__doc__)
+    parser = argparse.ArgumentParser(prog="make bench-relay BENCH=", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often the servers take turns")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each is loaded in a turn")
     parser.add_argument("--without-lodestard", action="store_true", help="only the direct call and the relay")
