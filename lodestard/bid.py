@@ -124,7 +124,7 @@ class OutputCap:
         for piece in pieces:
             arguments = sum(len(call.arguments) for call in piece.tool_calls)
             size_bytes = len(piece.text) + len(piece.reasoning) + len(piece.refusal) + arguments
-            self._pieces += size_bytes > 0
+            self._pieces += piece.words if size_bytes else 0
             self._size_bytes += size_bytes
             if piece.usage is not None and self._costs_more(piece):
                 raise _cut()

@@ -27,9 +27,10 @@ class ToolCallPiece(msgspec.Struct, frozen=True, gc=False):
 class Piece(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A part of one choice of an answer, or of what is said about the whole (usage, durations, its names).
 
-    ``raw`` is the payload of the upstream's own stream event, without framing, for clients of the same dialect;
-    empty where the piece was made by us. ``id``, ``model`` and ``created`` (unix seconds) are set on the first.
-    ``extra`` holds top-level members of the answer that we don't know, as raw JSON.
+    ``raw`` are the upstream's own stream events, framed, for clients of the same dialect; empty where the piece was
+    made by us. ``words`` is how many events with text it stands for, where they came at once and said nothing else.
+    ``id``, ``model`` and ``created`` (unix seconds) are set on the first. ``extra`` holds top-level members of the
+    answer that we don't know, as raw JSON.
     """
 
     choice: int = 0
@@ -45,6 +46,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     model: str = ""
     created: int = 0
     raw: bytes = b""
+    words: int = 1
     extra: Mapping[str, msgspec.Raw] | None = None
 
     @property

@@ -1,10 +1,9 @@
 """The frame of every reader of a streamed answer: cut into events, turn each into pieces, know how it ended.
 
-Law: the same bytes give the same pieces and the same failure however they were portioned. What came before a
+Law: the same bytes give the same answer and the same failure however they were portioned. What came before a
 failure is returned first, and the failure is raised by the next call.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from lodestard.domain.errors import Code, Fault, UpstreamFault
@@ -81,7 +80,7 @@ class EventReader:
         self._events.done = True
         return pieces
 
-    def _read(self, events: Sequence[bytes]) -> list[Piece]:
+    def _read(self, events: list[bytes]) -> list[Piece]:
         pieces: list[Piece] = []
         for event in events:
             try:
@@ -95,7 +94,7 @@ class EventReader:
                 break
         return pieces
 
-    def _read_last(self, events: Sequence[bytes]) -> list[Piece]:
+    def _read_last(self, events: list[bytes]) -> list[Piece]:
         """What came without its end: half an event is a cut, not garbage."""
         try:
             return self._read(events)

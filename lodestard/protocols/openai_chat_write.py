@@ -15,6 +15,7 @@ from lodestard.domain.reply import Choice, Piece, Reply, ToolCallPiece
 from lodestard.domain.request import Request
 from lodestard.domain.usage import Usage
 from lodestard.protocols.error_bodies import openai_error
+from lodestard.protocols.sse import unframe
 
 _DONE = b"data: [DONE]\n\n"
 _KEEP_ALIVE = b": keep-alive\n\n"
@@ -70,11 +71,9 @@ class StreamWriter:
         raw = piece.raw
         if piece.usage is not None:
             self._usage = None  # it says so itself
-        if not (self._include_usage or piece.text or piece.has_content) and _is_usage_alone(raw):
+        if not (self._include_usage or piece.text or piece.has_content) and _is_usage_alone(unframe(raw)):
             return b""
-        if b"\n" in raw:
-            raw = raw.replace(b"\n", b"\ndata: ")
-        return b"data: " + raw + b"\n\n"
+        return raw
 
     def _build(self, piece: Piece) -> bytes:
         self._model = piece.model or self._model

@@ -1,7 +1,8 @@
 """Answers of OpenAI and its likes: streamed chunks and plain bodies → pieces.
 
 Law: each event's own bytes ride along in ``raw``, for clients of the same dialect; what we read of it is for the
-ledger, the cache and the other dialects. An answer is whole when each of its choices said how it finished.
+ledger, the cache and the other dialects. Words that come many at once are read at once (``openai_words``). An answer
+is whole when each of its choices said how it finished.
 Source: OpenAI's API reference, "The chat completion chunk object" and "The chat completion object".
 """
 
@@ -19,7 +20,8 @@ from lodestard.protocols.event_reader import EventReader, cut
 from lodestard.protocols.json_depth import nests_deeper
 from lodestard.protocols.openai_errors import stream_fault
 from lodestard.protocols.openai_usage import larger, read_tier, read_usage
-from lodestard.protocols.sse import SseParser
+from lodestard.protocols.openai_words import read_words
+from lodestard.protocols.sse import SseParser, frame, frame_all
 
 _ABSENT = msgspec.Raw()
 _NOTHING = (b"", b"null")
@@ -38,6 +40,8 @@ _FINISHES: Mapping[str, Finish] = {
 _BROKEN = frozenset({"error", "abort", "insufficient_system_resource", "malformed_function_call"})
 
 _LOGPROBS_DEPTH = 16
+_MANY = 12
+_LAST_EVENTS = 3  # the finish, the usage and the mark
 
 _Index = Annotated[int, Meta(ge=0, le=4095)]
 
@@ -102,7 +106,7 @@ _NO_MESSAGE = _Message()
 
 def open_stream(choices: int) -> EventReader:
     """A reader for a streamed answer of so many choices."""
-    return EventReader(SseParser(), ChatChunks(choices))
+    return ChatStream(SseParser(), ChatChunks(choices))
 
 
 class ChatChunks:
@@ -136,6 +140,14 @@ class ChatChunks:
         except (ValueError, RecursionError):
             raise _garbage() from None
 
+    def words(self, events: list[bytes]) -> Piece | None:
+        """One piece for many events, where each is a little text of the first choice and nothing else."""
+        if not self._named or (run := read_words(events)) is None:
+            return None
+        self._seen.add(0)
+        self._tier = self._tier if run.tier is None else run.tier
+        return Piece(text=run.text, raw=frame_all(events), words=run.words)
+
     def _chunk(self, event: bytes) -> list[Piece]:
         chunk = _decode(event)
         if chunk.choices is None:
@@ -161,7 +173,7 @@ class ChatChunks:
         if delta.tool_calls or delta.refusal or delta.reasoning_content or delta.reasoning:
             return None
         self._seen.add(choice.index)
-        return Piece(choice=choice.index, text=delta.content, raw=event)
+        return Piece(choice=choice.index, text=delta.content, raw=frame(event))
 
     def _piece(self, chunk: _Answer, choice: _Choice | None, event: bytes, usage: Usage | None) -> Piece:
         finish = None if choice is None else self._follow(choice)
@@ -172,7 +184,7 @@ class ChatChunks:
         elif usage is not None or finish is not None:
             extra = _extra(event)
         if choice is None:
-            return Piece(usage=usage, raw=event, extra=extra, id=names[0], model=names[1], created=names[2])
+            return Piece(usage=usage, raw=frame(event), extra=extra, id=names[0], model=names[1], created=names[2])
         message = choice.delta or _NO_MESSAGE
         return Piece(
             choice=choice.index,
@@ -183,7 +195,7 @@ class ChatChunks:
             logprobs=_read_logprobs(choice.logprobs) if choice.logprobs is not _ABSENT else None,
             finish=finish,
             usage=usage,
-            raw=event,
+            raw=frame(event),
             extra=extra,
             id=names[0],
             model=names[1],
@@ -234,6 +246,38 @@ class ChatChunks:
             index = last + 1 if call.id or last < 0 else last
         self._calls[choice] = max(last, index)
         return index
+
+
+class ChatStream(EventReader):
+    """Reads one streamed answer. An upstream that is quicker than we are has many events in each portion."""
+
+    __slots__ = ("_chunks",)
+
+    def __init__(self, splitter: SseParser, chunks: ChatChunks) -> None:
+        super().__init__(splitter, chunks)
+        self._chunks = chunks
+
+    def _read(self, events: list[bytes]) -> list[Piece]:
+        """The first of many events may name the answer, and the last ones end it: those between are words, mostly."""
+        if len(events) < _MANY:
+            return super()._read(events)
+        pieces = super()._read(events[:1])
+        if self.fault is None and not self.done:
+            between = events[1:-_LAST_EVENTS]
+            words = self._chunks.words(between)
+            pieces += [words] if words is not None else self._after(pieces, between)
+        if self.fault is None and not self.done:
+            pieces += self._after(pieces, events[-_LAST_EVENTS:])
+        return pieces
+
+    def _after(self, pieces: list[Piece], events: list[bytes]) -> list[Piece]:
+        """Their pieces; a fault is raised only where nothing came before it."""
+        try:
+            return super()._read(events)
+        except Fault:
+            if not pieces:
+                raise
+            return []
 
 
 class PlainReader:

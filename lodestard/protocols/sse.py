@@ -1,7 +1,7 @@
 """Server-sent events, as far as answers of models need them: bytes in any portions → the data of each event.
 
-Law: the memory held is bounded by ``max_event_bytes``, and no portion is scanned twice for its line ends. The same
-bytes give the same events and the same failure however they were portioned.
+Law: the memory held is bounded by ``max_event_bytes``; no portion is scanned for its line ends more than twice. The
+same bytes give the same events and the same failure however they were portioned.
 Source: the event stream format of the WHATWG HTML standard, section "Server-sent events". Lines end with CR, LF
 or CRLF; one byte order mark may come first; ``event``, ``id``, ``retry`` and comments are read over.
 """
@@ -13,6 +13,10 @@ from lodestard.protocols.codec import MAX_ANSWER_BYTES
 
 _BOM = b"\xef\xbb\xbf"
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+_SHORT_BYTES = 64 * 1024
+_PLAIN = b"data: "
+_EVENT_END = b"\n\n"
+_BETWEEN = _EVENT_END + _PLAIN
 
 
 class SseParser:
@@ -49,6 +53,8 @@ class SseParser:
             return events
         self._after_cr = data.endswith(b"\r")
         near_bound = self._held_bytes + len(self._line) + len(data) > self._max_bytes
+        if not near_bound and self._data is None and (plain := self._split_plain(data)):
+            return plain
         lines = data.split(b"\n") if b"\r" not in data else _LINE_END.split(data)
         rest = lines.pop()
         if lines and self._line:
@@ -60,6 +66,23 @@ class SseParser:
         if lines:
             self._take(lines, events)
         self._line += rest
+        return events
+
+    def _split_plain(self, data: bytes) -> list[bytes]:
+        """The events of a portion that is made of ``data: ...`` lines, one to an event, as nearly all streams are.
+
+        Nothing, and nothing taken, where there is anything else in it. Four calls, however many events there are.
+        """
+        if _EVENT_END not in data or b"\r" in data or len(self._line) > _SHORT_BYTES:
+            return []
+        block = bytes(self._line) + data if self._line else data
+        end = block.rfind(_EVENT_END)
+        if not block.startswith(_PLAIN):
+            return []
+        events = block[len(_PLAIN) : end].split(_BETWEEN)
+        if block.count(b"\n") != 2 * len(events):
+            return []
+        self._line[:] = block[end + 2 :]
         return events
 
     def _feed_near_bound(self, lines: list[bytes], rest: bytes, events: list[bytes]) -> list[bytes]:
@@ -136,3 +159,20 @@ def _join(data: bytes | bytearray, value: bytes) -> bytearray:
     joined += b"\n"
     joined += value
     return joined
+
+
+def frame(data: bytes) -> bytes:
+    """An event with this data, as it is sent."""
+    if b"\n" in data:
+        data = data.replace(b"\n", b"\ndata: ")
+    return b"data: " + data + b"\n\n"
+
+
+def frame_all(events: list[bytes]) -> bytes:
+    """Events with this data, of one line each."""
+    return _PLAIN + _BETWEEN.join(events) + _EVENT_END
+
+
+def unframe(event: bytes) -> bytes:
+    """The data of one event that ``frame`` made."""
+    return event[len(_PLAIN) : -len(_EVENT_END)].replace(b"\ndata: ", b"\n")

@@ -39,29 +39,34 @@ class AnswerReader:
         "_head_bytes",
         "_keep_alive",
         "_parser",
+        "_whole",
         "_wrong",
         "answered",
         "complete",
         "excess",
         "fields",
         "head_done",
+        "on_body",
         "status",
     )
 
     def __init__(self) -> None:
+        self._body: list[bytes] = []
+        self.on_body = self._body.append  # called for each chunk, so it is no method of ours
         self._parser = httptools.HttpResponseParser(self)
         self.excess = False
         self.begin()
 
     def begin(self, *, bodiless: bool = False) -> None:
         """The next answer. ``bodiless``: it answers a HEAD request, so it ends with its head."""
-        self._body: list[bytes] = []
+        self._body.clear()
         self._bodiless = bodiless
         self._delimited = False
         self._field_bytes = 0
         self._framing_bytes = 0
         self._head_bytes = 0
         self._keep_alive = False
+        self._whole: int | None = None
         self._wrong = ""
         self.answered = False
         self.complete = False
@@ -79,8 +84,11 @@ class AnswerReader:
         body = self._body
         if not body:
             return b""
-        self._body = []
-        return body[0] if len(body) == 1 else b"".join(body)
+        data = body[0] if len(body) == 1 else b"".join(body)
+        body.clear()
+        if self._whole is not None:
+            self._whole = 0
+        return data
 
     def feed(self, data: bytes | memoryview) -> None:
         """Bytes came. Raises ``Malformed`` for what is no answer."""
@@ -98,6 +106,8 @@ class AnswerReader:
             self.excess = True
             if not self.complete:  # what follows a whole answer spoils the connection, not the answer
                 raise Malformed(self._wrong or str(error).lower()) from None
+        if self._whole is not None:
+            del self._body[self._whole :]  # what follows the answer is none of it
         if not self.complete:
             self._count(len(data), got_body=len(self._body) > held)
         if self._wrong:
@@ -160,15 +170,13 @@ class AnswerReader:
         self.head_done = True
         if self._bodiless:
             self.complete = True
+            self._whole = 0
             self._keep_alive = False  # llhttp can't be told that no body follows
 
-    def on_body(self, data: bytes) -> None:
-        if not self.complete:
-            self._body.append(data)
-
     def on_message_complete(self) -> None:
-        if self.head_done:
+        if self.head_done and not self.complete:
             self.complete = True
+            self._whole = len(self._body)
 
     def _framed(self, status: int) -> bool:
         """Whether the end of the body is told by framing; otherwise by the end of the connection."""

@@ -243,3 +243,24 @@ def test_no_bytes_can_crash_it(data: bytes) -> None:
         reader.feed_eof()
     except (Malformed, Lost):
         pass
+
+
+@pytest.mark.parametrize("taken_between", [True, False])
+@pytest.mark.parametrize("step", [0, 1, 7])
+def test_what_follows_an_answer_is_none_of_its_body(step: int, *, taken_between: bool) -> None:
+    one = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    stream = one + one.replace(b"abc", b"xyz")
+    reader, body = AnswerReader(), b""
+    for start in range(0, len(stream), step or len(stream)):
+        reader.feed(stream[start : start + (step or len(stream))])
+        body += reader.take() if taken_between else b""
+    assert body + reader.take() == b"abcde"
+    assert reader.complete
+    assert not reader.reusable
+
+
+def test_an_answer_to_head_has_no_body_whatever_follows() -> None:
+    reader = AnswerReader()
+    reader.begin(bodiless=True)
+    reader.feed(b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc")
+    assert (reader.take(), reader.complete, reader.reusable) == (b"", True, False)
