@@ -12,7 +12,7 @@ from math import inf
 import msgspec
 import trio
 
-from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
+from lodestard.domain.errors import Code, Fault, UpstreamFault
 from lodestard.domain.model_name import canonical_name
 from lodestard.domain.residency import Ask
 from lodestard.domain.settings import Upstream
@@ -20,7 +20,8 @@ from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
 from lodestard.residency.anew import context_of, is_stale
 from lodestard.residency.asking import Asked, read_ask
-from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, judge_fit, learn_ratio
+from lodestard.residency.entrance import judge, refuse_pinned_out, supersede
+from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, learn_ratio
 from lodestard.residency.hindsight import Foreseen
 from lodestard.residency.keeping import Keeping, choose_wish, next_look_s
 from lodestard.residency.planner import decide
@@ -201,9 +202,7 @@ class Card:
         if self.is_lent():
             raise refusals.paused(self.name)
         if asked.model not in self.state.tenants:
-            others = sorted(self.pins().exclusive - {asked.model})
-            if len(others) >= self.terms.policy.resident_models:
-                raise refusals.pinned_out(self.name, asked.model, ", ".join(others))
+            refuse_pinned_out(self.name, asked.model, self.pins(), self.terms.policy.resident_models)
         if len(self.state.queue) >= self.terms.residency.max_waiting:
             raise refusals.queue_full(self.name, len(self.state.queue))
 
@@ -214,16 +213,7 @@ class Card:
 
     def judge(self, visit: Visit) -> int | None:
         """How much room its answer has. Raises ``CallerFault(CONTEXT_LENGTH_EXCEEDED)``."""
-        model = visit.asked.model
-        sizes = (
-            self.context_tokens(model),
-            self.terms.context_tokens(model),
-        )  # what was loaded for others is no more
-        context_tokens = min((tokens for tokens in sizes if tokens > 0), default=0)
-        fit = judge_fit(visit.estimate, context_tokens, visit.asked, self.terms.residency.answer_tokens)
-        if fit.objection:
-            raise CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, fit.objection, param="messages")
-        return fit.room_tokens
+        return judge(visit, self.context_tokens(visit.asked.model), self.terms)
 
     def context_tokens(self, model: str) -> int:
         """The context that it has, or will be loaded with; 0 where nobody knows."""
@@ -231,13 +221,8 @@ class Card:
 
     def _supersede(self, asked: Asked) -> None:
         """Whoever asked for a completion that nobody wants any more makes room."""
-        if not asked.supersede:
-            return
-        for visit in [*self.state.queue.values(), *self.state.running]:
-            if visit.asked.supersede == asked.supersede and visit.fault is None:
-                self.state.queue.pop(visit.id, None)
-                visit.stop(refusals.superseded())
-                self.count(superseded=self.state.counts.superseded + 1)
+        if stopped := supersede(asked, self.state):
+            self.count(superseded=self.state.counts.superseded + stopped)
 
     # -- what is done ------------------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from lodestard.residency.card import Card
 from lodestard.residency.landing import abandon
 from lodestard.residency.memory import decode, encode
 from lodestard.residency.mover import run_mover
-from lodestard.residency.place import CardPlace, open_place
+from lodestard.residency.place import CardPlace
 from lodestard.residency.recall import recall, remember
 from lodestard.residency.reporting import report
 from lodestard.residency.steering import lend, pin, take_back, unload, unpin, wait_quiet, warm
@@ -128,7 +128,7 @@ class Residency:
     def place(self, ask: Ask) -> CardPlace | None:
         """A place for an attempt, or None where nobody here looks after its upstream."""
         keeper = self._keepers.get(ask.target.upstream)
-        return None if keeper is None else open_place(keeper.card, ask)
+        return None if keeper is None else CardPlace(keeper.card, ask)
 
     def predicted_wait(self, target: Target, prompt_tokens: int) -> Wait | None:
         """How long a request that somebody waits for would wait for its first token."""
