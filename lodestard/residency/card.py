@@ -20,6 +20,7 @@ from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
 from lodestard.residency.anew import context_of, is_stale
 from lodestard.residency.asking import Asked, read_ask
+from lodestard.residency.doubt import is_doubtful, must_look
 from lodestard.residency.entrance import judge, refuse_pinned_out, supersede
 from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, learn_ratio
 from lodestard.residency.hindsight import Foreseen
@@ -132,7 +133,9 @@ class Card:
         state, tenant = self.state, self.state.tenants.get(asked.model)
         if tenant is None or not tenant.has_place or state.queue or asked.urgency != INTERACTIVE:
             return None
-        return None if state.doubtful or asked.model == state.leaving or asked.model in state.going else tenant
+        if state.doubtful or is_doubtful(tenant, state, trio.current_time(), self.now_ms()):
+            return None
+        return None if asked.model == state.leaving or asked.model in state.going else tenant
 
     def forget(self, visit: Visit) -> None:
         """Its client left while it waited: its place is free, and nothing else changes."""
@@ -236,6 +239,10 @@ class Card:
         now_s = trio.current_time()
         if self.is_lent():
             self._clear_for_guest()
+            return
+        if must_look(self.state, now_s, self.now_ms()):
+            self.state.doubtful = True
+            self.look_soon()
             return
         keeping = self.keeping(now_s)
         wish = choose_wish(keeping) if self.state.quiet else None
