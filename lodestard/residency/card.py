@@ -104,7 +104,7 @@ class Card:
         if (found := self.state.tenants.get(asked.model)) is not None:
             self.renew(found)
         visit.room_tokens = self.judge(visit)
-        self._supersede(asked)
+        self._take_in(asked)
         if asked.urgency == INTERACTIVE:  # what nobody waits for need not be foreseen
             self.standing.habits.note(asked.who, asked.client, asked.task, asked.model, visit.arrived_s)
         tenant = self._find_place(asked)
@@ -206,8 +206,6 @@ class Card:
             raise refusals.paused(self.name)
         if asked.model not in self.state.tenants:
             refuse_pinned_out(self.name, asked.model, self.pins(), self.terms.policy.resident_models)
-        if len(self.state.queue) >= self.terms.residency.max_waiting:
-            raise refusals.queue_full(self.name, len(self.state.queue))
 
     def estimate(self, asked: Asked) -> Estimate:
         """How many tokens its prompt is; nearly exact where an earlier turn of its conversation was counted."""
@@ -222,10 +220,12 @@ class Card:
         """The context that it has, or will be loaded with; 0 where nobody knows."""
         return context_of(self.state.tenants.get(model), self.terms, model)
 
-    def _supersede(self, asked: Asked) -> None:
-        """Whoever asked for a completion that nobody wants any more makes room."""
+    def _take_in(self, asked: Asked) -> None:
+        """Raises ``UpstreamFault`` where too many wait. What takes an older one's place is not one more."""
         if stopped := supersede(asked, self.state):
             self.count(superseded=self.state.counts.superseded + stopped)
+        elif len(self.state.queue) >= self.terms.residency.max_waiting:
+            raise refusals.queue_full(self.name, len(self.state.queue))
 
     # -- what is done ------------------------------------------------------------------------------------------
 
