@@ -204,6 +204,8 @@ class Card:
         """Raises for what can't be done here now, whoever waits."""
         if self.is_lent():
             raise refusals.paused(self.name)
+        if self.state.broken and self._find_place(asked) is None:
+            raise refusals.broken(self.name)
         if asked.model not in self.state.tenants:
             refuse_pinned_out(self.name, asked.model, self.pins(), self.terms.policy.resident_models)
 
@@ -375,10 +377,12 @@ class Card:
 
     def predict(self, question: Question) -> Foreseen | None:
         """How long until the first token of a request that came now; None where it would be sent away, or where
-        the server can't be reached, so that nobody knows.
+        the server can't be reached or nobody moves its models, so that nobody knows.
         """
         state, most = self.state, self.terms.residency.max_waiting
-        if len(state.queue) >= most or self.is_lent() or state.reachable is False or question.model in state.missing:
+        if len(state.queue) >= most or self.is_lent() or question.model in state.missing:
+            return None
+        if state.broken or state.reachable is False:
             return None
         now_s = trio.current_time()
         wait = predict_wait(self.view(now_s), self.standing.rates.of, question, decide)

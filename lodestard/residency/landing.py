@@ -162,3 +162,10 @@ def abandon(card: Card, why: Callable[[], UpstreamFault]) -> None:
         state.going.pop(model).end(why())
     card.turn_away(why)
     card.replan()
+
+
+def give_in(card: Card) -> None:
+    """What kept it has met a defect of ours: nobody may wait until it is kept again."""
+    fault = refusals.broken(card.name)
+    card.state.broken, card.state.problem = True, fault.message
+    abandon(card, lambda: refusals.broken(card.name))

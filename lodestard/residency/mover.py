@@ -50,6 +50,7 @@ async def run_mover(card: Card, host: ModelHost) -> None:
         async with trio.open_nursery() as nursery:
             mover = Mover(card, host, nursery)
             await mover.look()
+            card.state.broken = False
             card.begin_load, card.begin_unload, card.look_soon = mover.begin_load, mover.begin_unload, mover.look_soon
             card.replan()
             nursery.start_soon(mover.keep_looking)
