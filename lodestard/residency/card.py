@@ -47,7 +47,8 @@ MOST_NAMES = 1_000
 class Card:
     """Owner of one host's ``State``. ``begin_load`` and ``begin_unload`` are the mover's, set while it runs, and
     ``opened_with`` are the settings of the connections that it has. It wants to plan anew at ``wake_s``; ``alarm_s``
-    is when the mover, who keeps time for it, will have it do so unless ``bell`` rings before."""
+    is when the mover, who keeps time for it, will have it do so unless ``bell`` rings before. ``events`` grows with
+    everything that happens."""
 
     def __init__(self, name: str, terms: Terms, standing: Standing, now_ms: Callable[[], int]) -> None:
         self.name = name
@@ -63,6 +64,7 @@ class Card:
         self.bell = trio.Event()
         self.changed = trio.lowlevel.ParkingLot()
         self.wake_s = self.alarm_s = inf
+        self.events = 0
         self.routed: frozenset[str] = frozenset()
         self._names: dict[str, str] = {}
         self._numbers = count(1)
@@ -233,6 +235,7 @@ class Card:
 
     def replan(self) -> None:
         """Ask the planner, and do what it says. Called after every event."""
+        self.events += 1
         if self.changed:
             self.changed.unpark_all()
         if self.begin_load is None or self.begin_unload is None or self.state.doubtful or self.is_outdated:
@@ -258,6 +261,7 @@ class Card:
 
     def _rest(self, wake_s: float = inf) -> None:
         """Nobody waits and nothing has to change: what the planner would say, without asking it."""
+        self.events += 1
         if self.changed:
             self.changed.unpark_all()
         serving = ", ".join(tenant.model for tenant in self.state.tenants.values() if tenant.running)

@@ -23,6 +23,7 @@ from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
+from lodestard.residency.foretold import Foretold
 from lodestard.residency.landing import abandon, give_in
 from lodestard.residency.memory import decode, encode
 from lodestard.residency.mover import run_mover
@@ -50,6 +51,7 @@ class Keeper:
     key: str
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     host: ModelHost | None = None
+    foretold: Foretold = field(default_factory=Foretold)
 
 
 class Residency:
@@ -146,7 +148,8 @@ class Residency:
         return tuple(self._keepers)
 
     def state(self, host: str) -> HostState:
-        return report(self._keepers[host].card)
+        keeper = self._keepers[host]
+        return report(keeper.card, keeper.foretold)
 
     def find(self, name: str) -> Target:
         """See the port."""
