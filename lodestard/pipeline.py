@@ -20,7 +20,7 @@ from lodestard.domain.news import AttemptEnded, attempt_figures
 from lodestard.domain.ports import AttemptPort, LedgerPort
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import Request
-from lodestard.domain.residency import Ask, Wait
+from lodestard.domain.residency import Ask, Rank, Wait
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.exchange import Exchange
 from lodestard.flights import AttemptRecord, Flight
@@ -29,6 +29,7 @@ from lodestard.routing.soonest import arrange
 from lodestard.runtime import Runtime
 
 BYTES_PER_TOKEN = 4
+IDLE: Rank = "idle"
 
 # Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
 NEXT_MAY_DO_BETTER = frozenset(
@@ -121,10 +122,14 @@ def client_left() -> CallerFault:
 async def ask_candidates(flight: Flight, runtime: Runtime) -> Fault | None:
     """None once a candidate has answered; otherwise the last fault."""
     fault: Fault | None = None
+    gave_way = False
     for candidate in candidates_of(flight, runtime):
+        if gave_way and not candidate.free:
+            continue
         fault = await attempt_once(candidate, flight, runtime)
         if fault is None or flight.released or flight.left or not worth_another(fault):
             break
+        gave_way = gave_way or gives_way(fault, flight)
         if isinstance(fault, BudgetFault):
             flight.refusal = fault
     return fault if fault is None or flight.refusal is None else tell_both(fault, flight.refusal)
@@ -154,6 +159,14 @@ def worth_another(fault: Fault) -> bool:
     if isinstance(fault, BudgetFault):
         return not fault.final
     return isinstance(fault, UpstreamFault) or fault.code in NEXT_MAY_DO_BETTER
+
+
+def gives_way(fault: Fault, flight: Flight) -> bool:
+    """Whether idle work got no place, or lost it, because somebody needed the card: no paid model does it instead.
+
+    Nobody knows how urgent it is to others who have joined the flight.
+    """
+    return fault.code is Code.UPSTREAM_BUSY and flight.entry.caller.priority == IDLE and flight.subscribers <= 1
 
 
 async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -> Fault | None:

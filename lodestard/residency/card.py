@@ -12,7 +12,7 @@ from math import inf
 import msgspec
 import trio
 
-from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
+from lodestard.domain.errors import Code, Fault, UpstreamFault
 from lodestard.domain.model_name import canonical_name
 from lodestard.domain.residency import Ask
 from lodestard.domain.settings import Upstream
@@ -20,7 +20,9 @@ from lodestard.domain.usage import Durations, Usage
 from lodestard.residency import refusals
 from lodestard.residency.anew import context_of, is_stale
 from lodestard.residency.asking import Asked, read_ask
-from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, judge_fit, learn_ratio
+from lodestard.residency.doubt import is_doubtful, must_look
+from lodestard.residency.entrance import judge, refuse_pinned_out, supersede
+from lodestard.residency.fit import EarlierTurns, Estimate, estimate_tokens, learn_ratio
 from lodestard.residency.hindsight import Foreseen
 from lodestard.residency.keeping import Keeping, choose_wish, next_look_s
 from lodestard.residency.planner import decide
@@ -45,7 +47,8 @@ MOST_NAMES = 1_000
 class Card:
     """Owner of one host's ``State``. ``begin_load`` and ``begin_unload`` are the mover's, set while it runs, and
     ``opened_with`` are the settings of the connections that it has. It wants to plan anew at ``wake_s``; ``alarm_s``
-    is when the mover, who keeps time for it, will have it do so unless ``bell`` rings before."""
+    is when the mover, who keeps time for it, will have it do so unless ``bell`` rings before. ``events`` grows with
+    everything that happens."""
 
     def __init__(self, name: str, terms: Terms, standing: Standing, now_ms: Callable[[], int]) -> None:
         self.name = name
@@ -61,6 +64,7 @@ class Card:
         self.bell = trio.Event()
         self.changed = trio.lowlevel.ParkingLot()
         self.wake_s = self.alarm_s = inf
+        self.events = 0
         self.routed: frozenset[str] = frozenset()
         self._names: dict[str, str] = {}
         self._numbers = count(1)
@@ -102,7 +106,7 @@ class Card:
         if (found := self.state.tenants.get(asked.model)) is not None:
             self.renew(found)
         visit.room_tokens = self.judge(visit)
-        self._supersede(asked)
+        self._take_in(asked)
         if asked.urgency == INTERACTIVE:  # what nobody waits for need not be foreseen
             self.standing.habits.note(asked.who, asked.client, asked.task, asked.model, visit.arrived_s)
         tenant = self._find_place(asked)
@@ -131,7 +135,9 @@ class Card:
         state, tenant = self.state, self.state.tenants.get(asked.model)
         if tenant is None or not tenant.has_place or state.queue or asked.urgency != INTERACTIVE:
             return None
-        return None if state.doubtful or asked.model == state.leaving or asked.model in state.going else tenant
+        if state.doubtful or is_doubtful(tenant, state, trio.current_time(), self.now_ms()):
+            return None
+        return None if asked.model == state.leaving or asked.model in state.going else tenant
 
     def forget(self, visit: Visit) -> None:
         """Its client left while it waited: its place is free, and nothing else changes."""
@@ -200,12 +206,10 @@ class Card:
         """Raises for what can't be done here now, whoever waits."""
         if self.is_lent():
             raise refusals.paused(self.name)
+        if self.state.broken and self._find_place(asked) is None:
+            raise refusals.broken(self.name)
         if asked.model not in self.state.tenants:
-            others = sorted(self.pins().exclusive - {asked.model})
-            if len(others) >= self.terms.policy.resident_models:
-                raise refusals.pinned_out(self.name, asked.model, ", ".join(others))
-        if len(self.state.queue) >= self.terms.residency.max_waiting:
-            raise refusals.queue_full(self.name, len(self.state.queue))
+            refuse_pinned_out(self.name, asked.model, self.pins(), self.terms.policy.resident_models)
 
     def estimate(self, asked: Asked) -> Estimate:
         """How many tokens its prompt is; nearly exact where an earlier turn of its conversation was counted."""
@@ -214,35 +218,24 @@ class Card:
 
     def judge(self, visit: Visit) -> int | None:
         """How much room its answer has. Raises ``CallerFault(CONTEXT_LENGTH_EXCEEDED)``."""
-        model = visit.asked.model
-        sizes = (
-            self.context_tokens(model),
-            self.terms.context_tokens(model),
-        )  # what was loaded for others is no more
-        context_tokens = min((tokens for tokens in sizes if tokens > 0), default=0)
-        fit = judge_fit(visit.estimate, context_tokens, visit.asked, self.terms.residency.answer_tokens)
-        if fit.objection:
-            raise CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, fit.objection, param="messages")
-        return fit.room_tokens
+        return judge(visit, self.context_tokens(visit.asked.model), self.terms)
 
     def context_tokens(self, model: str) -> int:
         """The context that it has, or will be loaded with; 0 where nobody knows."""
         return context_of(self.state.tenants.get(model), self.terms, model)
 
-    def _supersede(self, asked: Asked) -> None:
-        """Whoever asked for a completion that nobody wants any more makes room."""
-        if not asked.supersede:
-            return
-        for visit in [*self.state.queue.values(), *self.state.running]:
-            if visit.asked.supersede == asked.supersede and visit.fault is None:
-                self.state.queue.pop(visit.id, None)
-                visit.stop(refusals.superseded())
-                self.count(superseded=self.state.counts.superseded + 1)
+    def _take_in(self, asked: Asked) -> None:
+        """Raises ``UpstreamFault`` where too many wait. What takes an older one's place is not one more."""
+        if stopped := supersede(asked, self.state):
+            self.count(superseded=self.state.counts.superseded + stopped)
+        elif len(self.state.queue) >= self.terms.residency.max_waiting:
+            raise refusals.queue_full(self.name, len(self.state.queue))
 
     # -- what is done ------------------------------------------------------------------------------------------
 
     def replan(self) -> None:
         """Ask the planner, and do what it says. Called after every event."""
+        self.events += 1
         if self.changed:
             self.changed.unpark_all()
         if self.begin_load is None or self.begin_unload is None or self.state.doubtful or self.is_outdated:
@@ -251,6 +244,10 @@ class Card:
         now_s = trio.current_time()
         if self.is_lent():
             self._clear_for_guest()
+            return
+        if must_look(self.state, now_s, self.now_ms()):
+            self.state.doubtful = True
+            self.look_soon()
             return
         keeping = self.keeping(now_s)
         wish = choose_wish(keeping) if self.state.quiet else None
@@ -264,6 +261,7 @@ class Card:
 
     def _rest(self, wake_s: float = inf) -> None:
         """Nobody waits and nothing has to change: what the planner would say, without asking it."""
+        self.events += 1
         if self.changed:
             self.changed.unpark_all()
         serving = ", ".join(tenant.model for tenant in self.state.tenants.values() if tenant.running)
@@ -383,10 +381,12 @@ class Card:
 
     def predict(self, question: Question) -> Foreseen | None:
         """How long until the first token of a request that came now; None where it would be sent away, or where
-        the server can't be reached, so that nobody knows.
+        the server can't be reached or nobody moves its models, so that nobody knows.
         """
         state, most = self.state, self.terms.residency.max_waiting
-        if len(state.queue) >= most or self.is_lent() or state.reachable is False or question.model in state.missing:
+        if len(state.queue) >= most or self.is_lent() or question.model in state.missing:
+            return None
+        if state.broken or state.reachable is False:
             return None
         now_s = trio.current_time()
         wait = predict_wait(self.view(now_s), self.standing.rates.of, question, decide)

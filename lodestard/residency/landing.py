@@ -13,6 +13,7 @@ from lodestard.domain.pins import is_nought
 from lodestard.domain.residency import LoadedModel, Swap
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
+from lodestard.residency.doubt import may_have_expired
 from lodestard.residency.state import Load, Tenant
 from lodestard.residency.view import INTERACTIVE
 
@@ -127,6 +128,14 @@ def believe(card: Card, listed: Sequence[LoadedModel]) -> None:
         add_tenant(card, one)
 
 
+def forget_expired(card: Card, listed: Sequence[LoadedModel]) -> None:
+    """The same while a model is being moved: only what was to go by itself is believed to have gone."""
+    there, now_ms = {card.own_name(one.model) for one in listed}, card.now_ms()
+    for model, tenant in list(card.state.tenants.items()):
+        if model not in there and model != card.state.leaving and may_have_expired(tenant, now_ms):
+            forget_tenant(card, model)
+
+
 def add_tenant(card: Card, loaded: LoadedModel) -> Tenant:
     """A model is in memory, by us or by somebody else."""
     model, now_s = card.own_name(loaded.model), trio.current_time()
@@ -153,3 +162,10 @@ def abandon(card: Card, why: Callable[[], UpstreamFault]) -> None:
         state.going.pop(model).end(why())
     card.turn_away(why)
     card.replan()
+
+
+def give_in(card: Card) -> None:
+    """What kept it has met a defect of ours: nobody may wait until it is kept again."""
+    fault = refusals.broken(card.name)
+    card.state.broken, card.state.problem = True, fault.message
+    abandon(card, lambda: refusals.broken(card.name))

@@ -18,7 +18,15 @@ from lodestard.domain.residency import LoadedModel
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
 from lodestard.residency.keeping import may_renew
-from lodestard.residency.landing import believe, fail_load, finish_load, finish_unload, give_load_up, has_lost_all
+from lodestard.residency.landing import (
+    believe,
+    fail_load,
+    finish_load,
+    finish_unload,
+    forget_expired,
+    give_load_up,
+    has_lost_all,
+)
 from lodestard.residency.state import Load, Tenant
 
 GONE_POLL_S = 0.1
@@ -42,6 +50,7 @@ async def run_mover(card: Card, host: ModelHost) -> None:
         async with trio.open_nursery() as nursery:
             mover = Mover(card, host, nursery)
             await mover.look()
+            card.state.broken = False
             card.begin_load, card.begin_unload, card.look_soon = mover.begin_load, mover.begin_unload, mover.look_soon
             card.replan()
             nursery.start_soon(mover.keep_looking)
@@ -162,7 +171,8 @@ class Mover:
     async def look(self) -> None:
         """Compare what we believe with what the server says, as far as it says anything."""
         await self._compare()
-        self._card.state.doubtful = False
+        state = self._card.state
+        state.doubtful, state.looked_s = False, trio.current_time()
 
     async def _compare(self) -> None:
         moves, state = self._moves, self._card.state
@@ -181,6 +191,8 @@ class Mover:
             if was_there and not restarted and has_lost_all(self._card, listed):
                 self._note_restart()
             believe(self._card, listed)
+        else:
+            forget_expired(self._card, listed)
 
     def _note_version(self, version: str) -> bool:
         """It answers. Whether it is another version now: then it was started again."""

@@ -98,8 +98,3 @@ class CardPlace:
         if caught and visit.fault is not None:
             raise visit.fault
         return caught
-
-
-def open_place(card: Card, ask: Ask) -> CardPlace:
-    """A place on ``card`` for one attempt."""
-    return CardPlace(card, ask)

@@ -9,23 +9,25 @@ from math import inf
 
 import trio
 
-from lodestard.domain.residency import HostState, ModelState, PlaceState, Step
+from lodestard.domain.residency import HostState, ModelState, PlaceState, Step, Wait
 from lodestard.residency.card import Card
+from lodestard.residency.foretold import Foretold
 from lodestard.residency.keeping import Keeping, may_renew
 from lodestard.residency.notes import say_loading, say_waiting
 from lodestard.residency.planner import decide
 from lodestard.residency.state import State, Tenant, Visit
 from lodestard.residency.view import RANKS
-from lodestard.residency.waits import Expected, Question, expect
+from lodestard.residency.waits import Expected, expect
 
 PERCENT = 100
 
 
-def report(card: Card) -> HostState:
-    """The state of ``card`` now."""
+def report(card: Card, foretold: Foretold | None = None) -> HostState:
+    """The state of ``card`` now. ``foretold`` keeps the waits for the next report."""
     now_s, state = trio.current_time(), card.state
     expected = expect(card.view(now_s), card.standing.rates.of, decide)
-    keeping = card.keeping(now_s)
+    keeping, known = card.keeping(now_s), known_models(card)
+    waits = (foretold or Foretold()).of(card, known)
     step, model, since_s = find_step(state, lent=card.standing.paused_until_ms is not None)
     return HostState(
         host=card.name,
@@ -39,7 +41,7 @@ def report(card: Card) -> HostState:
         reason=state.reason,
         paused_until_ms=card.standing.paused_until_ms,
         resident_models=card.terms.policy.resident_models,
-        models=tuple(describe_model(card, name, keeping) for name in known_models(card)),
+        models=tuple(describe_model(card, name, keeping, waits[name]) for name in known),
         places=tuple(describe_places(card, expected, now_s)),
         counts=state.counts,
         errors=card.standing.hindsight.errors(),
@@ -76,8 +78,8 @@ def known_models(card: Card) -> list[str]:
     return sorted({card.own_name(name) for name in names})
 
 
-def describe_model(card: Card, model: str, keeping: Keeping) -> ModelState:
-    """One model of a host."""
+def describe_model(card: Card, model: str, keeping: Keeping, wait: Wait | None) -> ModelState:
+    """One model of a host, with how long a request that came now would wait for it."""
     state, terms, pins = card.state, card.terms, card.pins()
     tenant = state.tenants.get(model)
     loaded = tenant.loaded if tenant is not None else None
@@ -100,7 +102,7 @@ def describe_model(card: Card, model: str, keeping: Keeping) -> ModelState:
         expires_ms=None if loaded is None else loaded.expires_ms,
         options=terms.options(model),
         rates=card.standing.rates.of(model),
-        wait=card.predict(Question(model=model)),
+        wait=wait,
     )
 
 

@@ -23,10 +23,11 @@ from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.residency import refusals
 from lodestard.residency.card import Card
-from lodestard.residency.landing import abandon
+from lodestard.residency.foretold import Foretold
+from lodestard.residency.landing import abandon, give_in
 from lodestard.residency.memory import decode, encode
 from lodestard.residency.mover import run_mover
-from lodestard.residency.place import CardPlace, open_place
+from lodestard.residency.place import CardPlace
 from lodestard.residency.recall import recall, remember
 from lodestard.residency.reporting import report
 from lodestard.residency.steering import lend, pin, take_back, unload, unpin, wait_quiet, warm
@@ -35,7 +36,9 @@ from lodestard.residency.terms import Terms, read_terms
 
 OpenHost = Callable[[str, Upstream, str], AbstractAsyncContextManager[ModelHost]]
 SAVE_EVERY_S = 60.0
-RESTART_PAUSE_S = 1.0
+RESTART_PAUSE_S, MOST_PAUSE_S = 1.0, 30.0
+HELD_S = 60.0
+"""What has kept a card for so long is whole: its next defect is a first one."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,7 @@ class Keeper:
     key: str
     scope: trio.CancelScope = field(default_factory=trio.CancelScope)
     host: ModelHost | None = None
+    foretold: Foretold = field(default_factory=Foretold)
 
 
 class Residency:
@@ -98,13 +102,15 @@ class Residency:
 
     async def _keep(self, keeper: Keeper) -> None:
         """Keep a card for as long as it is wanted; a defect in it ends the waits of others, not the house."""
-        card = keeper.card
+        card, pause_s = keeper.card, 0.0
         with keeper.scope:
             try:
                 while True:
+                    began_s = trio.current_time()
                     if not await self._keep_once(keeper):
-                        abandon(card, lambda: refusals.broken(card.name))
-                        await trio.sleep(RESTART_PAUSE_S)
+                        pause_s = next_pause_s(pause_s, trio.current_time() - began_s)
+                        give_in(card)
+                        await trio.sleep(pause_s)
             finally:
                 abandon(card, lambda: refusals.closing(card.name))
 
@@ -128,7 +134,7 @@ class Residency:
     def place(self, ask: Ask) -> CardPlace | None:
         """A place for an attempt, or None where nobody here looks after its upstream."""
         keeper = self._keepers.get(ask.target.upstream)
-        return None if keeper is None else open_place(keeper.card, ask)
+        return None if keeper is None else CardPlace(keeper.card, ask)
 
     def predicted_wait(self, target: Target, prompt_tokens: int) -> Wait | None:
         """How long a request that somebody waits for would wait for its first token."""
@@ -142,7 +148,8 @@ class Residency:
         return tuple(self._keepers)
 
     def state(self, host: str) -> HostState:
-        return report(self._keepers[host].card)
+        keeper = self._keepers[host]
+        return report(keeper.card, keeper.foretold)
 
     def find(self, name: str) -> Target:
         """See the port."""
@@ -235,6 +242,11 @@ class Residency:
             learned = remember(learned, keeper.card)
         self._learned = learned
         return encode(learned)
+
+
+def next_pause_s(pause_s: float, held_s: float) -> float:
+    """How long to wait before a card is kept again, after ``pause_s`` before and a defect ``held_s`` later."""
+    return RESTART_PAUSE_S if held_s >= HELD_S or not pause_s else min(MOST_PAUSE_S, 2 * pause_s)
 
 
 def same_server(keeper: Keeper, terms: Terms, key: str) -> bool:

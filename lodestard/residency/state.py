@@ -193,7 +193,8 @@ class State:
 
     ``going`` are models that were told to go; those of them in ``anew`` go only to be loaded with other options.
     ``displaced`` is what was unloaded last, until something is loaded: together they are a swap. ``swaps`` are the
-    last loads. ``doubtful``: what is in memory may be gone, so nothing begins or moves before somebody has looked.
+    last loads. ``doubtful``: what is in memory may be gone, so nothing begins or moves before somebody has looked, as
+    was done last at ``looked_s``. ``broken``: nobody moves anything, after a defect of ours.
     """
 
     tenants: dict[str, Tenant] = field(default_factory=dict)
@@ -209,6 +210,8 @@ class State:
     missing: set[str] = field(default_factory=set)
     reachable: bool | None = None
     doubtful: bool = False
+    broken: bool = False
+    looked_s: float = -inf
     version: str = ""
     problem: str = ""
     reason: str = ""

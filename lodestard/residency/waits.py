@@ -256,7 +256,11 @@ def _say_change(view: View, roll: Roll, asked: Waiter, fewest: int) -> str:
         return f"{fewest} to {len(roll.moves)} swaps" if fewest < len(roll.moves) else f"{len(roll.moves)} swaps"
     if roll.moves:
         model, displaced = roll.moves[0]
-        return f"a swap from {displaced}" if displaced else f"a load of {model}"
+        return f"a swap from {displaced}" if displaced else say_load(model)
     if view.loading is not None and view.loading.model == asked.model:
         return f"{asked.model} being loaded"
     return ""
+
+
+def say_load(model: str) -> str:
+    return f"a load of {model}"

@@ -19,7 +19,7 @@ from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Durations, Usage
 from lodestard.residency.card import Card
 from lodestard.residency.landing import add_tenant
-from lodestard.residency.place import open_place
+from lodestard.residency.place import CardPlace
 from lodestard.residency.plain import HostAdmission
 from lodestard.residency.standing import Standing
 from lodestard.residency.terms import read_terms
@@ -86,7 +86,7 @@ async def measure(batches: int) -> tuple[float, float]:
     card, plain = make_card(), HostAdmission(SETTINGS.upstreams)
     on, off = [], []
     for _ in range(batches):
-        on.append(await spend(lambda ask: open_place(card, ask)))
+        on.append(await spend(lambda ask: CardPlace(card, ask)))
         off.append(await spend(plain.admit))
     return min(on), min(off)
 

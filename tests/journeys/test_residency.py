@@ -27,6 +27,7 @@ concurrency = 1
 
 [models]
 missing-first = { route = ["t600/mixtral:8x7b", "openai/gpt-4o-mini"] }
+free-later = { route = ["t600/llama3.1:8b", "openai/gpt-4o-mini", "gone/llama3.1:8b", "openai/gpt-4o"] }
 """
 TOO_LONG = "plain words of prose go on " * 700
 AUTO = "auto"  # t600/llama3.1:8b, then openai/gpt-4o-mini
@@ -285,22 +286,40 @@ async def test_a_server_that_is_gone(world: World) -> None:
     assert (await world.ask(AUTO)).lodestar["model"] == f"t600/{LLAMA}"
 
 
-async def test_idle_work_is_stopped_and_goes_on_to_the_next(world: World) -> None:
-    """It has cost nothing so far; whoever wants it done all the same pays."""
+@pytest.mark.parametrize(
+    ("alias", "outcomes"), [(AUTO, ["upstream_busy"]), ("free-later", ["upstream_busy", "upstream_unreachable"])]
+)
+async def test_idle_work_that_is_stopped_costs_nothing(world: World, alias: str, outcomes: list[str]) -> None:
+    """Somebody needed the card: free models may do it instead, paid ones may not."""
     await world.ask("local-llama")
     with world.ollama.held():
         async with world.open() as idle, world.open() as person:
-            await idle.send("POST", CHAT, chat(AUTO, "idle"), {"x-lodestar-priority": "idle"})
+            await idle.send("POST", CHAT, chat(alias, "idle"), {"x-lodestar-priority": "idle"})
             await eventually(lambda: state(world).step == "serving", "the idle one")
             await person.send("POST", CHAT, chat("local-llama", "person"))
             answer = await idle.receive()
             world.ollama.app.gate.set()  # type: ignore[union-attr]
             assert (await person.receive()).lodestar["model"] == f"t600/{LLAMA}"
-    assert answer.lodestar["model"] == "openai/gpt-4o-mini"
+    assert answer.error["code"] == outcomes[-1]
     told = await world.explain(answer)
-    assert [attempt["outcome"] for attempt in attempts(told)] == ["upstream_busy", "ok"]
-    assert told.request.cost_nano_usd == world.openai.bill_nano_usd
+    assert [attempt["outcome"] for attempt in attempts(told)] == outcomes
+    assert told.request.cost_nano_usd == world.openai.bill_nano_usd == 0
     assert state(world).counts.preempted == 1
+
+
+async def test_idle_work_that_gets_no_place_costs_nothing(world: World) -> None:
+    room(world).pause("t600")
+    refused = await world.ask(AUTO, headers={"x-lodestar-priority": "idle"})
+    assert (refused.status, refused.error["code"], world.openai.bill_nano_usd) == (503, "upstream_busy", 0)
+    background = await world.ask(AUTO, headers={"x-lodestar-priority": "background"})
+    assert background.lodestar["model"] == "openai/gpt-4o-mini"
+    room(world).resume("t600")
+
+
+async def test_idle_work_goes_on_where_a_server_is_gone(world: World) -> None:
+    """Nobody needed the card: it falls back like any other request."""
+    answer = await world.ask("missing-first", headers={"x-lodestar-priority": "idle"})
+    assert answer.lodestar["model"] == "openai/gpt-4o-mini"
 
 
 async def test_a_newer_completion_takes_the_place_of_an_older_one(world: World) -> None:

@@ -13,7 +13,7 @@ from lodestard.domain.errors import UpstreamFault
 from lodestard.domain.host_ports import ModelHost
 from lodestard.domain.settings import LocalModel
 from lodestard.domain.upstream import Target
-from lodestard.residency.room import RESTART_PAUSE_S
+from lodestard.residency.room import HELD_S, MOST_PAUSE_S, RESTART_PAUSE_S, next_pause_s
 from lodestard.simulator.exchange import Exchange, Refusal
 from tests.fakes.card_house import (
     CODER,
@@ -24,7 +24,6 @@ from tests.fakes.card_house import (
     make_settings,
     make_upstream,
     open_card_house,
-    settle,
 )
 
 LONG = "100 words"
@@ -262,21 +261,77 @@ async def test_a_running_request_survives_a_defect(autojump_clock: object, caplo
     assert "ZeroDivisionError" in caplog.text
 
 
+class Hopeless(set[str]):
+    """Everything breaks, until it is ``mended``."""
+
+    mended = False
+
+    def __contains__(self, _name: object) -> bool:
+        return not self.mended
+
+
+def breaking(breaks: set[str]) -> Callable[[CardHouse], None]:
+    def clumsy(house: CardHouse) -> None:
+        house.wrap = lambda host: Clumsy(host, breaks)
+
+    return clumsy
+
+
 async def test_a_host_that_breaks_for_ever_keeps_nobody_waiting(
     autojump_clock: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def hopeless(house: CardHouse) -> None:
-        house.wrap = lambda host: Clumsy(host, Always())
-
-    class Always(set[str]):
-        def __contains__(self, _name: object) -> bool:
-            return True
-
-    async with open_card_house(before=hopeless) as house:
-        for _ in range(3):
+    async with open_card_house(before=breaking(Hopeless())) as house:
+        first = await house.ask()
+        assert (first.code, first.ended_s) == ("upstream_busy", 0.5)
+        for _ in range(600):
+            await trio.sleep(1)
             told = await house.ask()
-            assert told.code == "upstream_busy"
-            assert told.ended_s is not None
-            assert told.ended_s - told.asked_s <= 2.0
-        await settle()
-    assert caplog.text.count("ZeroDivisionError: ") <= 10
+            assert told.fault is not None
+            assert told.fault.message.startswith("What keeps the card of t600 has failed")
+            assert (told.code, told.ended_s) == ("upstream_busy", told.asked_s)
+        assert house.state().problem.startswith("What keeps the card of t600 has failed")
+        assert house.card().predict_for(LLAMA, 100) is None
+    assert 20 <= caplog.text.count("ZeroDivisionError: ") <= 25
+
+
+async def test_a_host_that_is_whole_again_is_kept_as_before(
+    autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    breaks = Hopeless()
+    async with open_card_house(before=breaking(breaks)) as house:
+        await trio.sleep(100)
+        breaks.mended = True
+        await trio.sleep(MOST_PAUSE_S)
+        assert (await house.ask()).ok
+        assert house.state().problem == ""
+        await trio.sleep(HELD_S)
+        breaks.mended = False
+        assert (await house.ask(CODER)).code == "upstream_busy"
+        await trio.sleep(RESTART_PAUSE_S + 1)
+        breaks.mended = True
+        await trio.sleep(2 * RESTART_PAUSE_S + 1)
+        assert (await house.ask(CODER)).ok, "it had held, so its pauses are short again"
+
+
+async def test_a_model_in_memory_answers_while_nobody_keeps_its_card(
+    autojump_clock: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    breaks = Hopeless()
+    breaks.mended = True
+    async with open_card_house(before=breaking(breaks)) as house:
+        await house.ask(LLAMA)
+        breaks.mended = False
+        assert (await house.ask(CODER)).code == "upstream_busy"
+        running = house.start(LLAMA, LONG)
+        await trio.sleep(1)
+        assert running.begun_s == running.asked_s
+        assert (await house.ask(LLAMA)).code == "upstream_busy"
+        assert (await running.wait()).ok
+
+
+@pytest.mark.parametrize(
+    ("before_s", "held_s", "pause_s"),
+    [(0.0, 0.5, 1.0), (1.0, 0.5, 2.0), (16.0, 0.5, 30.0), (30.0, 0.5, 30.0), (30.0, 59.9, 30.0), (30.0, 60.0, 1.0)],
+)
+def test_pauses_grow_while_nothing_holds(before_s: float, held_s: float, pause_s: float) -> None:
+    assert next_pause_s(before_s, held_s) == pause_s

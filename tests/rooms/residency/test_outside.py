@@ -1,9 +1,13 @@
 """What happens to a server from outside: it restarts, others use it, models are deleted. No belief stays wrong."""
 
+from typing import Any
+
 import msgspec
 import pytest
 import trio
 
+from lodestard.domain.host_ports import ModelHost
+from lodestard.domain.residency import LoadedModel
 from lodestard.domain.settings import LocalModel
 from lodestard.simulator.card.figures import ServerSettings
 from tests.fakes.card_house import (
@@ -13,9 +17,12 @@ from tests.fakes.card_house import (
     LOAD_S,
     MACHINE,
     QWEN,
+    UNLOAD_S,
+    CardHouse,
     check_state,
     counts,
     make_settings,
+    make_upstream,
     open_card_house,
 )
 
@@ -215,3 +222,99 @@ async def test_memory_that_runs_out_in_an_answer(autojump_clock: object) -> None
         await trio.sleep(1)
         assert house.resident == set()
         assert (await house.ask()).ok
+
+
+# -- a keep-alive that runs out between two looks ------------------------------------------------------------------
+
+SHORT = make_settings({"t600": make_upstream(keep_alive="20s")})
+EXPIRED_S = 22.0
+"""After an answer: its model has gone, and nobody has looked since it was there."""
+
+
+async def test_who_leaves_while_an_expired_model_comes_back_aborts_no_load(autojump_clock: object) -> None:
+    async with open_card_house(SHORT) as house:
+        await house.ask()
+        await trio.sleep(EXPIRED_S)
+        assert house.resident == {LLAMA}
+        assert house.server.loaded == set()
+        told = house.start(LLAMA, LONG)
+        await trio.sleep(LOAD_S / 2)
+        assert house.server.loading == LLAMA
+        told.leave()
+        await house.moves_end()
+        assert house.server.aborted == 0
+        assert house.server.loaded == house.resident == {LLAMA}
+        assert house.server.loads == [LLAMA, LLAMA]
+        assert counts(house)["loads"] == 2
+        assert "restarts" not in counts(house)
+
+
+async def test_the_planner_begins_nothing_on_an_expired_model_either(autojump_clock: object) -> None:
+    """It comes a moment before the model goes, and has to wait until nobody types any more."""
+    async with open_card_house(SHORT) as house:
+        await house.ask()
+        await trio.sleep(EXPIRED_S - 2.5)
+        house.card().state.awaited_s = trio.current_time()
+        told = house.start(LLAMA, priority="background")
+        assert (await told.wait()).ok
+        assert told.waited_s == pytest.approx(0.5 + UNLOAD_S + LOAD_S, abs=0.1)
+        assert "unplanned" not in counts(house)
+        assert house.server.loads == [LLAMA, LLAMA]
+
+
+async def test_a_model_that_expires_while_another_one_is_loaded(autojump_clock: object) -> None:
+    settings = make_settings({"t600": make_upstream(keep_alive="20s", resident_models=2, concurrency=2)})
+    async with open_card_house(settings, LARGE) as house:
+        await house.ask()
+        await trio.sleep(EXPIRED_S - 3.0)
+        coder = house.start(CODER)
+        await trio.sleep(3.0)
+        assert house.server.loading == CODER
+        assert house.server.loaded == set()
+        told = house.start(LLAMA)
+        assert (await coder.wait()).ok
+        assert (await told.wait()).ok
+        assert counts(house)["loads"] == 3
+        assert "unplanned" not in counts(house)
+
+
+class Lagging:
+    """A host whose clock is an hour behind: all that it lists should have gone. ``looks`` counts the lists."""
+
+    def __init__(self, host: ModelHost) -> None:
+        self._host = host
+        self.looks = 0
+
+    async def loaded(self) -> list[LoadedModel]:
+        self.looks += 1
+        hour_ms = 3_600_000
+        return [
+            msgspec.structs.replace(one, expires_ms=(one.expires_ms or 0) - hour_ms)
+            for one in await self._host.loaded()
+        ]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._host, name)
+
+
+async def test_a_server_whose_clock_is_behind_is_looked_at_once_for_each_request(autojump_clock: object) -> None:
+    hosts: list[Lagging] = []
+
+    def lag(house: CardHouse) -> None:
+        def wrap(host: ModelHost) -> Lagging:
+            hosts.append(Lagging(host))
+            return hosts[-1]
+
+        house.wrap = wrap
+
+    async with open_card_house(before=lag) as house:
+        await house.ask()
+        await trio.sleep(1)
+        before = hosts[0].looks
+        for _ in range(3):
+            told = await house.ask()
+            assert told.ok
+            assert told.waited_s < 0.01
+            await trio.sleep(1)
+        assert hosts[0].looks == before + 3
+        assert house.server.loads == [LLAMA]

@@ -111,6 +111,35 @@ async def test_a_queue_that_is_full(autojump_clock: object) -> None:
         assert "residency.max_waiting" in refused[0].fault.message
 
 
+@pytest.mark.parametrize("runs", [False, True])
+async def test_a_newer_completion_takes_the_older_ones_place_in_a_queue_that_is_full(
+    autojump_clock: object, runs: bool
+) -> None:
+    async with open_card_house(make_settings(max_waiting=2)) as house:
+        await house.ask()
+        first = house.start(LLAMA, LONG, **(EDITOR if runs else {}))
+        await trio.sleep(1)
+        others = [house.start(LLAMA, principal="mia") for _ in range(2 if runs else 1)]
+        await trio.sleep(1)
+        old = first if runs else house.start(LLAMA, "a", **EDITOR)
+        await trio.sleep(1)
+        assert len(house.card().state.queue) == 2
+        new = house.start(LLAMA, "ab", **EDITOR)
+        await old.wait()
+        assert (old.code, old.sent) == ("superseded", runs)
+        for told in (new, *others):
+            assert (await told.wait()).ok
+
+
+async def test_a_completion_that_does_not_fit_replaces_nobody(autojump_clock: object) -> None:
+    async with open_card_house() as house:
+        await house.ask()
+        old = house.start(LLAMA, "20 words", **EDITOR)
+        await trio.sleep(0.5)
+        assert (await house.ask(LLAMA, "20 words " + "word " * 20_000, **EDITOR)).code == "context_length_exceeded"
+        assert (await old.wait()).ok
+
+
 async def test_nobody_waits_longer_than_allowed(autojump_clock: object) -> None:
     async with open_card_house(make_settings(max_wait_s=5.0, patience_s=100.0, dwell_s=100.0)) as house:
         await house.ask()
