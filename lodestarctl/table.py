@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from lodestarctl.command import Command as Command
 from lodestarctl.command import Option as Option
 from lodestarctl.table_gpu import GPU_COMMANDS
+from lodestarctl.table_keys import KEY_COMMANDS
 
 GLOBAL_OPTIONS = (
     Option(("--json",), "print data as JSON (a versioned envelope) for programs", "flag"),
@@ -16,7 +17,7 @@ GLOBAL_OPTIONS = (
     Option(("--no-color",), "no colours (as NO_COLOR does)", "flag"),
 )
 
-SCOPES = ("global", "project", "user", "session", "model", "provider")
+SCOPES = ("global", "principal", "project", "user", "session", "model", "provider")
 GROUPS = (
     "model", "provider", "project", "user", "session", "task", "client", "alias", "upstream", "principal",
     "hour", "day", "week", "month",
@@ -244,6 +245,7 @@ COMMANDS = (
             Option(("--tmux",), "with tmux's colours", "flag"),
         ),
     ),
+    *KEY_COMMANDS,
     Command("config check", "check the configuration; all faults at once", "config_check"),
     Command(
         "config show",
@@ -311,6 +313,7 @@ COMMANDS = (
 DEFAULT_OF_GROUP = {
     "alerts": "list",
     "budget": "list",
+    "keys": "list",
     "models": "list",
     "cache": "stats",
     "config": "show",

@@ -8,9 +8,9 @@ who uses it is gone. A second signal doesn't wait.
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -23,28 +23,22 @@ from lodestard.config import ConfigError
 from lodestard.config.paths import run_dir
 from lodestard.config.write import Change
 from lodestard.config.zone import machine_zone
-from lodestard.control.access import open_access
-from lodestard.control.server import control_handler
-from lodestard.control.server import write_fault as write_control_fault
-from lodestard.control.verbs import core_verbs
 from lodestard.domain.clock import Clock, SystemClock
 from lodestard.domain.errors import Fault
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.price import Price
 from lodestard.domain.settings import Settings
-from lodestard.domain.verbs import Verb
-from lodestard.endpoints import Endpoints
+from lodestard.doors import Reach, Sockets, close_control, close_proxy, open_control, open_proxy
 from lodestard.generation import Foundation
 from lodestard.hooks import Signal
 from lodestard.house import House, Plan
-from lodestard.http import HttpServer, adopt_listeners, open_tcp_listeners, open_unix_listener
+from lodestard.http import HttpServer
 from lodestard.inquiry import ask_model
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
 from lodestard.ledger import Ledger, LedgerOptions, SessionRules, open_ledger
 from lodestard.log import set_level
 from lodestard.panel import Panel, Places
 from lodestard.prices.refresh import Prices, open_prices
-from lodestard.protocols import error_bodies
 from lodestard.request_log import open_request_log
 from lodestard.residency.room import Residency, open_residency
 from lodestard.routing.catalog import baseline_price
@@ -55,10 +49,8 @@ from lodestard.upstream.model_host import open_model_host
 
 MS_PER_S = 1_000
 NS_PER_US = 1_000
-LAST_WORDS_S = 2.0
 LEARNED_FILE = "residency.json"
 COLLECT_AFTER = (10_000, 20, 20)
-DIALECT_OF_REFUSALS = "openai"
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +63,7 @@ class Boot:
     write_change: Callable[[Change], object]
     plan: Plan
     places: Places
-    sockets: Mapping[str, Sequence[int]]
+    sockets: Sockets
     notifier: Notifier
     watchdog_s: float | None
     announce: Callable[[Sequence[str]], None]
@@ -106,28 +98,28 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
         )
         residency.configure(settings, boot.plan.blueprint.keys)
         ledger.budgets.on_alert = foundation.budget_alert.tell
+        reach = Reach()
         house = House(
             foundation,
             nursery,
             boot.read_plan,
             boot.write_change,
             boot.plan,
-            on_change=partial(take_in, Rooms(cache, ledger, prices, residency)),
+            on_change=partial(take_in, Rooms(cache, ledger, prices, residency, reach)),
         )
         prices.on_change = partial(take_baseline, ledger, prices)
         await house.open()
         await nursery.start(heed_signals, house, boot, nursery.cancel_scope)
-        proxy = await open_proxy(house, boot, nursery)
-        control = await open_control(
-            Panel(house, ledger, cache, prices, proxy, boot.places, zone_name(settings)), boot, nursery
-        )
+        proxy = await open_proxy(house, boot.sockets, reach, nursery)
+        panel = Panel(house, ledger, cache, prices, proxy, boot.places, zone_name(settings))
+        control = await open_control(panel, boot.sockets, nursery)
         nursery.start_soon(feed_watchdog, boot)
         nursery.start_soon(ledger.run_forecasts)
         spare_the_collector()
         tell_ready(boot, settings, proxy)
         nursery.start_soon(prices.run, name="price book")
         await house.stop_asked.wait()
-        await close_doors(house, boot, proxy)
+        await close_proxy(house, boot.notifier, proxy)
         await close_control(control)
         nursery.cancel_scope.cancel()
 
@@ -156,7 +148,7 @@ def ledger_options(settings: Settings, baseline: Price | None) -> LedgerOptions:
         baseline=baseline,
         timezone=zone_name(settings),
         rules=read_rules(settings.budgets),
-        rates=read_rates(settings.rate_limits),
+        rates=read_rates(settings),
         retention_days=settings.ledger.retention_days,
         sessions=session_rules(settings),
     )
@@ -181,49 +173,6 @@ async def open_cache_room(state_dir: Path, settings: Settings, clock: Clock) -> 
         open_cache(settings.cache, store, clock) as cache,
     ):
         yield cache
-
-
-# -- doors -------------------------------------------------------------------------------------------------------
-
-
-async def open_proxy(house: House, boot: Boot, nursery: trio.Nursery) -> HttpServer:
-    """The port that tools point at: inherited from systemd where it holds it, otherwise opened."""
-    settings = house.runtime.settings
-    inherited = boot.sockets.get("proxy", ())
-    listeners = adopt_listeners(inherited) if inherited else await open_tcp_listeners(settings.server.listen)
-    server = HttpServer(
-        Endpoints(house),
-        limits=settings.server.limits,
-        clock=house.foundation.clock,
-        allowed_hosts=frozenset(settings.server.allowed_hosts),
-        allowed_origins=frozenset(settings.server.allowed_origins),
-        write_fault=write_proxy_fault,
-    )
-    await nursery.start(partial(server.serve, listeners))
-    return server
-
-
-async def open_control(panel: Panel, boot: Boot, nursery: trio.Nursery) -> "ControlDoor":
-    """The control socket; it stays open until everything else is closed."""
-    inherited = boot.sockets.get("control", ())
-    listeners = adopt_listeners(inherited) if inherited else [await open_unix_listener(boot.places.control_socket)]
-    house, settings = panel.house, panel.runtime.settings
-    server = HttpServer(
-        control_handler(Verbs(core_verbs(panel), house), open_access(settings.control)),
-        limits=settings.server.limits,
-        clock=house.foundation.clock,
-        allowed_hosts=None,
-        allowed_origins=frozenset(),
-        write_fault=write_control_fault,
-    )
-    door = ControlDoor(server)
-    await nursery.start(door.serve, listeners)
-    return door
-
-
-def write_proxy_fault(fault: Fault, _path: str) -> tuple[int, list[tuple[str, str]], bytes]:
-    """A fault that never came as far as an exchange, in the shape that most clients read."""
-    return error_bodies.write_error(DIALECT_OF_REFUSALS, fault, "")
 
 
 # -- signals and systemd -----------------------------------------------------------------------------------------
@@ -283,29 +232,9 @@ def tell_ready(boot: Boot, settings: Settings, proxy: HttpServer) -> None:
     boot.announce(addresses)
 
 
-async def close_doors(house: House, boot: Boot, proxy: HttpServer) -> None:
-    """No new connections; what is under way gets its time. Cancelled when the time or the patience is up."""
-    drain_s = house.runtime.settings.server.drain_s
-    logger.info("draining: %d requests under way, at most %g s", proxy.exchanges, drain_s)
-    boot.notifier.stopping()
-    boot.notifier.status("draining")
-    proxy.begin_drain()
-    house.retire()
-    with trio.move_on_after(drain_s):
-        await proxy.wait_closed()
-        await house.wait_closed()
-
-
 def zone_name(settings: Settings) -> str:
     """The zone in which the ledger's days begin."""
     return settings.ledger.timezone or machine_zone()
-
-
-async def close_control(control: "ControlDoor") -> None:
-    """Let verbs under way say their last word."""
-    control.server.begin_drain()
-    with trio.move_on_after(LAST_WORDS_S):
-        await control.closed.wait()
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,12 +245,14 @@ class Rooms:
     ledger: Ledger
     prices: Prices
     residency: Residency
+    reach: Reach
 
 
 async def take_in(rooms: Rooms, plan: Plan) -> None:
-    """What a reload changes outside the generation. Raises ``HouseFault``; then nothing has changed."""
+    """What a reload changes outside the generation. Raises ``HouseFault`` or ``ConfigError``; then nothing has."""
     settings, ledger = plan.loaded.settings, rooms.ledger
-    await ledger.take_in_budgets(read_rules(settings.budgets), read_rates(settings.rate_limits))
+    rooms.reach.require_keys(settings)
+    await ledger.take_in_budgets(read_rules(settings.budgets), read_rates(settings))
     set_level(settings.log.level)
     ledger.sessions.rules = session_rules(settings)
     ledger.upkeep.retention_days = settings.ledger.retention_days
@@ -333,32 +264,3 @@ async def take_in(rooms: Rooms, plan: Plan) -> None:
 def take_baseline(ledger: Ledger, prices: Prices) -> None:
     """Another configuration, price book or time: savings are counted against the baseline's price of now."""
     ledger.baseline = baseline_price(prices.settings, prices.quotes, prices.clock.now_ms())
-
-
-@dataclass(frozen=True, slots=True)
-class ControlDoor:
-    """The control socket's server; ``closed`` once it has drained."""
-
-    server: HttpServer
-    closed: trio.Event = field(default_factory=trio.Event)
-
-    async def serve(self, listeners: Sequence[trio.SocketListener], *, task_status: trio.TaskStatus[None]) -> None:
-        await self.server.serve(listeners, task_status=task_status)
-        self.closed.set()
-
-
-class Verbs(Mapping[str, Verb]):
-    """The core's verbs and those of the serving generation's modules, as one table."""
-
-    def __init__(self, core: Mapping[str, Verb], house: House) -> None:
-        self._core = core
-        self._house = house
-
-    def __getitem__(self, name: str) -> Verb:
-        return self._core[name] if name in self._core else self._house.runtime.hooks.verbs[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**self._house.runtime.hooks.verbs, **self._core})
-
-    def __len__(self) -> int:
-        return len(set(self))

@@ -1,7 +1,8 @@
 """Which path leads where: the proxy's endpoints.
 
 Law: an endpoint reads the request, opens its entry and hands it to the hallway; it decides nothing. Every fault
-that reaches this file is written in the dialect of the endpoint that it happened in.
+that reaches this file is written in the dialect of the endpoint that it happened in. Nothing but ``OPEN`` is reached
+without having passed the gate.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,15 +15,19 @@ import msgspec
 
 from lodestard import __version__
 from lodestard.classify.caller import identify_caller
+from lodestard.domain.client import LOCAL, Principal
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.exchange import Exchange
+from lodestard.gate import Gate
 from lodestard.http import ClientLeft, HttpExchange, read_content
 from lodestard.pipeline import carry
 from lodestard.protocols import error_bodies, openai_chat, openai_models
 from lodestard.runtime import Runtime
 
-Endpoint = Callable[[HttpExchange, Runtime], Awaitable[None]]
+Endpoint = Callable[[HttpExchange, Runtime, Principal], Awaitable[None]]
 JSON_HEADERS = [("content-type", "application/json")]
+OPEN = frozenset({"/", "/health/live", "/health/ready"})
+"""For probes, which have no key: they say whether the house serves, and nothing of what it does."""
 
 
 class House(Protocol):
@@ -44,12 +49,19 @@ class Endpoints:
 
     def __init__(self, house: House) -> None:
         self._house = house
+        self._gate = Gate()
 
     async def __call__(self, http: HttpExchange) -> None:
+        """A request that came through the port."""
         path = plain_path(http)
         with self._house.serving() as runtime:
-            endpoint = self._find(http.method, path, runtime)
-            await endpoint(http, runtime)
+            principal = LOCAL if path in OPEN else self._gate.admit(http, runtime)
+            await self._find(http.method, path, runtime)(http, runtime, principal)
+
+    async def serve_insider(self, http: HttpExchange) -> None:
+        """A request that the control socket has let in: its peer is known, and no key is asked for."""
+        with self._house.serving() as runtime:
+            await self._find(http.method, plain_path(http), runtime)(http, runtime, LOCAL)
 
     def _find(self, method: str, path: str, runtime: Runtime) -> Endpoint:
         methods = self._table(path, runtime)
@@ -72,18 +84,18 @@ class Endpoints:
             return {"GET": self._readiness}
         return {"GET": show_page} if path in runtime.hooks.pages else {}
 
-    async def _readiness(self, http: HttpExchange, _runtime: Runtime) -> None:
+    async def _readiness(self, http: HttpExchange, _runtime: Runtime, _principal: Principal) -> None:
         ready = self._house.ready
         state = {"status": "ready"} if ready else {"status": "not ready", "reason": self._house.why_not_ready}
         await http.respond(200 if ready else 503, JSON_HEADERS, msgspec.json.encode(state))
 
 
-async def chat_completions(http: HttpExchange, runtime: Runtime, *, origin: str = "") -> None:
+async def chat_completions(http: HttpExchange, runtime: Runtime, principal: Principal, *, origin: str = "") -> None:
     """POST /v1/chat/completions. ``origin`` is the part of the house that asks, where it is no client."""
     require_json(http)
     limits = runtime.settings.server.limits
     request = openai_chat.read_request(await read_content(http, limits), depth=limits.json_depth)
-    caller = identify_caller(http.headers, request)
+    caller = identify_caller(http.headers, request, principal)
     if origin:
         caller = msgspec.structs.replace(caller, origin=origin)
     entry = runtime.ledger.open_entry(caller, request.alias, dialect=request.dialect, stream=request.stream)
@@ -114,31 +126,35 @@ async def answer(exchange: Exchange, runtime: Runtime) -> None:
         await exchange.fail(fault)
 
 
-async def list_models(http: HttpExchange, runtime: Runtime) -> None:
-    """GET /v1/models: the aliases."""
-    body = openai_models.write_models(runtime.routes.aliases, runtime.started_s)
+async def list_models(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
+    """GET /v1/models: the aliases that whoever asks may use."""
+    aliases = tuple(alias for alias in runtime.routes.aliases if principal.may_use(alias))
+    body = openai_models.write_models(aliases, runtime.started_s)
     await http.respond(200, JSON_HEADERS, body)
 
 
-async def show_model(http: HttpExchange, runtime: Runtime) -> None:
+async def show_model(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
     """GET /v1/models/{id}."""
     name = unquote(plain_path(http).removeprefix("/models/"))
+    principal.require_use(name)
     runtime.routes.choose(name)  # raises MODEL_NOT_FOUND with the nearest names
     await http.respond(200, JSON_HEADERS, openai_models.write_model(name, runtime.started_s))
 
 
-async def live(http: HttpExchange, _runtime: Runtime) -> None:
+async def live(http: HttpExchange, _runtime: Runtime, _principal: Principal) -> None:
     """GET / and /health/live: the process answers."""
     await http.respond(200, JSON_HEADERS, msgspec.json.encode({"status": "ok", "lodestar": __version__}))
 
 
-async def show_page(http: HttpExchange, runtime: Runtime) -> None:
+async def show_page(http: HttpExchange, runtime: Runtime, _principal: Principal) -> None:
     """GET of a page that a module has added."""
     content_type, body = await runtime.hooks.pages[plain_path(http)](http.headers.get("accept") or "")
     await http.respond(200, [("content-type", content_type)], body)
 
 
-async def refuse_method(http: HttpExchange, _runtime: Runtime, *, methods: Sequence[str]) -> None:
+async def refuse_method(
+    http: HttpExchange, _runtime: Runtime, _principal: Principal, *, methods: Sequence[str]
+) -> None:
     """405, with the methods that there are (RFC 9110, section 15.5.6)."""
     text = f"{http.path} takes {' or '.join(methods)}, not {http.method}."
     status, headers, body = error_bodies.write_error("openai", CallerFault(Code.METHOD_NOT_ALLOWED, text), "")

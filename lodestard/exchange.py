@@ -16,7 +16,7 @@ from lodestard.domain.ports import EntryPort, Kept, Ticket
 from lodestard.domain.reply import Piece, Reply, disassemble
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.upstream import Plan, Target
-from lodestard.flights import AttemptRecord, Flight
+from lodestard.flights import AttemptRecord, Flight, RetryKey
 from lodestard.http import ClientLeft, HttpExchange
 from lodestard.protocols import error_bodies, openai_chat
 from lodestard.runtime import Runtime
@@ -148,8 +148,10 @@ class Exchange:
         return self.http.headers.get("cache-control") or ""
 
     @property
-    def idempotency_key(self) -> str:
-        return self.http.headers.get("idempotency-key") or ""
+    def retry_key(self) -> RetryKey | None:
+        """Its Idempotency-Key, which is the principal's own: another one's of the same name is another key."""
+        given = self.http.headers.get("idempotency-key")
+        return RetryKey(self.caller.principal, given) if given else None
 
     @property
     def flight_key(self) -> str | None:
@@ -157,7 +159,7 @@ class Exchange:
 
         Cacheable ones are shared; paid ones, so that a client that left finds its answer when it tries again.
         """
-        if self.ticket.cacheable or self.idempotency_key or not self.plan.candidates[0].free:
+        if self.ticket.cacheable or self.retry_key is not None or not self.plan.candidates[0].free:
             return self.ticket.key
         return None
 

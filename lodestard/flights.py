@@ -13,6 +13,7 @@ and departure.
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import trio
 
@@ -30,6 +31,13 @@ DEFAULT_BUFFER_BYTES = 64 * 1024 * 1024  # 131,072 tokens of OpenAI's, each an e
 ALL_BUFFERS_BYTES = 256 * 1024 * 1024
 DRAINED_S = 60.0
 DRAINED_MOST = 64
+
+
+class RetryKey(NamedTuple):
+    """An Idempotency-Key and whose it is."""
+
+    principal: str
+    given: str
 
 
 @dataclass(slots=True)
@@ -89,7 +97,7 @@ class Flight:
     live: bool
     ticket: Ticket
     body: bytes = b""
-    idempotency_key: str = ""
+    retry_key: RetryKey | None = None
     buffer_bytes: int = DEFAULT_BUFFER_BYTES
     pieces: list[Piece] = field(default_factory=list)
     attempts: list[AttemptRecord] = field(default_factory=list)
@@ -276,7 +284,7 @@ class Flights:
         self._fly = fly
         self._policy = policy
         self._by_key: dict[str, Flight] = {}
-        self._by_idempotency: dict[str, Flight] = {}
+        self._by_retry: dict[RetryKey, Flight] = {}
         self._drained: deque[tuple[float, Flight]] = deque()
         self._buffered_bytes = 0
         self._waiting = trio.lowlevel.ParkingLot()
@@ -287,14 +295,14 @@ class Flights:
         self._forget_drained()
         return joinable(self._by_key.get(key))
 
-    def find_retried(self, idempotency_key: str, ticket: Ticket) -> Flight | None:
-        """The flight that a request with this Idempotency-Key began, if it may still be joined.
+    def find_retried(self, key: RetryKey | None, ticket: Ticket) -> Flight | None:
+        """The flight that the same principal's request with this Idempotency-Key began, if it may still be joined.
 
         Raises ``CallerFault`` where that was another request: one whose answer the flight's first target would
         not have been asked for. (The order of targets may have changed since.)
         """
         self._forget_drained()
-        flight = self._by_idempotency.get(idempotency_key) if idempotency_key else None
+        flight = self._by_retry.get(key) if key is not None else None
         if flight is not None and ticket.key_for(flight.plan.candidates[0].target) != flight.key:
             raise CallerFault(
                 Code.IDEMPOTENCY_MISMATCH, "This Idempotency-Key came with another request; use a new one."
@@ -307,8 +315,8 @@ class Flights:
             raise ValueError("a flight that nobody can join runs inline")
         self._begin(flight)
         self._by_key[flight.key] = flight
-        if flight.idempotency_key:
-            self._by_idempotency[flight.idempotency_key] = flight
+        if flight.retry_key is not None:
+            self._by_retry[flight.retry_key] = flight
         self._nursery.start_soon(self._fly, flight)
 
     async def run_inline(self, flight: Flight, sink: Sink | None, scope: trio.CancelScope | None = None) -> None:
@@ -354,8 +362,8 @@ class Flights:
         if not whole or flight.key is None or not flight.cost_nano_usd:
             return False
         self._by_key.setdefault(flight.key, flight)
-        if flight.idempotency_key:
-            self._by_idempotency.setdefault(flight.idempotency_key, flight)
+        if flight.retry_key is not None:
+            self._by_retry.setdefault(flight.retry_key, flight)
         self._drained.append((trio.current_time() + DRAINED_S, flight))
         self._buffered_bytes += flight.size_bytes
         self._forget_drained()
@@ -381,8 +389,8 @@ class Flights:
     def _forget(self, flight: Flight) -> None:
         if flight.key is not None and self._by_key.get(flight.key) is flight:
             del self._by_key[flight.key]
-        if self._by_idempotency.get(flight.idempotency_key) is flight:
-            del self._by_idempotency[flight.idempotency_key]
+        if flight.retry_key is not None and self._by_retry.get(flight.retry_key) is flight:
+            del self._by_retry[flight.retry_key]
 
 
 def joinable(flight: Flight | None) -> Flight | None:

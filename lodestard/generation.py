@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from lodestard.config.clients import read_clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.host_ports import Admission
 from lodestard.domain.news import AttemptEnded, BudgetAlert, RequestEnded
@@ -169,6 +170,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             keys_missing=blueprint.keys_missing,
             started_s=foundation.started_s,
             run_dir=foundation.run_dir,
+            clients=read_clients(settings, foundation.timezone),
             ask=ask_here,
         )
         hooks.request_ended.always(foundation.ended.tell)

@@ -125,6 +125,7 @@ class Hooks:
     ``is_up(upstream)``: may it be asked? ``telemetry(upstream)``: what its card says of itself.
     ``evidence(task, target)``: how well a model has done a task, beside paid ones.
     ``request_ended`` and ``attempt_ended`` carry figures, never text.
+    ``key_refused``: a request showed no good key, and why in one word.
     ``budget_alert``: a budget comes near its limit; the serving generation hears it. ``alert``: anything else that a
     person should hear of. ``retired``: this generation serves no new requests, another one does.
     ``verbs``: for the control socket. ``pages``: GET pages by path.
@@ -136,6 +137,7 @@ class Hooks:
     evidence: Slot[[str, Target], Evidence | None] = field(default_factory=lambda: Slot("evidence", default=None))
     request_ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
     attempt_ended: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended"))
+    key_refused: Signal[str] = field(default_factory=lambda: Signal("key_refused"))
     budget_alert: Signal[BudgetAlert] = field(default_factory=lambda: Signal("budget_alert"))
     alert: Signal[Alert] = field(default_factory=lambda: Signal("alert"))
     retired: Signal[None] = field(default_factory=lambda: Signal("retired"))

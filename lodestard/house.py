@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import trio
 
+from lodestard.config import ConfigError
 from lodestard.config.diff import Changes, diff
 from lodestard.config.load import Loaded
 from lodestard.config.write import Change
@@ -96,7 +97,7 @@ class House:
         try:
             self._refuse_closing()
             await self.on_change(plan)
-        except Fault:
+        except (ConfigError, Fault):
             generation.retire()
             raise
         self.generation.retire()

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from lodestard.domain.client import LOCAL
 from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.question import Answered, Question
@@ -79,7 +80,7 @@ async def ask_model(question: Question, runtime: Runtime) -> Answered:
 async def answer(http: HttpExchange, runtime: Runtime, origin: str) -> Fault | None:
     """The endpoint, with the firewall around it that a connection has: what never came to an answer of its own."""
     try:
-        await chat_completions(http, runtime, origin=origin)
+        await chat_completions(http, runtime, LOCAL, origin=origin)
     except ClientLeft:
         raise
     except Fault as fault:

@@ -206,7 +206,7 @@ class Panel:
 
     async def ask(self, body: bytes, sink: TextSink, folder: str = "") -> Asked:
         exchange = InnerExchange(body, sink, self.runtime.clock.monotonic_ns(), folder)
-        return await ask_inside(Endpoints(self.house), exchange)
+        return await ask_inside(Endpoints(self.house).serve_insider, exchange)
 
     @property
     def session_reports(self) -> SessionReports:

@@ -45,6 +45,7 @@ NEXT_MAY_DO_BETTER = frozenset(
 
 async def carry(exchange: Exchange, runtime: Runtime) -> None:
     """One request, top to bottom. Every line is a room."""
+    runtime.clients.require_use(exchange.caller.principal, exchange.request.alias)
     exchange.plan = runtime.routes.choose(exchange.request.alias)
     exchange.ticket = runtime.cache.ticket(
         exchange.request, exchange.plan.candidates[0].target, exchange.caller.principal, exchange.cache_control
@@ -73,7 +74,7 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
         plan=exchange.plan,
         entry=exchange.entry,
         ticket=exchange.ticket,
-        idempotency_key=exchange.idempotency_key,
+        retry_key=exchange.retry_key,
         live=exchange.request.stream,
     )
     if key is not None:
@@ -83,7 +84,7 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
 
 def find_flight(exchange: Exchange, key: str, runtime: Runtime) -> Flight | None:
     """The flight that ``exchange`` shall join, if there is one."""
-    if (flight := runtime.flights.find_retried(exchange.idempotency_key, exchange.ticket)) is not None:
+    if (flight := runtime.flights.find_retried(exchange.retry_key, exchange.ticket)) is not None:
         return flight
     flight = runtime.flights.find(key)
     return flight if flight is not None and exchange.may_join() else None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.host_ports import Admission, ResidencyPort
@@ -70,4 +71,5 @@ class Runtime:
     started_s: int
     run_dir: Path | None = None
     residency: ResidencyPort | None = None
+    clients: Clients = NO_CLIENTS
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody

@@ -16,7 +16,7 @@ import trio
 
 from lodestard.boot import Reader, places
 from lodestard.config import ConfigError, ConfigFault
-from lodestard.config.check import check_listen
+from lodestard.config.check_clients import check_listen
 from lodestard.config.paths import find_paths
 from lodestard.daemon import Boot, run_daemon
 from lodestard.demo import demo_config, run_demo
@@ -108,7 +108,9 @@ def listen_on(settings: Settings, address: str | None) -> Settings:
     """The command line's ``--listen`` before the configuration's; the same rules. Raises ``ConfigError``."""
     if not address:
         return settings
-    if faults := [ConfigFault(key="--listen", message=found.message) for found in check_listen((), address)]:
+    if faults := [
+        ConfigFault(key="--listen", message=found.message) for found in check_listen((), address, settings)
+    ]:
         raise ConfigError(faults)
     return msgspec.structs.replace(settings, server=msgspec.structs.replace(settings.server, listen=(address,)))
 

@@ -37,13 +37,14 @@ def write_files(facts: AiderFacts, wanted: Wanted) -> dict[str, str]:
 
 
 def write_conf(facts: AiderFacts, wanted: Wanted) -> str:
-    """The keys are Aider's long options. The key names the project and opens nothing."""
+    """The keys are Aider's long options. The key names the project; one that opens something is not for files."""
     members = {
         "model": named(wanted.model),
         "weak-model": named(wanted.weak),
         "openai-api-base": facts.base_url,
-        "openai-api-key": f"lodestar:{wanted.project}",
     }
+    if not facts.key_needed:
+        members["openai-api-key"] = f"lodestar:{wanted.project}"
     return "".join([f"{MARK}\n", *(f"{name}: {quoted(value)}\n" for name, value in members.items())])
 
 
@@ -118,6 +119,11 @@ def notes_on(facts: AiderFacts, wanted: Wanted) -> list[str]:
     """Where Aider's own figures can't be exact, and where exact ones are."""
     model = next(each for each in facts.models if each.alias == wanted.model)
     notes = []
+    if facts.key_needed:
+        notes.append(
+            "This Lodestar asks for a key, which is for no file that others read: "
+            f"make one with lodestarctl keys add, export OPENAI_API_KEY=KEY, and leave openai-api-key out of {CONF}."
+        )
     if model.free:
         notes.append(f"{model.alias} is free, so Aider shows tokens and no cost line.")
     elif model.input_pico_usd is None:

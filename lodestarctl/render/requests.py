@@ -16,19 +16,24 @@ COLUMNS = (
     Column("tokens", "right"),
     Column("cost", "decimal"),
 )
+WHO = Column("by", flexible=True)
+LOCAL = "local"
 SHORT_ID = 8
 SOURCES = {"hit": "ok, cached", "shared": "ok, shared"}
 
 
 def render_requests(rows: list[RequestRow]) -> list[Block]:
     """The latest at the end, where the eye is."""
-    return [Table(COLUMNS, [_cells(row) for row in rows], empty="No request yet.")]
+    named = any(row.principal not in ("", LOCAL) for row in rows)
+    columns = (*COLUMNS[:2], WHO, *COLUMNS[2:]) if named else COLUMNS
+    return [Table(columns, [_cells(row, named=named) for row in rows], empty="No request yet.")]
 
 
-def _cells(row: RequestRow) -> tuple[Cell, ...]:
+def _cells(row: RequestRow, *, named: bool) -> tuple[Cell, ...]:
     return (
         Cell(moment(row.started_ms, "%H:%M:%S"), "dim"),
         Cell(row.request_id[-SHORT_ID:]),
+        *((Cell(row.principal or LOCAL),) if named else ()),
         Cell(row.alias, "strong"),
         _outcome(row),
         Cell(millis(row.total_ms)),

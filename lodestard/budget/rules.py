@@ -4,7 +4,7 @@ Law: a rule is a value; whose it is (``value_of``) is read off the caller and th
 project has a budget too: that of the empty name, so that leaving a label out is no way round a limit.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -12,7 +12,7 @@ import msgspec
 from lodestard.budget.windows import Window, parse_window
 from lodestard.domain.money import parse_nano_usd
 from lodestard.domain.request import Caller
-from lodestard.domain.settings import Budget, RateLimit, Scope
+from lodestard.domain.settings import Budget, RateLimit, Scope, Settings
 from lodestard.domain.upstream import Target
 
 Unit = Literal["usd", "tokens", "requests"]
@@ -94,8 +94,20 @@ def _read_rule(name: str, budget: Budget) -> Rule:
     )
 
 
-def read_rates(rate_limits: Mapping[str, RateLimit]) -> tuple[Rate, ...]:
-    """The rate limits of a checked configuration."""
+def read_rates(settings: Settings) -> tuple[Rate, ...]:
+    """The rate limits of a checked configuration, and those of clients with keys."""
+    return (*_read_limits(settings.rate_limits), *_read_client_rates(settings))
+
+
+def _read_client_rates(settings: Settings) -> Iterator[Rate]:
+    """No limit of ``[rate_limits]`` can have such a name: it has a space."""
+    for name, client in settings.clients.items():
+        requests, tokens = client.requests_per_minute, client.tokens_per_minute
+        if requests is not None or tokens is not None:
+            yield Rate(name=f"client {name}", scope="principal", of=name, requests=requests, tokens=tokens)
+
+
+def _read_limits(rate_limits: Mapping[str, RateLimit]) -> tuple[Rate, ...]:
     return tuple(
         Rate(
             name=name,
@@ -109,6 +121,7 @@ def read_rates(rate_limits: Mapping[str, RateLimit]) -> tuple[Rate, ...]:
 
 
 _VALUES: Mapping[str, Callable[[Caller, Target], str]] = {
+    "principal": lambda caller, _: caller.principal,
     "project": lambda caller, _: caller.project,
     "user": lambda caller, _: caller.user,
     "session": lambda caller, _: caller.session,

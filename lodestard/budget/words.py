@@ -12,7 +12,7 @@ from lodestard.budget.rules import Unit
 from lodestard.domain.money import format_usd
 
 MISREAD = "429"
-_WHOSE = {"project": "project", "user": "user", "session": "session", "model": "model", "provider": "provider"}
+_WHOSE = {"principal": "client", **{word: word for word in ("project", "user", "session", "model", "provider")}}
 
 
 def say_amount(unit: Unit, amount: int) -> str:

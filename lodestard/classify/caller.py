@@ -1,7 +1,8 @@
 """Who is asking, and for what, by what they say of themselves.
 
-Law: nothing here is trusted. It labels reports; only ``principal`` (which the door sets) splits cache and money.
-Headers of ours come first, then the labels in a key, then the folder, then what the dialect's body says.
+Law: nothing here is trusted but the principal, which the gate has found: it alone splits cache and money, and what
+is bound to it stands whatever is said. Otherwise headers of ours come first, then the labels in a key, then the
+folder, then what the dialect's body says.
 """
 
 from functools import lru_cache
@@ -11,6 +12,7 @@ import msgspec
 from lodestard.classify.key_label import HeaderView, find_key_label
 from lodestard.classify.label import MAX_LABEL, clean_label
 from lodestard.classify.task import is_aider, name_task, read_opening
+from lodestard.domain.client import LOCAL, Principal
 from lodestard.domain.request import Caller, Request
 
 OURS = frozenset(
@@ -35,13 +37,25 @@ _AGENTS = (
 )
 
 
-def identify_caller(headers: HeaderView, request: Request, principal: str = "local") -> Caller:
-    """The caller's labels."""
+def identify_caller(headers: HeaderView, request: Request, principal: Principal) -> Caller:
+    """The caller: who it is, and its labels."""
+    caller = _read_labels(headers, request)
+    if principal is LOCAL:
+        return caller
+    return msgspec.structs.replace(
+        caller,
+        principal=principal.name,
+        project=principal.project or caller.project,
+        user=principal.user or caller.user,
+        priority=caller.priority or principal.priority,
+    )
+
+
+def _read_labels(headers: HeaderView, request: Request) -> Caller:
     key = find_key_label(headers)
     opening = read_opening(request)
     if OURS.isdisjoint(headers):
         return Caller(
-            principal=principal,
             project=key.project,
             user=key.user or _label(_text_member(request, "user")),
             session=key.session,
@@ -51,7 +65,6 @@ def identify_caller(headers: HeaderView, request: Request, principal: str = "loc
         )
     session = _label(headers.get("x-lodestar-session")) or key.session
     return Caller(
-        principal=principal,
         project=_label(headers.get("x-lodestar-project"))
         or key.project
         or name_folder(headers.get("x-lodestar-folder")),

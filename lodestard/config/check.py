@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lodestard.config.check_budgets import check_budgets
+from lodestard.config.check_clients import check_clients, check_listen
 from lodestard.config.check_prices import check_paid, check_prices
 from lodestard.config.convert import Finding
 from lodestard.config.fault import KeyPath, or_nearest
-from lodestard.config.listen import parse_listen
 from lodestard.config.secrets import find_sources
 from lodestard.config.zone import is_zone
 from lodestard.domain.settings import KeySource, Settings, Upstream
@@ -46,7 +46,15 @@ class Declared(msgspec.Struct, frozen=True):
 
 def check(settings: Settings, declared: Declared) -> Iterator[Finding]:
     """All findings, fatal ones and warnings."""
-    for part in (_check_server, _check_upstreams, check_prices, _check_cache, _check_modules, check_budgets):
+    for part in (
+        _check_server,
+        _check_upstreams,
+        check_prices,
+        _check_cache,
+        _check_modules,
+        check_budgets,
+        check_clients,
+    ):
         yield from part(settings)
     for part_by_name in (_check_models, _check_ledger):
         yield from part_by_name(settings, declared)
@@ -57,7 +65,7 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
     if not server.listen:
         yield Finding(("server", "listen"), "at least one address is needed")
     for index, text in enumerate(server.listen):
-        yield from check_listen(("server", "listen", index), text)
+        yield from check_listen(("server", "listen", index), text, settings)
     for index, host in enumerate(server.allowed_hosts):
         if not _HOST.fullmatch(host):
             yield Finding(("server", "allowed_hosts", index), "expected a host name or address, without a port")
@@ -66,21 +74,6 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
     for name, path in (("state_dir", settings.state_dir), ("control.socket", settings.control.socket)):
         if path and not path.startswith(("/", "~/")):
             yield Finding(tuple(name.split(".")), "expected an absolute path, or one that starts with ~/")
-
-
-def check_listen(path: KeyPath, text: str) -> Iterator[Finding]:
-    """What is wrong with an address to listen on, wherever it was given."""
-    try:
-        address = parse_listen(text)
-    except ValueError as error:
-        yield Finding(path, str(error))
-        return
-    if not address.loopback:
-        yield Finding(
-            path,
-            "not a loopback address: anybody in the network could spend your money. Lodestar has no keys for its "
-            "clients yet, so it listens on 127.0.0.1 or [::1] only; reach it from elsewhere through an SSH tunnel",
-        )
 
 
 def _check_origin(path: KeyPath, origin: str) -> Iterator[Finding]:

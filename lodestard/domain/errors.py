@@ -26,6 +26,7 @@ class Code(StrEnum):
     FORBIDDEN_ORIGIN = "forbidden_origin"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     NOT_PERMITTED = "not_permitted"
+    INVALID_API_KEY = "invalid_api_key"
     REQUEST_TIMEOUT = "request_timeout"
     BUDGET_REFUSED = "budget_refused"
     RATE_LIMITED = "rate_limited"

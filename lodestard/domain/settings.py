@@ -39,11 +39,15 @@ class Limits(Record, frozen=True):
 
 
 class Server(Record, frozen=True):
-    """The proxy's listener. ``allowed_hosts`` are names beside the loopback ones that ``Host`` may carry."""
+    """The proxy's listener. ``allowed_hosts`` are names beside the loopback ones that ``Host`` may carry.
+
+    ``keyless_loopback``: where clients have keys, this machine's own need none.
+    """
 
     listen: tuple[str, ...] = ("127.0.0.1:4000",)
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    keyless_loopback: bool = False
     early_head_s: Seconds = 2.0
     keep_alive_comment_s: Seconds = 10.0
     drain_s: Seconds = 120.0
@@ -268,7 +272,7 @@ class PriceBook(Record, frozen=True):
     ceiling: Ceiling | None = None
 
 
-Scope = Literal["global", "project", "user", "session", "model", "provider"]
+Scope = Literal["global", "principal", "project", "user", "session", "model", "provider"]
 
 
 class Budget(Record, frozen=True):
@@ -301,6 +305,25 @@ class RateLimit(Record, frozen=True):
     tokens_per_minute: Positive | None = None
 
 
+class Client(Record, frozen=True):
+    """Somebody with a key of its own. ``key_sha256`` is the key's SHA-256 in hex: the key itself is kept nowhere.
+
+    ``project`` and ``user`` are bound to it. ``models`` are the aliases that it may use, all where there are none.
+    ``priority`` holds where a request says nothing. ``expires`` (``2026-12-31``) is the last day on which the key
+    opens anything.
+    """
+
+    key_sha256: str
+    enabled: bool = True
+    expires: str = ""
+    project: str = ""
+    user: str = ""
+    models: tuple[str, ...] = ()
+    priority: Literal["interactive", "background", "idle", ""] = ""
+    requests_per_minute: Positive | None = None
+    tokens_per_minute: Positive | None = None
+
+
 class Log(Record, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -320,6 +343,7 @@ class Settings(Record, frozen=True):
     price_book: PriceBook = PriceBook()
     budgets: Mapping[str, Budget] = msgspec.field(default_factory=dict)
     rate_limits: Mapping[str, RateLimit] = msgspec.field(default_factory=dict)
+    clients: Mapping[str, Client] = msgspec.field(default_factory=dict)
     residency: Residency = Residency()
     sessions: Sessions = Sessions()
     modules: Mapping[str, Any] = msgspec.field(default_factory=dict)

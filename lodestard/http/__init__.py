@@ -8,7 +8,7 @@ from lodestard.http.content import read_content
 from lodestard.http.exchange import HttpExchange
 from lodestard.http.faults import ClientLeft
 from lodestard.http.headers import Headers
-from lodestard.http.listeners import adopt_listeners, open_tcp_listeners, open_unix_listener
+from lodestard.http.listeners import adopt_listeners, find_exposed, open_tcp_listeners, open_unix_listener
 from lodestard.http.peer import Peer
 from lodestard.http.server import HttpServer
 from lodestard.http.terms import Handler, WriteFault
@@ -22,6 +22,7 @@ __all__ = [
     "Peer",
     "WriteFault",
     "adopt_listeners",
+    "find_exposed",
     "open_tcp_listeners",
     "open_unix_listener",
     "read_content",

@@ -5,12 +5,14 @@ away from them.
 """
 
 import errno
+import ipaddress
 import os
 import re
 import socket
 import stat
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import cast
 
 import trio
 
@@ -52,6 +54,20 @@ async def open_unix_listener(path: str | os.PathLike[str], mode: int = 0o660) ->
 def adopt_listeners(fds: Iterable[int]) -> list[trio.SocketListener]:
     """Listening sockets (TCP or Unix) that somebody opened for us, by descriptor. Raises ``HouseFault``."""
     return [_adopt(fd) for fd in fds]
+
+
+def find_exposed(listeners: Iterable[trio.SocketListener]) -> tuple[str, ...]:
+    """The addresses of those that other machines can reach. A Unix socket is this machine's own."""
+    places = [listener.socket.getsockname() for listener in listeners if listener.socket.family != socket.AF_UNIX]
+    return tuple(name_place(place) for place in places if not ipaddress.ip_address(place[0]).is_loopback)
+
+
+def name_place(place: object) -> str:
+    """What a socket is bound to: ``127.0.0.1:4000``, ``[::1]:4000``, or the path of a Unix socket."""
+    if not isinstance(place, tuple):
+        return os.fsdecode(cast("str | bytes", place))
+    host = f"[{place[0]}]" if ":" in place[0] else place[0]
+    return f"{host}:{place[1]}"
 
 
 def _adopt(fd: int) -> trio.SocketListener:

@@ -19,6 +19,7 @@ from lodestard.http.acceptor import Acceptor
 from lodestard.http.connection import Connection
 from lodestard.http.door import Door
 from lodestard.http.link import Link
+from lodestard.http.listeners import name_place
 from lodestard.http.peer import read_peer
 from lodestard.http.sentry import Sentry
 from lodestard.http.terms import Handler, Terms, WriteFault
@@ -89,7 +90,7 @@ class HttpServer:
         """Serve until drained. Cancellation closes every connection at once. Closes the listeners in any case."""
         try:
             with _taken_over(listeners) as socks, Sentry() as sentry:
-                self.addresses = tuple(_name(sock) for sock in socks)
+                self.addresses = tuple(name_place(sock.getsockname()) for sock in socks)
                 async with trio.open_nursery() as watchers:
                     watchers.start_soon(sentry.run)
                     watchers.start_soon(self._traffic.run_sweeper)
@@ -160,12 +161,3 @@ def _take_over(sock: trio.socket.SocketType) -> socket.socket:
             plain.setsockopt(level, option, value)
     sock.close()
     return plain
-
-
-def _name(sock: socket.socket) -> str:
-    """``127.0.0.1:4000``, ``[::1]:4000``, or the path of a Unix socket."""
-    place = sock.getsockname()
-    if not isinstance(place, tuple):
-        return os.fsdecode(place)
-    host = f"[{place[0]}]" if ":" in place[0] else place[0]
-    return f"{host}:{place[1]}"

@@ -17,6 +17,7 @@ from lodestard.ledger.keeper import Counted
 QUARTER_MS = 15 * 60 * 1_000
 _VALUES = {
     "global": "''",
+    "principal": "request.principal",
     "project": "request.project",
     "user": "request.user",
     "session": "request.session",

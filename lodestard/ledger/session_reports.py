@@ -85,6 +85,7 @@ _WHERE = "WHERE session = ? AND session <> '' AND principal = ? AND state <> 'op
 _BY = f"""
 SELECT {{0}}, {_SUMS} FROM request {_WHERE} GROUP BY 1 ORDER BY sum(cost_nano_usd) DESC, count(seq) DESC, 1
 """  # noqa: S608
+_LAST_SEEN = "SELECT principal, max(last_ms) FROM session GROUP BY principal"
 _SWITCHES = f"""
 SELECT id, received_ms, switched_from, upstream || '/' || model FROM request
     {_WHERE} AND switched_from <> '' ORDER BY seq DESC LIMIT {MOST_SWITCHES}
@@ -128,6 +129,11 @@ class SessionReports:
             models=[_figures(row) for row in await self._store.query(_BY.format(_MODEL), of_it)],
             switches=[msgspec.convert(row, Switch) for row in map(_switch, reversed(switches))],
         )
+
+    async def last_seen(self) -> dict[str, int]:
+        """When the latest request of each principal came, in unix milliseconds. Raises ``HouseFault``."""
+        await self._catch_up()
+        return {str(principal): int(last_ms or 0) for principal, last_ms in await self._store.query(_LAST_SEEN, ())}
 
     def _known(self, row: Row) -> KnownSession:
         columns = SessionRow.__struct_fields__

@@ -30,6 +30,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.FORBIDDEN_ORIGIN: (403, "permission_error"),
     Code.IDEMPOTENCY_MISMATCH: (400, _INVALID),
     Code.NOT_PERMITTED: (401, "permission_error"),
+    Code.INVALID_API_KEY: (401, _INVALID),
     Code.REQUEST_TIMEOUT: (408, _INVALID),
     Code.SUPERSEDED: (400, _INVALID),  # whoever asked has asked something newer; asking again would not help
     Code.CLIENT_LEFT: (499, _INVALID),  # nobody is there to read it; the number is for logs
@@ -77,6 +78,7 @@ _ANTHROPIC_TYPES = {
 _FINAL = frozenset({Code.BUDGET_REFUSED, Code.UPSTREAM_QUOTA, Code.UPSTREAM_REJECTED})
 _ASKS_AGAIN = re.compile(r"\b429\b|rate[ _-]?limit(?:s|ed|ing)?", re.IGNORECASE)
 _JSON = ("content-type", "application/json")
+_CHALLENGE = ("www-authenticate", "Bearer")  # RFC 9110 section 11.6.1, RFC 6750 section 3
 _CODINGS = ("accept-encoding", "gzip, zstd")  # RFC 9110 section 12.5.3: what a request may come in
 
 
@@ -109,8 +111,8 @@ def anthropic_error(fault: Fault, request_id: str) -> dict[str, Any]:
 
 
 def write_error(dialect: str, fault: Fault, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Status, headers (content type, ``retry-after`` where waiting helps, ``accept-encoding`` where that was the
-    trouble) and body, in the client's dialect.
+    """Status, headers (content type, ``retry-after`` where waiting helps, ``accept-encoding`` or
+    ``www-authenticate`` where that was the trouble) and body, in the client's dialect.
 
     An unknown dialect gets OpenAI's shape, which has the most readers.
     """
@@ -127,6 +129,8 @@ def write_error(dialect: str, fault: Fault, request_id: str) -> tuple[int, list[
 def _advice(fault: Fault) -> list[tuple[str, str]]:
     if fault.code is Code.UNSUPPORTED_ENCODING:
         return [_CODINGS]
+    if fault.code is Code.INVALID_API_KEY:
+        return [_CHALLENGE]
     wait_s = _WAIT_S.get(fault.code)
     if wait_s is None:
         return []

@@ -169,6 +169,9 @@ class FakeSessionReports:
     async def list(self, last: int) -> Sequence[KnownSession]:
         return [self.known] * min(last, 2)
 
+    async def last_seen(self) -> Mapping[str, int]:
+        return {"local": NOW_MS, "laptop": NOW_MS - 60_000}
+
     async def show(self, session_id: str) -> SessionReport:
         return SessionReport(
             session=self.known,
@@ -276,7 +279,8 @@ def open_budgets() -> Budgets:
     """One budget of $5 a month, of which nothing is spent, over a ledger in memory."""
     budgets = Budgets(MemoryStore([SCHEMA]), ZoneInfo("UTC"), lambda: NOW_MS)
     budgets.open(
-        read_rules({"month": Budget(usd=Decimal(5))}), read_rates({"all": RateLimit(requests_per_minute=60)})
+        read_rules({"month": Budget(usd=Decimal(5))}),
+        read_rates(Settings(rate_limits={"all": RateLimit(requests_per_minute=60)})),
     )
     return budgets
 

@@ -19,11 +19,11 @@ import msgspec
 import trio
 
 from lodestard.cache import open_cache
-from lodestard.daemon import write_proxy_fault
 from lodestard.domain.host_ports import ModelHost
 from lodestard.domain.price import Quote
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import Settings, Upstream
+from lodestard.doors import write_proxy_fault
 from lodestard.endpoints import Endpoints
 from lodestard.generation import Blueprint, Foundation, open_runtime
 from lodestard.hooks import Signal

@@ -21,7 +21,11 @@ class AiderModel(Message, frozen=True):
 
 
 class AiderFacts(Message, frozen=True):
-    """``base_url`` is what ``openai-api-base`` takes; empty where the daemon listens nowhere."""
+    """``base_url`` is what ``openai-api-base`` takes; empty where the daemon listens nowhere.
+
+    ``key_needed``: only who has a client's key is let in.
+    """
 
     base_url: str
     models: tuple[AiderModel, ...]
+    key_needed: bool = False

@@ -17,6 +17,7 @@ from lodestard.control.verbs.doctor import doctor_verbs
 from lodestard.control.verbs.figures import figure_verbs
 from lodestard.control.verbs.gpu import gpu_verbs
 from lodestard.control.verbs.house import house_verbs
+from lodestard.control.verbs.keys import key_verbs
 from lodestard.control.verbs.models import model_verbs
 from lodestard.control.verbs.prices import price_verbs
 from lodestard.control.verbs.reports import report_verbs
@@ -31,6 +32,7 @@ FAMILIES = (
     figure_verbs,
     report_verbs,
     budget_verbs,
+    key_verbs,
     request_verbs,
     dashboard_verbs,
     session_verbs,

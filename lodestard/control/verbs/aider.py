@@ -18,6 +18,7 @@ def aider_verbs(desk: Desk) -> tuple[Verb, ...]:
         return AiderFacts(
             base_url=f"http://{addresses[0]}/v1" if addresses else "",
             models=tuple(aider_model(alias, runtime) for alias in runtime.settings.models),
+            key_needed=bool(runtime.clients.by_digest) and not runtime.clients.keyless_loopback,
         )
 
     return (Verb(name="aider", summary="what Aider's configuration is made from", needs="read", answer=aider),)

@@ -142,6 +142,7 @@ def news_row(ended: RequestEnded, now_ms: int) -> RequestRow:
         prompt_tokens=usage.prompt_tokens if usage is not None else None,
         completion_tokens=usage.completion_tokens if usage is not None else None,
         cost_nano_usd=ended.cost_nano_usd,
+        principal=ended.caller.principal,
         project=ended.figures.project,
         user=ended.caller.user,
         session=ended.figures.session,

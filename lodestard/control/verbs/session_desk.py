@@ -1,6 +1,6 @@
 """What the verbs of sessions ask of the house, as Protocols. The ledger's own records fit them as they are."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from lodestard.domain.request import Caller
@@ -95,6 +95,10 @@ class SessionReports(Protocol):
     async def list(self, last: int) -> Sequence[KnownSession]: ...
 
     async def show(self, session_id: str) -> SessionReport: ...
+
+    async def last_seen(self) -> Mapping[str, int]:
+        """When the latest request of each principal came, as far as it is kept, in milliseconds since 1970."""
+        ...
 
 
 class SessionDesk(Protocol):

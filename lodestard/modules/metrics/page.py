@@ -1,5 +1,6 @@
 """The page, and the times that are counted for it. Owner of its registry and its counts."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
@@ -47,6 +48,7 @@ async def run_metrics(runtime: Runtime, settings: MetricsSettings) -> None:
         doors.enter_context(runtime.hooks.pages.add(settings.path, metrics.page))
         doors.enter_context(runtime.hooks.request_ended.listen(metrics.hear_request))
         doors.enter_context(runtime.hooks.attempt_ended.listen(metrics.hear_attempt))
+        doors.enter_context(runtime.hooks.key_refused.listen(metrics.hear_refusal))
         await trio.sleep_forever()
 
 
@@ -58,6 +60,7 @@ class Metrics:
         self._settings = settings
         self._figures: Sequence[CostFigures] = ()
         self._read_at_s = float("-inf")
+        self._refused: Counter[str] = Counter()
         self._registry = CollectorRegistry()
         self._registry.register(self)
         self._total = Times[str]("lodestar_request_seconds", "Time of a request, in all.", SECONDS, "cache")
@@ -82,6 +85,9 @@ class Metrics:
         if attempt.first_piece_ns is not None:
             self._first.add(attempt.target, attempt.first_piece_ns / NS_PER_S)
 
+    def hear_refusal(self, reason: str) -> None:
+        self._refused[reason] += 1
+
     def describe(self) -> Sequence[Metric]:
         """Nothing: asked at registration, before there are figures."""
         return ()
@@ -95,6 +101,10 @@ class Metrics:
             yield family
         yield self._levers()
         yield from (self._total.family(), self._first.family(), self._overhead.family())
+        refused = CounterMetricFamily("lodestar_keys_refused", "Requests without a good key.", labels=("reason",))
+        for reason, count in self._refused.items():
+            refused.add_metric((reason,), count)
+        yield refused
         yield from self._gauges()
         yield from collect_cards(self._runtime.residency)
 

@@ -19,10 +19,10 @@ from unittest.mock import patch
 import trio
 
 from lodestard.cache import open_cache
-from lodestard.daemon import write_proxy_fault
 from lodestard.domain.host_ports import Keepsake, ModelHost
 from lodestard.domain.price import Quote
 from lodestard.domain.settings import Cache, Model, Residency, Settings, Upstream
+from lodestard.doors import write_proxy_fault
 from lodestard.endpoints import Endpoints
 from lodestard.generation import Blueprint, Foundation, open_runtime
 from lodestard.hooks import Signal

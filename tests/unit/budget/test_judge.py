@@ -24,7 +24,7 @@ from lodestard.budget.windows import parse_window
 from lodestard.budget.words import override_command, say_alert, say_amount, say_refusal
 from lodestard.domain.request import Caller
 from lodestard.domain.room import Room
-from lodestard.domain.settings import Budget, RateLimit
+from lodestard.domain.settings import Budget, RateLimit, Settings
 from lodestard.domain.upstream import Target
 
 UTC = ZoneInfo("UTC")
@@ -46,7 +46,7 @@ def test_a_budget_is_read_into_integers() -> None:
 
 
 def test_a_rate_is_read() -> None:
-    (rate,) = read_rates({"r": RateLimit(scope="user", of="ann", requests_per_minute=3)})
+    (rate,) = read_rates(Settings(rate_limits={"r": RateLimit(scope="user", of="ann", requests_per_minute=3)}))
     assert (rate.name, rate.scope, rate.of, rate.requests, rate.tokens) == ("r", "user", "ann", 3, None)
 
 

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from lodestard.classify.caller import PRIORITIES, identify_caller, name_client, name_folder, name_priority
+from lodestard.domain.client import LOCAL
 from lodestard.domain.request import Conversation, Message, Request, TextPart
 from lodestard.domain.residency import Rank
 
@@ -54,20 +55,22 @@ def test_headers_come_before_the_body_and_the_agent() -> None:
         "x-lodestar-client": "mine",
         "user-agent": "curl/8",
     }
-    caller = identify_caller(headers, request_of(user="bob"))
+    caller = identify_caller(headers, request_of(user="bob"), LOCAL)
     assert (caller.project, caller.session, caller.user, caller.client) == ("web", "s1", "ann", "mine")
     assert caller.principal == "local"
-    assert identify_caller({}, request_of(user="bob")).user == "bob"
-    assert identify_caller({}, request_of(user=7)).user == ""
+    assert identify_caller({}, request_of(user="bob"), LOCAL).user == "bob"
+    assert identify_caller({}, request_of(user=7), LOCAL).user == ""
 
 
 def test_a_header_comes_before_a_key_and_a_key_before_the_folder_and_the_body() -> None:
     headers = {"authorization": "Bearer lodestar:web:s1:ann", "x-lodestar-folder": "/home/ann/work/"}
-    caller = identify_caller(headers, request_of(user="bob"))
+    caller = identify_caller(headers, request_of(user="bob"), LOCAL)
     assert (caller.project, caller.session, caller.user) == ("web", "s1", "ann")
-    caller = identify_caller({**headers, "x-lodestar-project": "mine"}, request_of())
+    caller = identify_caller({**headers, "x-lodestar-project": "mine"}, request_of(), LOCAL)
     assert (caller.project, caller.session) == ("mine", "s1")
-    caller = identify_caller({"authorization": "Bearer sk-x", "x-lodestar-folder": "/home/ann/work/"}, request_of())
+    caller = identify_caller(
+        {"authorization": "Bearer sk-x", "x-lodestar-folder": "/home/ann/work/"}, request_of(), LOCAL
+    )
     assert (caller.project, caller.session, caller.user) == ("work", "", "")
 
 
@@ -80,7 +83,7 @@ def test_of_a_folder_only_the_last_name_is_read(path: str | None, project: str) 
 
 
 def test_labels_are_short_and_printable() -> None:
-    caller = identify_caller({"x-lodestar-project": "a\x1b[31mb" + "c" * 200}, request_of())
+    caller = identify_caller({"x-lodestar-project": "a\x1b[31mb" + "c" * 200}, request_of(), LOCAL)
     assert caller.project.startswith("a[31mbccc")
     assert len(caller.project) <= 64
 
@@ -89,14 +92,14 @@ def test_labels_are_short_and_printable() -> None:
 def test_a_priority_is_one_of_three_words(word: str) -> None:
     assert name_priority(word) == word
     assert name_priority(f" {word.upper()}\t") == word
-    assert identify_caller({"x-lodestar-priority": word}, request_of()).priority == word
+    assert identify_caller({"x-lodestar-priority": word}, request_of(), LOCAL).priority == word
 
 
 @pytest.mark.parametrize("word", [None, "", " ", "high", "0", "interactive;", "back ground", "idle,background"])
 def test_what_is_no_priority_says_nothing(word: str | None) -> None:
     assert name_priority(word) == ""
     headers = {} if word is None else {"x-lodestar-priority": word}
-    assert identify_caller(headers, request_of()).priority == ""
+    assert identify_caller(headers, request_of(), LOCAL).priority == ""
 
 
 def test_every_priority_has_its_urgency() -> None:

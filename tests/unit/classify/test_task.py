@@ -5,6 +5,7 @@ import pytest
 
 from lodestard.classify.caller import identify_caller
 from lodestard.classify.task import name_task, read_opening
+from lodestard.domain.client import LOCAL
 from lodestard.domain.request import Request
 from lodestard.protocols.openai_chat import read_request
 
@@ -57,8 +58,8 @@ def test_others_by_what_they_ask_for(members: dict[str, object], task: str) -> N
 
 def test_a_header_has_the_first_word() -> None:
     request = read("Act as an expert code analyst.")
-    assert identify_caller({"x-lodestar-task": "review"}, request).task == "review"
-    assert identify_caller({}, request).task == "ask"
+    assert identify_caller({"x-lodestar-task": "review"}, request, LOCAL).task == "review"
+    assert identify_caller({}, request, LOCAL).task == "ask"
 
 
 def test_only_the_first_message_is_looked_at() -> None:

@@ -62,7 +62,7 @@ def test_the_demo_needs_no_key_and_nobody_is_paid() -> None:
 def test_what_is_commented_out_are_the_defaults() -> None:
     text = (EXAMPLES / "lodestard.toml").read_text()
     text = re.sub(
-        r"# \[(upstreams\.llamacpp|budgets\.per-project|rate_limits\.everybody|price_book\.ceiling"
+        r"# \[(upstreams\.llamacpp|budgets\.per-project|rate_limits\.everybody|clients\.laptop|price_book\.ceiling"
         r"|modules\.gpu\.cards\.t600)\].*\n(# .*\n)+",
         "",
         text,
@@ -74,7 +74,8 @@ def test_what_is_commented_out_are_the_defaults() -> None:
     assert uncommented.settings == plain.settings
     assert uncommented.warnings == ()
     named = (
-        "upstreams.", "models.", "prices.", "budgets.", "rate_limits.", "price_book.ceiling.", "modules.gpu.cards.",
+        "upstreams.", "models.", "prices.", "budgets.", "rate_limits.", "clients.", "price_book.ceiling.",
+        "modules.gpu.cards.",
     )  # fmt: skip
     told = {key.name for key in describe(schemas) if not key.name.startswith(named) and not SECRET.search(key.name)}
     assert told - set(uncommented.origins) == set()

@@ -81,6 +81,8 @@ def test_every_verb_is_under_its_own_name_and_does_one_thing(desk: FakeDesk) -> 
         "gpu.pin",
         "gpu.resume",
         "gpu.unpin",
+        "keys.add",
+        "keys.revoke",
         "log-level",
         "models.pull",
         "models.test",

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -315,3 +316,11 @@ def test_a_daemon_that_serves_nothing(run: Run, facts: AiderFacts) -> None:
     status, _, err = run()
     assert status == exit_codes.USAGE
     assert "no model or no port" in err
+
+
+def test_a_key_that_opens_something_is_for_no_file() -> None:
+    facts = msgspec.structs.replace(FACTS, key_needed=True)
+    wanted = Wanted("web", "auto", "auto")
+    assert "openai-api-key" not in write_files(facts, wanted)[CONF]
+    assert "lodestarctl keys add" in notes_on(facts, wanted)[0]
+    assert "lodestar:web" in write_files(FACTS, wanted)[CONF]

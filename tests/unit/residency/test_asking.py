@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.classify.caller import identify_caller
+from lodestard.domain.client import LOCAL
 from lodestard.domain.request import Caller
 from lodestard.domain.residency import Ask
 from lodestard.domain.upstream import Target
@@ -37,7 +38,7 @@ def said(text: str) -> dict[str, str]:
 def read(*messages: dict[str, Any], caller: Caller | None = None, **members: Any) -> Asked:
     body = {"model": "m", "messages": list(messages) or [user("hello")], **members}
     request = read_request(json.dumps(body).encode(), depth=64)
-    given = caller or identify_caller({}, request)
+    given = caller or identify_caller({}, request, LOCAL)
     return read_ask(Ask(target=Target("t600", "llama3.1:8b"), request=request, caller=given))
 
 
