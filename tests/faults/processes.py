@@ -19,4 +19,5 @@ def measured(folder: Path, world: World | None, more: Overlay | None = None, def
         yield daemon.start(wrap=wrap, env=environ(folder, coverage=False))
     finally:
         daemon.end()
-    assert not [line for line in daemon.log.splitlines() if "Traceback" in line or "a request failed" in line]
+    defects = [line for line in daemon.log.splitlines() if "Traceback" in line or "a request failed" in line]
+    assert not defects, f"defects in the log: {defects[0][:300]}"

@@ -13,6 +13,8 @@ from tests.fakes.process import CHAT, PATIENCE_S, question
 _STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ")
 _PORTION = 256 * 1024
 PEERS = 250
+MOST_BYTES = 64 * 1024 * 1024
+"""Who says more than this is not waited for any longer."""
 
 
 @dataclass
@@ -70,10 +72,10 @@ def read_to_end(sock: socket.socket) -> tuple[bytes, bool]:
     """Everything, and whether it came to an end in time."""
     data = bytearray()
     try:
-        while piece := sock.recv(_PORTION):
+        while (piece := sock.recv(_PORTION)) and len(data) < MOST_BYTES:
             data += piece
     except ConnectionResetError:
         pass
     except TimeoutError:
         return bytes(data), False
-    return bytes(data), True
+    return bytes(data), len(data) < MOST_BYTES

@@ -6,9 +6,14 @@ Run as ``python defective.py NAME COMMAND…``, where the command is the one tha
 import sys
 from collections.abc import Callable
 
+import trio
+
 from lodestard.__main__ import main
 from lodestard.domain.settings import Limits
+from lodestard.http import head
 from lodestard.http.body import RequestBody
+from lodestard.http.connection import Connection
+from lodestard.http.faults import Refused
 
 Defect = Callable[[], None]
 
@@ -30,7 +35,41 @@ def reads_it_all() -> None:
     RequestBody._take = take_late  # type: ignore[method-assign]
 
 
-DEFECTS: dict[str, Defect] = {"reads it all": reads_it_all}
+def believes_both_lengths() -> None:
+    """Content-Length beside Transfer-Encoding: the one is taken, the other forgotten."""
+    head._check_coding = lambda _coding, **_given: None
+
+
+def stumbles_over_odd_fields() -> None:
+    """A head that is not a valid one is met by an exception of the wrong kind."""
+
+    def stumble(text: str) -> Refused:
+        raise IndexError(len(text))
+
+    head._diagnose = stumble
+
+
+def goes_on_after_a_refusal() -> None:
+    """What comes after what was refused is read as the next request."""
+    serve = Connection._serve_next
+
+    async def serve_on(self: Connection) -> bool:
+        before = len(self._wire.received)
+        return await serve(self) or 0 < len(self._wire.received) != before
+
+    async def close_at_once(_self: Connection) -> None:
+        await trio.lowlevel.checkpoint()
+
+    Connection._serve_next = serve_on  # type: ignore[method-assign]
+    Connection._linger = close_at_once  # type: ignore[method-assign]
+
+
+DEFECTS: dict[str, Defect] = {
+    "reads it all": reads_it_all,
+    "believes both lengths": believes_both_lengths,
+    "stumbles over odd fields": stumbles_over_odd_fields,
+    "goes on after a refusal": goes_on_after_a_refusal,
+}
 
 
 if __name__ == "__main__":

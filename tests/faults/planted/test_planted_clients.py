@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import smuggling
 from tests.faults.bodies import CASES, IMPATIENT, Worst, overfeed
 from tests.faults.processes import measured
 
@@ -18,3 +19,20 @@ def test_a_body_that_is_read_before_it_is_refused(tmp_path: Path, name: str) -> 
         pytest.raises(AssertionError, match=r"bytes were read|more memory|stays"),
     ):
         overfeed(daemon, case, Worst())
+
+
+@pytest.mark.parametrize("defect", ["believes both lengths", "goes on after a refusal"])
+def test_a_request_that_is_two(tmp_path: Path, defect: str) -> None:
+    with (
+        measured(tmp_path, None, smuggling.SETTINGS, defect) as daemon,
+        pytest.raises(AssertionError, match=r"not \((400|501),\)|left open"),
+    ):
+        smuggling.hold_to_rules(daemon.port, smuggling.Tally())
+
+
+def test_a_head_that_breaks_its_reader(tmp_path: Path) -> None:
+    with (
+        pytest.raises(AssertionError, match="a request failed"),
+        measured(tmp_path, None, smuggling.SETTINGS, "stumbles over odd fields") as daemon,
+    ):
+        smuggling.mangle_at(daemon.port, 1, 50, smuggling.Tally())
