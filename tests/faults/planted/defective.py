@@ -14,6 +14,8 @@ from lodestard.http import head
 from lodestard.http.body import RequestBody
 from lodestard.http.connection import Connection
 from lodestard.http.faults import Refused
+from lodestard.http.peer import Peer
+from lodestard.http.traffic import Traffic
 
 Defect = Callable[[], None]
 
@@ -57,14 +59,27 @@ def goes_on_after_a_refusal() -> None:
         before = len(self._wire.received)
         return await serve(self) or 0 < len(self._wire.received) != before
 
-    async def close_at_once(_self: Connection) -> None:
+    async def close_at_once(self: Connection) -> None:
         await trio.lowlevel.checkpoint()
 
     Connection._serve_next = serve_on  # type: ignore[method-assign]
     Connection._linger = close_at_once  # type: ignore[method-assign]
 
 
+def keeps_a_buffer() -> None:
+    """Each connection has room for what may come."""
+    begin = Traffic.admit
+    buffers: list[bytes] = []
+
+    def admit(self: Traffic, peer: Peer) -> bool:
+        buffers.append(b"x" * 65_536)
+        return begin(self, peer)
+
+    Traffic.admit = admit  # type: ignore[method-assign]
+
+
 DEFECTS: dict[str, Defect] = {
+    "keeps a buffer": keeps_a_buffer,
     "reads it all": reads_it_all,
     "believes both lengths": believes_both_lengths,
     "stumbles over odd fields": stumbles_over_odd_fields,

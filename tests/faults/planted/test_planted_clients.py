@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.process import simulated
 from tests.faults import smuggling
 from tests.faults.bodies import CASES, IMPATIENT, Worst, overfeed
+from tests.faults.idlers import MOST_EACH_BYTES, price_of_idling
 from tests.faults.processes import measured
 
 pytestmark = pytest.mark.daemon
@@ -36,3 +38,9 @@ def test_a_head_that_breaks_its_reader(tmp_path: Path) -> None:
         measured(tmp_path, None, smuggling.SETTINGS, "stumbles over odd fields") as daemon,
     ):
         smuggling.mangle_at(daemon.port, 1, 50, smuggling.Tally())
+
+
+def test_idle_connections_that_are_not_cheap(tmp_path: Path) -> None:
+    with simulated() as world, measured(tmp_path, world, defect="keeps a buffer") as daemon:
+        cost = price_of_idling(daemon, 300, 20)
+    assert cost.each_bytes > 4 * MOST_EACH_BYTES
