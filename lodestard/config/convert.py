@@ -186,7 +186,7 @@ def _excess(path: KeyPath, value: Any) -> str | None:
         return None
     if isinstance(value, Decimal) and not value.is_finite():
         return "expected a finite number"
-    if str(path[-1]).endswith("_s") and value > MAX_SECONDS:
+    if str(path[-1]).endswith("_s") and not str(path[-1]).endswith("_per_s") and value > MAX_SECONDS:
         return "expected at most 366 days of seconds"
     return None if -MAX_NUMBER <= value <= MAX_NUMBER else "larger than can be right"
 

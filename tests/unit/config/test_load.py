@@ -91,6 +91,10 @@ def test_options_and_keep_alive_keep_their_kinds() -> None:
     assert upstream.keep_alive == -1
 
 
+def test_a_rate_is_no_time() -> None:
+    assert built("[server.limits]\nbody_min_bytes_per_s = 100_000_000\n").settings.server.limits.body_min_bytes_per_s
+
+
 def test_all_faults_come_at_once_with_key_and_line() -> None:
     found = faults(
         """\

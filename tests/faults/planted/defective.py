@@ -1,0 +1,93 @@
+"""``lodestard`` with one defect, by its name: what faults of clients must bring to light.
+
+Run as ``python defective.py NAME COMMAND…``, where the command is the one that starts ``lodestard``.
+"""
+
+import sys
+from collections.abc import Callable
+
+import trio
+
+from lodestard.__main__ import main
+from lodestard.domain.settings import Limits
+from lodestard.http import head
+from lodestard.http.body import RequestBody
+from lodestard.http.connection import Connection
+from lodestard.http.faults import Refused
+from lodestard.http.peer import Peer
+from lodestard.http.traffic import Traffic
+
+Defect = Callable[[], None]
+
+
+def reads_it_all() -> None:
+    """The size of a body is looked at once it is there."""
+    take = RequestBody._take
+
+    def take_late(self: RequestBody) -> bool:
+        limits, self._limits = self._limits, Limits(body_bytes=1 << 40)
+        if self._chunks is not None:
+            self._chunks._limit = 1 << 40
+        complete = take(self)
+        self._limits = limits
+        if complete and len(self._content or b"") > limits.body_bytes:
+            raise self._too_large()
+        return complete
+
+    RequestBody._take = take_late  # type: ignore[method-assign]
+
+
+def believes_both_lengths() -> None:
+    """Content-Length beside Transfer-Encoding: the one is taken, the other forgotten."""
+    head._check_coding = lambda _coding, **_given: None
+
+
+def stumbles_over_odd_fields() -> None:
+    """A head that is not a valid one is met by an exception of the wrong kind."""
+
+    def stumble(text: str) -> Refused:
+        raise IndexError(len(text))
+
+    head._diagnose = stumble
+
+
+def goes_on_after_a_refusal() -> None:
+    """What comes after what was refused is read as the next request."""
+    serve = Connection._serve_next
+
+    async def serve_on(self: Connection) -> bool:
+        before = len(self._wire.received)
+        return await serve(self) or 0 < len(self._wire.received) != before
+
+    async def close_at_once(self: Connection) -> None:
+        await trio.lowlevel.checkpoint()
+
+    Connection._serve_next = serve_on  # type: ignore[method-assign]
+    Connection._linger = close_at_once  # type: ignore[method-assign]
+
+
+def keeps_a_buffer() -> None:
+    """Each connection has room for what may come."""
+    begin = Traffic.admit
+    buffers: list[bytes] = []
+
+    def admit(self: Traffic, peer: Peer) -> bool:
+        buffers.append(b"x" * 65_536)
+        return begin(self, peer)
+
+    Traffic.admit = admit  # type: ignore[method-assign]
+
+
+DEFECTS: dict[str, Defect] = {
+    "keeps a buffer": keeps_a_buffer,
+    "reads it all": reads_it_all,
+    "believes both lengths": believes_both_lengths,
+    "stumbles over odd fields": stumbles_over_odd_fields,
+    "goes on after a refusal": goes_on_after_a_refusal,
+}
+
+
+if __name__ == "__main__":
+    DEFECTS[sys.argv[1]]()
+    sys.argv = ["lodestard", *sys.argv[sys.argv.index("lodestard") + 1 :]]
+    sys.exit(main())
