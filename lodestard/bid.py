@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lodestard.budget import cost_nano_usd, find_unpriced, worst_case
+from lodestard.budget import Ceiling, cost_nano_usd, find_ceiling, find_unpriced
 from lodestard.budget.judge import Prospect, choose_output_limit, output_at_least
 from lodestard.domain.errors import BudgetFault, CallerFault, Code
-from lodestard.domain.money import MAX_NANO_USD, PICO_PER_NANO
+from lodestard.domain.money import MAX_NANO_USD
 from lodestard.domain.price import FREE, Price
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import Request
@@ -22,7 +22,6 @@ from lodestard.protocols.json_repeats import repeats_a_key
 
 # What a hold is read off, below the top level (where no key comes twice).
 PRICED_MEMBERS = ("messages", "tools")
-SLOPE_TOKENS = 1_000_000
 
 
 class Bid(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,9 +51,10 @@ def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
     price = FREE if candidate.free or candidate.price is None else candidate.price
     if price is not FREE:
         require_priceable(candidate, request, price)
-    limit = find_limit(request, price, room)
+    ceiling = find_ceiling(request, price)
+    limit = find_limit(request, ceiling, room)
     bounded = with_output_limit(request, limit) if limit is not None else request
-    worst = worst_case(bounded, price)
+    worst = ceiling.at(ceiling.limit_tokens if limit is None else limit)
     if worst.nano_usd > MAX_NANO_USD:
         raise CallerFault(Code.INVALID_REQUEST, "It could cost more than can be accounted for: ask for less output.")
     return Bid(
@@ -78,19 +78,17 @@ def require_priceable(candidate: Candidate, request: Request, price: Price) -> N
         raise CallerFault(Code.PRICE_UNKNOWN, text, param=unpriced)
 
 
-def find_limit(request: Request, price: Price, room: Room) -> int | None:
+def find_limit(request: Request, ceiling: Ceiling, room: Room) -> int | None:
     """The output limit to write into ``request``, or None where it brings one or needs none."""
     if not room.limited or request.conversation.sampling.max_output_tokens is not None:
         return None
-    choices = max(1, request.conversation.n)
-    longest = worst_case(request, price)
-    least, more = (worst_case(with_output_limit(request, tokens), price) for tokens in (0, SLOPE_TOKENS))
+    least = ceiling.at(0)
     prospect = Prospect(
         prompt_nano_usd=least.nano_usd,
         prompt_tokens=least.prompt_tokens + least.completion_tokens,  # and what may be thought beside any limit
-        token_pico_usd=-(-(more.nano_usd - least.nano_usd) * PICO_PER_NANO // (SLOPE_TOKENS * choices)),
-        most_output_tokens=(longest.completion_tokens - least.completion_tokens) // choices,
-        choices=choices,
+        token_pico_usd=ceiling.output_pico_usd,
+        most_output_tokens=ceiling.limit_tokens,
+        choices=ceiling.choices,
     )
     return choose_output_limit(room, prospect)
 

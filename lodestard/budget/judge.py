@@ -45,7 +45,9 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     def limit(self, unit: Unit) -> int | None:
         """The limit with the overrides in force; None where there is none."""
         limit = self.rule.limit(unit)
-        if limit is None or any(relief.extra is None for relief in self.reliefs):
+        if limit is None or not self.reliefs:
+            return limit
+        if any(relief.extra is None for relief in self.reliefs):
             return None
         return limit + sum(relief.extra or 0 for relief in self.reliefs)
 
@@ -82,7 +84,7 @@ def find_room(standings: Iterable[Standing]) -> Room:
             usd.append(room)
         if (room := standing.room("tokens")) is not None:
             tokens.append(room)
-    return Room(nano_usd=min(usd, default=None), tokens=min(tokens, default=None))
+    return Room(nano_usd=min(usd) if usd else None, tokens=min(tokens) if tokens else None)
 
 
 class Prospect(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,7 +127,9 @@ def _affordable(room: Room, prospect: Prospect, shares: int) -> int | None:
 
 def levels_reached(spent: int, limit: int, levels: Sequence[int]) -> tuple[int, ...]:
     """The percentages of ``limit`` that ``spent`` has come to."""
-    return tuple(level for level in levels if spent * 100 >= limit * level) if limit else ()
+    if not limit or not levels or spent * 100 < limit * min(levels):
+        return ()
+    return tuple(level for level in levels if spent * 100 >= limit * level)
 
 
 def output_at_least(pieces: int, size_bytes: int) -> int:

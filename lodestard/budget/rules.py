@@ -5,7 +5,7 @@ project has a budget too: that of the empty name, so that leaving a label out is
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -19,7 +19,7 @@ Unit = Literal["usd", "tokens", "requests"]
 UNITS: tuple[Unit, ...] = ("usd", "tokens", "requests")
 
 
-class Amounts(NamedTuple):
+class Amounts(msgspec.Struct, frozen=True, order=True, gc=False):
     """What is spent, held or wanted, by unit: nano-USD, tokens, requests."""
 
     usd: int = 0
@@ -55,7 +55,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return any(unit != "usd" for unit, _ in self.limits)
 
     def limit(self, unit: Unit) -> int | None:
-        return next((limit for name, limit in self.limits if name == unit), None)
+        for name, limit in self.limits:
+            if name == unit:
+                return limit
+        return None
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):

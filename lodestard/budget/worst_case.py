@@ -7,7 +7,7 @@ and the service tiers that the request may be served at. A request that asks for
 usual rates: an account whose own setting is a dearer one must say so in each request.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from types import UnionType
 
 import msgspec
@@ -38,7 +38,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 DEFAULT_BOUNDS = Bounds()
 
 
-class WorstCase(msgspec.Struct, frozen=True, kw_only=True):
+class WorstCase(msgspec.Struct, frozen=True, gc=False):
     """Upper bounds of what will be billed."""
 
     prompt_tokens: int
@@ -46,23 +46,54 @@ class WorstCase(msgspec.Struct, frozen=True, kw_only=True):
     nano_usd: int
 
 
+class Ceiling(msgspec.Struct, frozen=True, gc=False):
+    """All that bounds the cost of one request under one price, read off both once; the output limit may vary.
+
+    ``limit_tokens`` is the request's own, or what stands for it; ``beside_tokens`` are billed beside any limit.
+    """
+
+    prompt_tokens: int
+    limit_tokens: int
+    beside_tokens: int
+    choices: int
+    input_pico_usd: int
+    output_pico_usd: int
+    request_nano_usd: int
+
+    def at(self, limit_tokens: int) -> WorstCase:
+        """The worst case, did the request name this output limit."""
+        completion_tokens = (limit_tokens + self.beside_tokens) * self.choices
+        pico = self.prompt_tokens * self.input_pico_usd + completion_tokens * self.output_pico_usd
+        return WorstCase(self.prompt_tokens, completion_tokens, round_up(pico) + self.request_nano_usd)
+
+
 def worst_case(request: Request, price: Price, bounds: Bounds = DEFAULT_BOUNDS) -> WorstCase:
     """The most that ``request`` can cost under ``price``: its input at the dearest input rate, its whole output."""
+    ceiling = find_ceiling(request, price, bounds)
+    return ceiling.at(ceiling.limit_tokens)
+
+
+def find_ceiling(request: Request, price: Price, bounds: Bounds = DEFAULT_BOUNDS) -> Ceiling:
+    """What bounds the cost of ``request`` under ``price``."""
     prompt_tokens = _prompt_bound(request, bounds)
-    completion_tokens = _completion_bound(request, price, bounds)
+    dearest_input, dearest_output = _dearest_input(price, request), _dearest_output(price, request)
     if price.tiers or price.service_tiers:
-        reached: Iterable[Rates] = _reachable(request, price, prompt_tokens)
-    else:
-        reached = (price,)
-    dearest_input = dearest_output = 0
-    for rates in reached:
-        dearest_input = max(dearest_input, _dearest_input(rates, request))
-        dearest_output = max(dearest_output, _dearest_output(rates, request))
-    pico = prompt_tokens * dearest_input + completion_tokens * dearest_output
-    return WorstCase(
-        prompt_tokens=prompt_tokens,
-        completion_tokens=completion_tokens,
-        nano_usd=round_up(pico) + price.request_nano_usd,
+        for rates in _reachable(request, price, prompt_tokens):
+            dearest_input = max(dearest_input, _dearest_input(rates, request))
+            dearest_output = max(dearest_output, _dearest_output(rates, request))
+    conversation, prediction = request.conversation, request.members.get("prediction")
+    limit = conversation.sampling.max_output_tokens
+    if limit is None:
+        limit = price.max_output_tokens or bounds.output_tokens
+    predicted = 0 if prediction is None else len(bytes(prediction))  # what of it is rejected is billed as output
+    return Ceiling(
+        prompt_tokens,
+        max(0, limit),
+        predicted + (price.max_reasoning_tokens or 0),
+        max(1, conversation.n),
+        dearest_input,
+        dearest_output,
+        price.request_nano_usd,
     )
 
 
@@ -75,16 +106,7 @@ def _prompt_bound(request: Request, bounds: Bounds) -> int:
                 tokens += bounds.image_tokens - len(part.data)
             elif isinstance(part, OtherPart):
                 tokens += bounds.part_tokens
-    return max(tokens, bounds.overhead_tokens)
-
-
-def _completion_bound(request: Request, price: Price, bounds: Bounds) -> int:
-    limit = request.conversation.sampling.max_output_tokens
-    if limit is None:
-        limit = price.max_output_tokens or bounds.output_tokens
-    predicted = len(bytes(request.members.get("prediction", b"")))  # what of it is rejected is billed as output
-    beside = price.max_reasoning_tokens or 0
-    return (max(0, limit) + predicted + beside) * max(1, request.conversation.n)
+    return max(bounds.overhead_tokens, tokens)
 
 
 def _reachable(request: Request, price: Price, prompt_tokens: int) -> Iterator[Rates]:
@@ -111,19 +133,23 @@ def _dearest_input(rates: Rates, request: Request) -> int:
     for rate in (rates.cache_read_pico_usd, rates.cache_write_pico_usd, rates.cache_write_1h_pico_usd):
         if rate is not None and rate > most:
             most = rate
-    audio = max(rates.audio_input_pico_usd or 0, rates.audio_cache_read_pico_usd or 0)
-    if audio > most and _brings(request, OtherPart):
-        most = audio
-    image = max(rates.image_input_pico_usd or 0, rates.image_cache_read_pico_usd or 0)
-    if image > most and _brings(request, ImagePart | OtherPart):
-        most = image
+    for rate in (rates.audio_input_pico_usd, rates.audio_cache_read_pico_usd):
+        if rate is not None and rate > most and _brings(request, OtherPart):
+            most = rate
+    for rate in (rates.image_input_pico_usd, rates.image_cache_read_pico_usd):
+        if rate is not None and rate > most and _brings(request, ImagePart | OtherPart):
+            most = rate
     return most
 
 
 def _dearest_output(rates: Rates, request: Request) -> int:
-    most = max(rates.output_pico_usd, rates.reasoning_pico_usd or 0, rates.image_output_pico_usd or 0)
-    if rates.audio_output_pico_usd is not None and "modalities" in request.members:
-        most = max(most, rates.audio_output_pico_usd)
+    most = rates.output_pico_usd
+    for rate in (rates.reasoning_pico_usd, rates.image_output_pico_usd):
+        if rate is not None and rate > most:
+            most = rate
+    audio = rates.audio_output_pico_usd
+    if audio is not None and audio > most and "modalities" in request.members:
+        most = audio
     return most
 
 

@@ -95,18 +95,18 @@ class Budgets:
 
     # -- attempts --------------------------------------------------------------------------------------------
 
-    def admit(self, applicant: Applicant, wanted: Amounts, now_ns: int) -> Charge:
-        """See the keeper."""
-        return self._keeper.admit(applicant, wanted, self._now_ms(), now_ns)
+    def admit(self, applicant: Applicant, wanted: Amounts, now_ms: int, now_ns: int) -> Charge:
+        """See the keeper. ``now_ms``, here and below, is the ledger's time."""
+        return self._keeper.admit(applicant, wanted, now_ms, now_ns)
 
-    def find_room(self, applicant: Applicant) -> Room:
+    def find_room(self, applicant: Applicant, now_ms: int) -> Room:
         """See the keeper."""
-        return self._keeper.find_room(applicant, self._now_ms())
+        return self._keeper.find_room(applicant, now_ms)
 
-    def settle(self, charge: Charge, spent: Amounts) -> None:
+    def settle(self, charge: Charge, spent: Amounts, now_ms: int) -> None:
         """See the keeper."""
         if charge.counters or charge.taken:
-            self._keeper.settle(charge, spent, self._now_ms())
+            self._keeper.settle(charge, spent, now_ms)
 
     # -- people ----------------------------------------------------------------------------------------------
 

@@ -25,6 +25,8 @@ from lodestard.ledger.rates import Pace, Taken
 
 FULL = 100
 MANY_PACES = 1_000
+MANY_KNOWN = 1_000
+NEVER_MS = float("inf")
 Key = tuple[str, str, int]
 Counted = tuple[Rule, str, Amounts, int]
 """What somebody has spent of a new rule, of requests that came at (or by) an instant."""
@@ -37,6 +39,14 @@ class Applicant(msgspec.Struct, frozen=True, kw_only=True):
     target: Target
     free: bool
     at_ms: int
+
+
+class About(msgspec.Struct, frozen=True):
+    """The counters of all budgets that are about an applicant, as long as its request came in those windows."""
+
+    counters: tuple[Counter, ...]
+    from_ms: int
+    until_ms: float
 
 
 class Charge:
@@ -68,6 +78,7 @@ class Keeper:
         self._told: set[tuple[str, str, str, int, int]] = set()
         self._free_rules: tuple[Rule, ...] = ()
         self._windows: dict[str, tuple[int, int | None]] = {}
+        self._known: dict[tuple[object, ...], About] = {}
 
     # -- what is configured ----------------------------------------------------------------------------------
 
@@ -93,7 +104,7 @@ class Keeper:
         if tuple(rates) != self.rates:
             self._paces = {}
         self.rules, self.rates = tuple(rules), tuple(rates)
-        self._windows = {}
+        self._windows, self._known = {}, {}
         self._free_rules = tuple(rule for rule in rules if rule.counts_free)
         for rule, value, amounts, at_ms in counted:
             self._counter(rule, value, at_ms if rule.window.kind != "rolling" else now_ms).spend(amounts, at_ms)
@@ -144,8 +155,8 @@ class Keeper:
         """What the hard budgets leave for an attempt."""
         if applicant.free and not self._free_rules and not self.rates:
             return UNCOUNTED
-        hard = [counter for counter in self._about(applicant) if counter.rule.hard]
-        return find_room([self._standing(counter, now_ms) for counter in hard]) if hard else ROOMY
+        hard = [self._standing(counter, now_ms) for counter in self._about(applicant) if counter.rule.hard]
+        return find_room(hard) if hard else ROOMY
 
     def settle(self, charge: Charge, spent: Amounts, now_ms: int) -> None:
         """An attempt has ended: what it held leaves, what it spent stays."""
@@ -157,14 +168,28 @@ class Keeper:
         for taken in charge.taken:
             taken.pace.correct(taken, spent.tokens)
 
-    def _about(self, applicant: Applicant) -> list[Counter]:
-        rules = self._free_rules if applicant.free else self.rules
+    def _about(self, applicant: Applicant) -> tuple[Counter, ...]:
+        """The counters that it is charged to. Who asks has mostly asked before: then nothing is looked for."""
+        if not (self._free_rules if applicant.free else self.rules):
+            return ()
+        caller = applicant.caller
+        who = (applicant.free, applicant.target, caller.project, caller.user, caller.session)
+        known = self._known.get(who)
+        if known is None or not known.from_ms <= applicant.at_ms < known.until_ms:
+            if len(self._known) >= MANY_KNOWN:
+                self._known.clear()
+            known = self._known[who] = self._look_about(applicant)
+        return known.counters
+
+    def _look_about(self, applicant: Applicant) -> About:
         counters = []
-        for rule in rules:
+        for rule in self._free_rules if applicant.free else self.rules:
             value = value_of(rule, applicant.caller, applicant.target)
             if value is not None:
                 counters.append(self._counter(rule, value, applicant.at_ms))
-        return counters
+        from_ms = max([counter.start_ms for counter in counters], default=0)
+        until_ms = min([counter.end_ms for counter in counters if counter.end_ms is not None], default=NEVER_MS)
+        return About(tuple(counters), from_ms, until_ms)
 
     def _require_room(self, counter: Counter, applicant: Applicant, wanted: Amounts, now_ms: int) -> None:
         rule = counter.rule
@@ -220,6 +245,7 @@ class Keeper:
 
     def forget(self, oldest_ms: int) -> None:
         """Drop the counters of windows that ended before ``oldest_ms`` and hold nothing."""
+        self._known.clear()
         self._counters = {
             key: counter
             for key, counter in self._counters.items()

@@ -94,7 +94,8 @@ class Ledger:
 
     def find_room(self, entry: EntryPort, candidate: Candidate) -> Room:
         """What the hard budgets leave for an attempt at ``candidate``."""
-        return self.budgets.find_room(_applicant(_entry(entry), candidate.target, free=_is_free(candidate)))
+        applicant = _applicant(_entry(entry), candidate.target, free=_is_free(candidate))
+        return self.budgets.find_room(applicant, self.now_ms())
 
     async def hold(
         self, entry: EntryPort, candidate: Candidate, worst_nano_usd: int, worst_tokens: int = 0
@@ -140,10 +141,10 @@ class Ledger:
         if not 0 <= worst.usd <= MAX_NANO_USD:
             raise HouseFault(Code.INTERNAL, f"{worst.usd} nano-USD can't be held")
         free = _is_free(candidate)
-        now_ns = self._clock.monotonic_ns()
-        if free:
-            worst = worst._replace(usd=0)
-        charge = self.budgets.admit(_applicant(entry, candidate.target, free=free), worst, now_ns)
+        now_ms, now_ns = self.now_ms(), self._clock.monotonic_ns()
+        if free and worst.usd:
+            worst = msgspec.structs.replace(worst, usd=0)
+        charge = self.budgets.admit(_applicant(entry, candidate.target, free=free), worst, now_ms, now_ns)
         attempt = Attempt(
             entry,
             len(entry.attempts) + 1,
@@ -151,7 +152,7 @@ class Ledger:
             free,
             FREE if free or price is None else price,
             worst.usd,
-            self.now_ms(),
+            now_ms,
             now_ns,
             charge,
         )
@@ -211,7 +212,7 @@ class Ledger:
         attempt.total_us = (self._clock.monotonic_ns() - attempt.started_ns) // NS_PER_US
         self._held.discard(attempt)
         self._tally.held -= attempt.hold_nano_usd
-        self.budgets.settle(attempt.charge, spent_by(attempt))
+        self.budgets.settle(attempt.charge, spent_by(attempt), attempt.ended_ms)
         if self._ending is not None:
             self._ending.append(attempt)
         if entry.closed is not None:
@@ -231,12 +232,13 @@ class Ledger:
         if closed.closed is not None:
             self._refuse(f"{closed.id} is closed already")
             return figures_of(closed.closed, free=False)
-        closed.switched_from = self.sessions.note_end(closed.session, closing, self.now_ms())
+        now_ms = self.now_ms()
+        closed.switched_from = self.sessions.note_end(closed.session, closing, now_ms)
         row = closed.closed_row(closing, self._baseline_of(closed, closing))
         closed.closed = row
         del self._open[closed.seq]
         self._tally.open -= 1
-        self._tally.count_closed(row, self.now_ms())
+        self._tally.count_closed(row, now_ms)
         self.upkeep.count_closed()
         unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
         self._store.post(WriteClosing(row, unwritten, trace_text(closed.id, closing)))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.bid import OutputCap, find_limit, make_bid, with_output_limit
-from lodestard.budget import worst_case
+from lodestard.budget import find_ceiling, worst_case
 from lodestard.domain.errors import BudgetFault, CallerFault, Code
 from lodestard.domain.money import MAX_NANO_USD
 from lodestard.domain.price import FREE, Price
@@ -59,7 +59,14 @@ def test_a_free_model_bids_nothing_but_tokens() -> None:
 def test_room_in_tokens_limits_too() -> None:
     asked = request()
     least = worst_case(with_output_limit(asked, 0), FREE).prompt_tokens
-    assert find_limit(asked, FREE, Room(tokens=least + 4 * 5_000)) == 5_000
+    assert find_limit(asked, find_ceiling(asked, FREE), Room(tokens=least + 4 * 5_000)) == 5_000
+
+
+@given(st.integers(0, 10**7), st.integers(1, 5), st.booleans())
+def test_a_ceiling_says_of_each_limit_what_the_request_with_it_would_cost(limit: int, n: int, beside: bool) -> None:
+    price = msgspec.structs.replace(PRICE, max_reasoning_tokens=7_000 if beside else None)
+    asked = request(n=n, prediction={"type": "content", "content": "abc"})
+    assert find_ceiling(asked, price).at(limit) == worst_case(with_output_limit(asked, limit), price)
 
 
 @given(st.integers(0, 10**8), st.integers(1, 5))

@@ -33,8 +33,8 @@ async def call(desk: FakeDesk, name: str, **arguments: Any) -> Any:
 
 def spend(desk: FakeDesk, nano_usd: int) -> None:
     applicant = Applicant(caller=Caller(), target=Target("openai", "m"), free=False, at_ms=NOW_MS)
-    charge = desk.budgets.admit(applicant, Amounts(nano_usd, 10, 1), 0)
-    desk.budgets.settle(charge, Amounts(nano_usd, 10, 1))
+    charge = desk.budgets.admit(applicant, Amounts(nano_usd, 10, 1), NOW_MS, 0)
+    desk.budgets.settle(charge, Amounts(nano_usd, 10, 1), NOW_MS)
 
 
 async def test_the_list_shows_limits_what_is_spent_and_alerts(desk: FakeDesk) -> None:

@@ -205,6 +205,31 @@ def test_windows_that_are_over_are_forgotten_once_they_hold_nothing() -> None:
     assert keeper.standings(NOON_MS)[0].spent.usd == 0
 
 
+def test_who_asks_again_is_charged_to_counters_that_are_seen() -> None:
+    """Counters are remembered by who asks: a window, an oblivion and a configuration later they are others."""
+    keeper = opened(rule())
+
+    def spend(at_ms: int) -> int:
+        keeper.settle(keeper.admit(applicant(at_ms=at_ms), Amounts(10), at_ms, 0), Amounts(10), at_ms)
+        return keeper.standings(at_ms)[0].spent.usd
+
+    later = NOON_MS + 48 * HOUR_MS
+    assert [spend(NOON_MS), spend(NOON_MS), spend(later), spend(NOON_MS)] == [10, 20, 10, 30]
+    keeper.forget(later)
+    assert [spend(NOON_MS), spend(later)] == [10, 20]
+    keeper.adopt((rule(), rule("second")), ())
+    assert spend(later) == 30
+    assert keeper.standings(later)[1].spent.usd == 10
+
+
+def test_those_that_are_remembered_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lodestard.ledger.keeper.MANY_KNOWN", 2)
+    keeper = opened(rule(scope="project"))
+    for project in ("a", "b", "c", "a", "b", "c"):
+        keeper.admit(applicant(project), Amounts(10), NOON_MS, 0)
+    assert {each.value: each.held.usd for each in keeper.standings(NOON_MS)} == {"a": 20, "b": 20, "c": 20}
+
+
 def test_a_rate_refuses_what_comes_too_fast_and_says_how_long_to_wait() -> None:
     keeper = opened(rates=(Rate(name="r", scope="project", of="", requests=2),))
     for count in range(2):
