@@ -2,11 +2,10 @@
 
 Law: what is taken here is exactly what ``openai_stream`` would have made of the same events one by one; whatever else
 is in any of them (an end, usage, a tool call, an error) is None, and they are read one by one. One call of the
-decoder reads all of them: a mark that no upstream can know stands between them, so that events that are JSON only
+decoder reads all of them: a mark that none of them has stands between them, so that events that are JSON only
 together are not taken for JSON.
 """
 
-import secrets
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
@@ -47,15 +46,19 @@ class Words(NamedTuple):
     words: int
 
 
-_MARK = secrets.randbits(62)
-_BETWEEN = b",%d," % _MARK
+_MARK = 3_907_481_265_930_174_826
+_DIGITS = b"%d" % _MARK
+_BETWEEN = b",%b," % _DIGITS
 _chunks = msgspec.json.Decoder(list[_Chunk | int])
 
 
 def read_words(events: Sequence[bytes]) -> Words | None:
     """What ``events`` say where it is text and nothing else. None where it is more, or no JSON."""
+    joined = _BETWEEN.join(events)
+    if joined.count(_DIGITS) != len(events) - 1:
+        return None  # one of them has the mark itself
     try:
-        read = _chunks.decode(b"[%b]" % _BETWEEN.join(events))
+        read = _chunks.decode(b"[%b]" % joined)
     except (ValueError, RecursionError):
         return None
     chunks = read[::2]
