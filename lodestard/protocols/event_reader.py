@@ -9,6 +9,9 @@ from typing import Protocol
 from lodestard.domain.errors import Code, Fault, UpstreamFault
 from lodestard.domain.reply import Piece
 
+MANY = 12
+LAST_EVENTS = 3  # a finish, the usage and a mark
+
 
 class Splitter(Protocol):
     """Bytes in any portions → whole events. Both raise ``UpstreamFault`` for what can't be cut into events; whole
@@ -34,6 +37,14 @@ class Events(Protocol):
 
     def pieces(self, event: bytes) -> list[Piece]:
         """What one event says. Raises ``Fault``."""
+        ...
+
+
+class RunEvents(Events, Protocol):
+    """Events that can be read many at once."""
+
+    def words(self, events: list[bytes]) -> Piece | None:
+        """One piece for all of them; None where they have to be read one by one."""
         ...
 
 
@@ -107,6 +118,38 @@ class EventReader:
     def _raise_fault(self) -> None:
         if self.fault is not None:
             raise self.fault
+
+
+class RunReader(EventReader):
+    """Reads many events at once, where the upstream is so quick that a portion has many."""
+
+    __slots__ = ("_runs",)
+
+    def __init__(self, splitter: Splitter, events: RunEvents) -> None:
+        super().__init__(splitter, events)
+        self._runs = events
+
+    def _read(self, events: list[bytes]) -> list[Piece]:
+        """The first of many events may name the answer, and the last ones end it: those between are words, mostly."""
+        if len(events) < MANY:
+            return super()._read(events)
+        pieces = super()._read(events[:1])
+        if self.fault is None and not self.done:
+            between = events[1:-LAST_EVENTS]
+            words = self._runs.words(between)
+            pieces += [words] if words is not None else self._after(pieces, between)
+        if self.fault is None and not self.done:
+            pieces += self._after(pieces, events[-LAST_EVENTS:])
+        return pieces
+
+    def _after(self, pieces: list[Piece], events: list[bytes]) -> list[Piece]:
+        """Their pieces; a fault is raised only where nothing came before it."""
+        try:
+            return super()._read(events)
+        except Fault:
+            if not pieces:
+                raise
+            return []
 
 
 def cut() -> UpstreamFault:

@@ -16,7 +16,7 @@ from lodestard.domain.errors import Code, Fault, UpstreamFault
 from lodestard.domain.reply import Finish, Piece, ToolCallPiece
 from lodestard.domain.usage import Usage
 from lodestard.protocols.codec import MAX_ANSWER_BYTES
-from lodestard.protocols.event_reader import EventReader, cut
+from lodestard.protocols.event_reader import EventReader, RunReader, cut
 from lodestard.protocols.json_depth import nests_deeper
 from lodestard.protocols.openai_errors import stream_fault
 from lodestard.protocols.openai_usage import larger, read_tier, read_usage
@@ -40,8 +40,6 @@ _FINISHES: Mapping[str, Finish] = {
 _BROKEN = frozenset({"error", "abort", "insufficient_system_resource", "malformed_function_call"})
 
 _LOGPROBS_DEPTH = 16
-_MANY = 12
-_LAST_EVENTS = 3  # the finish, the usage and the mark
 
 _Index = Annotated[int, Meta(ge=0, le=4095)]
 
@@ -106,7 +104,7 @@ _NO_MESSAGE = _Message()
 
 def open_stream(choices: int) -> EventReader:
     """A reader for a streamed answer of so many choices."""
-    return ChatStream(SseParser(), ChatChunks(choices))
+    return RunReader(SseParser(), ChatChunks(choices))
 
 
 class ChatChunks:
@@ -246,38 +244,6 @@ class ChatChunks:
             index = last + 1 if call.id or last < 0 else last
         self._calls[choice] = max(last, index)
         return index
-
-
-class ChatStream(EventReader):
-    """Reads one streamed answer. An upstream that is quicker than we are has many events in each portion."""
-
-    __slots__ = ("_chunks",)
-
-    def __init__(self, splitter: SseParser, chunks: ChatChunks) -> None:
-        super().__init__(splitter, chunks)
-        self._chunks = chunks
-
-    def _read(self, events: list[bytes]) -> list[Piece]:
-        """The first of many events may name the answer, and the last ones end it: those between are words, mostly."""
-        if len(events) < _MANY:
-            return super()._read(events)
-        pieces = super()._read(events[:1])
-        if self.fault is None and not self.done:
-            between = events[1:-_LAST_EVENTS]
-            words = self._chunks.words(between)
-            pieces += [words] if words is not None else self._after(pieces, between)
-        if self.fault is None and not self.done:
-            pieces += self._after(pieces, events[-_LAST_EVENTS:])
-        return pieces
-
-    def _after(self, pieces: list[Piece], events: list[bytes]) -> list[Piece]:
-        """Their pieces; a fault is raised only where nothing came before it."""
-        try:
-            return super()._read(events)
-        except Fault:
-            if not pieces:
-                raise
-            return []
 
 
 class PlainReader:

@@ -61,9 +61,9 @@ def read_words(events: Sequence[bytes]) -> Words | None:
         read = _chunks.decode(b"[%b]" % joined)
     except (ValueError, RecursionError):
         return None
-    chunks = read[::2]
-    if len(chunks) != len(events) or read[1::2].count(_MARK) != len(events) - 1:
+    if len(read) != 2 * len(events) - 1 or read[1::2].count(_MARK) != len(events) - 1:
         return None
+    chunks = read[::2]
     texts = [chunk.choices[0].delta.content for chunk in chunks if type(chunk) is _Chunk]
     if len(texts) != len(events):
         return None

@@ -113,6 +113,7 @@ def test_one_that_is_more_spoils_the_run_or_is_a_word(before: list[bytes], one: 
 def test_what_is_json_only_together_is_not_read_together() -> None:
     first, second = word("a").split(b": ", 1)
     assert read_words([first, second, word("b") + b"," + word("c")]) is None
+    assert read_words([word("a"), word("b") + b"," + word("c")]) is None
     mark = openai_words._DIGITS
     assert read_words([word("a") + b"," + mark + b"," + word("b")]) is None
     assert read_words([word("a"), word(mark.decode())]) is None
