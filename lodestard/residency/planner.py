@@ -27,7 +27,7 @@ def decide(view: View) -> Decision:
     turn = choose_turn(queue, wanted, view)
     started = tuple(start_waiters(queue, turn, view))
     rest = tuple(waiter for waiter in queue if waiter.id not in started)
-    # Whoever begins now is at work: a move that would cut it waits for the next look.
+    # Whoever begins now is at work: nothing is moved for a wish meanwhile.
     busy = frozenset(waiter.model for waiter in queue if waiter.id in started)
     move = choose_move(rest, turn, busy, view)
     return Decision(
@@ -248,8 +248,7 @@ def choose_move(rest: tuple[Waiter, ...], turn: Turn, busy: frozenset[str], view
     if not turn.over:
         turn_comes = f"in {turn.until_s - view.now_s:.0f} s" if turn.until_s < NEVER else "when nobody else waits"
         return Move(reason=f"{victim.model} goes on; {wanted.model} has its turn {turn_comes}")
-    older = any(waiter.model == victim.model and may_start(waiter, turn, view) for waiter in rest)
-    if victim.running or victim.model in busy or older:
+    if victim.running:
         return Move(reason=f"{victim.model} ends what it is at; then {wanted.model}")
     return Move(unload=victim.model, reason=f"{wanted.model} takes the place of {victim.model}")
 

@@ -107,6 +107,13 @@ class Server:
         await client.stream.aclose()
         return reply
 
+    async def try_other(self, body: Mapping[str, Any]) -> None:
+        """The same, of somebody who expects little: the server may be gone, or go."""
+        try:
+            await self.other(body)
+        except OSError:
+            await trio.lowlevel.checkpoint()
+
     async def other_loads(self, model: str, **members: Any) -> None:
         reply = await self.other({"model": model, "messages": [], "stream": False, **members})
         assert reply.status == 200, reply.body
