@@ -8,9 +8,10 @@ from collections.abc import Callable
 
 import trio
 
+from lodestard import daemon
 from lodestard.__main__ import main
 from lodestard.domain.settings import Limits
-from lodestard.http import head
+from lodestard.http import acceptor, head
 from lodestard.http.body import RequestBody
 from lodestard.http.connection import Connection
 from lodestard.http.faults import Refused
@@ -109,7 +110,20 @@ def admits_all() -> None:
     Traffic.admit = admit  # type: ignore[method-assign]
 
 
+def keeps_no_descriptor() -> None:
+    """Clients of the proxy may have every one."""
+    daemon.KEPT_DESCRIPTORS = 0  # type: ignore[attr-defined]
+
+
+def spins() -> None:
+    """Who can't accept a connection tries again at once."""
+    keeps_no_descriptor()
+    acceptor.BACK_OFF_S = 0.0
+
+
 DEFECTS: dict[str, Defect] = {
+    "keeps no descriptor": keeps_no_descriptor,
+    "spins": spins,
     "waits for heads": waits_for_heads,
     "waits for readers": waits_for_readers,
     "admits all": admits_all,

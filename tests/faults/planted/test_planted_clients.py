@@ -7,10 +7,12 @@ import msgspec
 import pytest
 
 from lodestard.domain.settings import Limits
+from tests.fakes import process
 from tests.fakes.process import World, simulated
-from tests.faults import smuggling
+from tests.faults import exhaustion, smuggling
 from tests.faults.bodies import CASES, IMPATIENT, Worst, overfeed
 from tests.faults.dribblers import HURRIED, LATE_S, Dribble, fill_up, keep_big
+from tests.faults.exhaustion import MOST_SHARE, strain
 from tests.faults.idlers import MOST_EACH_BYTES, price_of_idling
 from tests.faults.processes import measured
 
@@ -71,3 +73,16 @@ def test_slow_clients_that_are_waited_for(tmp_path: Path, world: World, defect: 
 def test_an_address_that_has_no_cap(tmp_path: Path) -> None:
     with measured(tmp_path, None, {"server": {"limits": {"connections_per_peer": 20}}}, "admits all") as daemon:
         assert fill_up(daemon, 20, 5) == 0
+
+
+def test_a_control_socket_that_starves(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with measured(tmp_path, world, defect="keeps no descriptor") as daemon:
+        monkeypatch.setattr(process, "PATIENCE_S", 2.0)
+        with pytest.raises(AssertionError, match="control socket"):
+            strain(daemon, 6, "can't be accepted")
+
+
+def test_waiting_for_descriptors_that_is_busy(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with measured(tmp_path, world, defect="spins") as daemon:
+        monkeypatch.setattr(exhaustion, "ask_control", lambda _daemon: None)
+        assert strain(daemon, 0, "can't be accepted").share > MOST_SHARE
