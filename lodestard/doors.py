@@ -23,7 +23,14 @@ from lodestard.domain.settings import Settings
 from lodestard.domain.verbs import Verb
 from lodestard.endpoints import Endpoints
 from lodestard.house import House
-from lodestard.http import HttpServer, adopt_listeners, find_exposed, open_tcp_listeners, open_unix_listener
+from lodestard.http import (
+    KEPT_DESCRIPTORS,
+    HttpServer,
+    adopt_listeners,
+    find_exposed,
+    open_tcp_listeners,
+    open_unix_listener,
+)
 from lodestard.panel import Panel
 from lodestard.protocols import error_bodies
 from lodestard.systemd import Notifier
@@ -72,6 +79,7 @@ async def open_proxy(house: House, sockets: Sockets, reach: Reach, nursery: trio
         allowed_hosts=frozenset(settings.server.allowed_hosts),
         allowed_origins=frozenset(settings.server.allowed_origins),
         write_fault=write_proxy_fault,
+        kept_descriptors=KEPT_DESCRIPTORS,
     )
     await nursery.start(partial(server.serve, listeners))
     return server

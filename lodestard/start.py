@@ -6,6 +6,7 @@ Law: what the process inherits (environment, sockets, the journal's stream) is r
 import argparse
 import logging
 import os
+import resource
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -37,6 +38,8 @@ from lodestard.systemd import (
 
 EXIT_FAILURE = 1
 STDERR_FD = 2
+OPEN_FILES = 32_768
+"""As in the unit."""
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +63,7 @@ def start(arguments: argparse.Namespace, modules: Sequence[Module]) -> int:
 def run(arguments: argparse.Namespace, modules: Sequence[Module]) -> None:
     """Read what the process inherits, then live in trio."""
     require_extra(os.environ)
+    allow_files()
     configure_logging("info", journal=journal_stream_is(STDERR_FD))
     config_file = arguments.config or (demo_config() if arguments.demo else default_config())
     reader = Reader(config_file, os.environ, modules, partial(listen_on, address=arguments.listen))
@@ -67,6 +71,14 @@ def run(arguments: argparse.Namespace, modules: Sequence[Module]) -> None:
         trio.run(run_demo, reader, plan_boot)
     else:
         trio.run(run_daemon, plan_boot(reader, lambda _addresses: None))
+
+
+def allow_files() -> None:
+    """A shell allows a process far fewer open files than the machine does; every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def plan_boot(reader: Reader, announce: Callable[[Sequence[str]], None]) -> Boot:

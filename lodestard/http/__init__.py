@@ -10,10 +10,11 @@ from lodestard.http.faults import ClientLeft
 from lodestard.http.headers import Headers
 from lodestard.http.listeners import adopt_listeners, find_exposed, open_tcp_listeners, open_unix_listener
 from lodestard.http.peer import Peer
-from lodestard.http.server import HttpServer
+from lodestard.http.server import KEPT_DESCRIPTORS, HttpServer
 from lodestard.http.terms import Handler, WriteFault
 
 __all__ = [
+    "KEPT_DESCRIPTORS",
     "ClientLeft",
     "Handler",
     "Headers",

@@ -42,6 +42,8 @@ class Acceptor:
 
     def _accept_burst(self) -> bool:
         """Take what waits, but for the sake of the others not too much. False where nothing could be taken."""
+        if self._reserve is None:
+            self._reserve = _open_reserve()
         for _ in range(BURST):
             try:
                 self._begin(*self._sock.accept())
@@ -51,8 +53,6 @@ class Acceptor:
                 if error.errno in _OUT_OF_RESOURCES:
                     return self._accept_in_need(error)
                 continue  # that connection is gone (accept(2)): on to the next one
-            if self._reserve is None:
-                self._reserve = _open_reserve()
         return True
 
     def _accept_in_need(self, error: OSError) -> bool:

@@ -4,7 +4,9 @@ Law: nothing that a client does ends the server or makes it spin. Owner: ``serve
 connections and the tasks that watch over them; ``begin_drain`` and cancellation end them.
 """
 
+import logging
 import os
+import resource
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -29,6 +31,10 @@ from lodestard.http.wire import Wire
 DRAIN_GRACE_S = 0.25
 """For how long idle connections stay open in a drain: a request that is on its way to us is still answered."""
 
+KEPT_DESCRIPTORS = 32
+"""Of the process's, for the control socket, the ledger and upstreams: no client of the proxy gets one of them."""
+WARN_EVERY_S = 10.0
+
 _TCP_OPTIONS = (
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
@@ -39,8 +45,14 @@ _TCP_OPTIONS = (
 """Set on the listener: Linux hands them on to what it accepts. A client whose machine is gone is noticed in 2 min."""
 
 
+logger = logging.getLogger(__name__)
+
+
 class HttpServer:
-    """Our HTTP/1.1 server. ``allowed_hosts`` None admits any Host (for a Unix socket)."""
+    """Our HTTP/1.1 server. ``allowed_hosts`` None admits any Host (for a Unix socket).
+
+    Connections that leave the process fewer than ``kept_descriptors`` are turned away.
+    """
 
     def __init__(
         self,
@@ -51,9 +63,12 @@ class HttpServer:
         allowed_hosts: frozenset[str] | None,
         allowed_origins: frozenset[str],
         write_fault: WriteFault,
+        kept_descriptors: int = 0,
     ) -> None:
         self._terms = Terms(handler, Door(allowed_hosts, allowed_origins), clock, write_fault)
         self._limits = limits
+        self._kept_descriptors = kept_descriptors
+        self._silent_until_s = -1.0
         self._dates = answer.DateLine(clock)
         self._traffic = Traffic(limits)
         self._drain_asked = trio.Event()
@@ -124,7 +139,7 @@ class HttpServer:
             sock.close()
             return
         wire = Wire(sock, self._limits.write_timeout_s)
-        if not self._traffic.admit(peer):
+        if self._is_last_but_few(wire.fd) or not self._traffic.admit(peer):
             self._turn_away(wire)
             return
         link = Link(wire, peer, self._limits, self._dates, sentry, self._traffic)
@@ -135,6 +150,18 @@ class HttpServer:
             await Connection(link, self._terms).run()
         finally:
             self._traffic.release(link.peer)
+
+    def _is_last_but_few(self, fd: int) -> bool:
+        """Whether what is kept would be used up. A new descriptor is the lowest that is free (open(2))."""
+        if not self._kept_descriptors:
+            return False
+        most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if most == resource.RLIM_INFINITY or fd < most - self._kept_descriptors:
+            return False
+        if trio.current_time() > self._silent_until_s:
+            self._silent_until_s = trio.current_time() + WARN_EVERY_S
+            logger.warning("connections are turned away: this process may open %d files, and has", most)
+        return True
 
     def _turn_away(self, wire: Wire) -> None:
         fault = HouseFault(

@@ -1,23 +1,29 @@
 """The bytes of one client's socket: what has come and is not used yet, what is sent.
 
 Law: sends are whole, in order and never torn: what a cancelled send leaves over goes out before the next one. A
-socket that takes nothing for ``write_timeout_s`` is lost. Owner: the connection's task; ``send`` alone may be
+socket that takes next to nothing for ``write_timeout_s`` is lost. Owner: the connection's task; ``send`` alone may be
 called from several tasks.
 
 The socket is used directly instead of through ``trio.SocketStream``, which ends every call with a task switch:
 an answer that the kernel takes at once costs one system call.
 """
 
+import fcntl
 import socket
 import struct
+import sys
+import termios
 
 import trio
 
 from lodestard.http.faults import ClientLeft
 
 RECEIVE_BYTES = 64 * 1024
+LEAST_BYTES_PER_S = 1024
+"""As with bodies: who takes less is not waited for."""
 _TURN_COST = 256 * 1024
 _SEND_COST = 1024
+_INT_BYTES = 4
 _RESET = struct.pack("ii", 1, 0)
 
 
@@ -31,7 +37,7 @@ class Wire:
         self._fd = sock.fileno()
         self._write_timeout_s = write_timeout_s
         self._lock: trio.Lock | None = None  # made when a send first has to wait
-        self._rest = b""
+        self._rest: bytes | memoryview = b""
         self._unturned = 0
         self.received = bytearray()
         self.broken = False
@@ -67,7 +73,7 @@ class Wire:
         sent = self._try_send(data)
         if sent < len(data):
             self._lock = self._lock or trio.Lock()
-            self._rest = data[sent:]
+            self._rest = memoryview(data)[sent:]
             async with self._lock:
                 await self._flush()
             return
@@ -90,14 +96,29 @@ class Wire:
 
     async def _flush(self) -> None:
         while self._rest:
-            with trio.move_on_after(self._write_timeout_s) as scope:
-                await trio.lowlevel.wait_writable(self._fd)
-            if scope.cancelled_caught:
-                self.reset_on_close()
-                raise self._lost()
+            await self._wait_writable()
             self._rest = self._rest[self._try_send(self._rest) :]
 
-    def _try_send(self, data: bytes) -> int:
+    async def _wait_writable(self) -> None:
+        """A large buffer is writable again only after much of it is gone: a slow reader is told by what is acked."""
+        while True:
+            queued_bytes = self._queued_bytes()
+            with trio.move_on_after(self._write_timeout_s) as scope:
+                await trio.lowlevel.wait_writable(self._fd)
+            if not scope.cancelled_caught:
+                return
+            if queued_bytes - self._queued_bytes() < LEAST_BYTES_PER_S * self._write_timeout_s:
+                self.reset_on_close()
+                raise self._lost()
+
+    def _queued_bytes(self) -> int:
+        """What the kernel has of ours that the other end has not taken (SIOCOUTQ, tcp(7) and unix(7))."""
+        try:
+            return int.from_bytes(fcntl.ioctl(self._fd, termios.TIOCOUTQ, bytes(_INT_BYTES)), sys.byteorder)
+        except OSError:
+            return 0
+
+    def _try_send(self, data: bytes | memoryview) -> int:
         if self.broken:
             raise ClientLeft
         try:

@@ -31,10 +31,18 @@ class Said:
         return tuple(int(status) for status in _STATUS.findall(self.data) if status != b"100")
 
 
-def dial(port: int, *, peer: int = 0, patience_s: float = PATIENCE_S) -> socket.socket:
-    """A connection from one of the addresses of 127.0.0.0/8: connections are counted by address."""
-    address = f"127.0.{1 + peer // PEERS}.{1 + peer % PEERS}"
-    return socket.create_connection(("127.0.0.1", port), timeout=patience_s, source_address=(address, 0))
+def dial(port: int, *, peer: int = 0, patience_s: float = PATIENCE_S, window_bytes: int = 0) -> socket.socket:
+    """A connection from one of the addresses of 127.0.0.0/8: connections are counted by address.
+
+    ``window_bytes``: how much it takes before it is read; 0 for what the kernel thinks best.
+    """
+    sock = socket.socket()
+    if window_bytes:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window_bytes)
+    sock.settimeout(patience_s)
+    sock.bind((f"127.0.{1 + peer // PEERS}.{1 + peer % PEERS}", 0))
+    sock.connect(("127.0.0.1", port))
+    return sock
 
 
 def write_chat(model: str, text: str = "hello", *, headers: Mapping[str, str] | None = None, **members: Any) -> bytes:

@@ -8,14 +8,16 @@ from collections.abc import Callable
 
 import trio
 
+from lodestard import daemon
 from lodestard.__main__ import main
 from lodestard.domain.settings import Limits
-from lodestard.http import head
+from lodestard.http import acceptor, head
 from lodestard.http.body import RequestBody
 from lodestard.http.connection import Connection
 from lodestard.http.faults import Refused
 from lodestard.http.peer import Peer
 from lodestard.http.traffic import Traffic
+from lodestard.http.wire import Wire
 
 Defect = Callable[[], None]
 
@@ -78,7 +80,53 @@ def keeps_a_buffer() -> None:
     Traffic.admit = admit  # type: ignore[method-assign]
 
 
+def waits_for_heads() -> None:
+    """A head may take as long as it likes."""
+    receive = Connection._receive_head_end
+
+    async def wait_for_head(self: Connection) -> int:
+        return await receive(self)
+
+    Connection._wait_head_end = wait_for_head  # type: ignore[method-assign]
+
+
+def waits_for_readers() -> None:
+    """Whoever takes an answer is never too slow."""
+
+    async def wait_long(self: Wire) -> None:
+        await trio.lowlevel.wait_writable(self.fd)
+
+    Wire._wait_writable = wait_long  # type: ignore[method-assign]
+
+
+def admits_all() -> None:
+    """An address may have as many connections as it likes."""
+
+    def admit(self: Traffic, peer: Peer) -> bool:
+        self.connections += 1
+        self._per_peer[peer.key] += 1
+        return True
+
+    Traffic.admit = admit  # type: ignore[method-assign]
+
+
+def keeps_no_descriptor() -> None:
+    """Clients of the proxy may have every one."""
+    daemon.KEPT_DESCRIPTORS = 0  # type: ignore[attr-defined]
+
+
+def spins() -> None:
+    """Who can't accept a connection tries again at once."""
+    keeps_no_descriptor()
+    acceptor.BACK_OFF_S = 0.0
+
+
 DEFECTS: dict[str, Defect] = {
+    "keeps no descriptor": keeps_no_descriptor,
+    "spins": spins,
+    "waits for heads": waits_for_heads,
+    "waits for readers": waits_for_readers,
+    "admits all": admits_all,
     "keeps a buffer": keeps_a_buffer,
     "reads it all": reads_it_all,
     "believes both lengths": believes_both_lengths,

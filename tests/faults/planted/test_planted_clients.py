@@ -1,16 +1,28 @@
 """Real processes with a defect that clients' faults must bring to light, one by one."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from tests.fakes.process import simulated
-from tests.faults import smuggling
+from lodestard.domain.settings import Limits
+from tests.fakes import process
+from tests.fakes.process import World, simulated
+from tests.faults import exhaustion, smuggling
 from tests.faults.bodies import CASES, IMPATIENT, Worst, overfeed
+from tests.faults.dribblers import HURRIED, LATE_S, Dribble, fill_up, keep_big
+from tests.faults.exhaustion import MOST_SHARE, strain
 from tests.faults.idlers import MOST_EACH_BYTES, price_of_idling
 from tests.faults.processes import measured
 
 pytestmark = pytest.mark.daemon
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    with simulated() as world:
+        yield world
 
 
 @pytest.mark.parametrize("name", ["sized", "chunked"])
@@ -40,7 +52,37 @@ def test_a_head_that_breaks_its_reader(tmp_path: Path) -> None:
         smuggling.mangle_at(daemon.port, 1, 50, smuggling.Tally())
 
 
-def test_idle_connections_that_are_not_cheap(tmp_path: Path) -> None:
-    with simulated() as world, measured(tmp_path, world, defect="keeps a buffer") as daemon:
+def test_idle_connections_that_are_not_cheap(tmp_path: Path, world: World) -> None:
+    with measured(tmp_path, world, defect="keeps a buffer") as daemon:
         cost = price_of_idling(daemon, 300, 20)
     assert cost.each_bytes > 4 * MOST_EACH_BYTES
+
+
+@pytest.mark.parametrize(("defect", "words"), [("waits for heads", "slow head"), ("waits for readers", "slow read")])
+def test_slow_clients_that_are_waited_for(tmp_path: Path, world: World, defect: str, words: str) -> None:
+    limits = {"server": {"limits": HURRIED}}
+    with measured(tmp_path, world, limits, defect) as daemon:
+        keep_big(world, daemon)
+        with Dribble(daemon) as dribble:
+            dribble.begin(25)
+            dribble.go_on(2.5)
+        with pytest.raises(AssertionError, match=words):
+            dribble.check(msgspec.convert(HURRIED, Limits), LATE_S)
+
+
+def test_an_address_that_has_no_cap(tmp_path: Path) -> None:
+    with measured(tmp_path, None, {"server": {"limits": {"connections_per_peer": 20}}}, "admits all") as daemon:
+        assert fill_up(daemon, 20, 5) == 0
+
+
+def test_a_control_socket_that_starves(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with measured(tmp_path, world, defect="keeps no descriptor") as daemon:
+        monkeypatch.setattr(process, "PATIENCE_S", 2.0)
+        with pytest.raises(AssertionError, match="control socket"):
+            strain(daemon, 6, "can't be accepted")
+
+
+def test_waiting_for_descriptors_that_is_busy(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with measured(tmp_path, world, defect="spins") as daemon:
+        monkeypatch.setattr(exhaustion, "ask_control", lambda _daemon: None)
+        assert strain(daemon, 0, "can't be accepted").share > MOST_SHARE

@@ -125,6 +125,28 @@ async def test_a_slow_reader_is_waited_for(autojump_clock: trio.testing.MockCloc
         assert trio.current_time() > 60
 
 
+async def test_a_very_slow_reader_is_waited_for_too(autojump_clock: trio.testing.MockClock) -> None:
+    """One that takes so little at a time that the socket is not writable again within the time."""
+    done = trio.Event()
+
+    async def handler(exchange: HttpExchange) -> None:
+        await exchange.respond(200, [], b"a" * 16_000_000)
+        done.set()
+
+    async with serving(build_server(handler, limits=LIMITS)) as running:
+        client = await running.connect()
+        await client.send(GET)
+        for _ in range(12):
+            await trio.sleep(10)
+            for _ in range(3):
+                await client.stream.receive_some(65536)
+        assert trio.current_time() == 120
+        assert running.server.exchanges == 1
+        with trio.fail_after(10):
+            while not done.is_set():
+                assert await client.stream.receive_some(1 << 20)
+
+
 async def test_cancellation_with_a_stalled_reader_returns_at_once(autojump_clock: trio.testing.MockClock) -> None:
     async def handler(exchange: HttpExchange) -> None:
         await exchange.respond(200, [], b"a" * 50_000_000)

@@ -200,3 +200,16 @@ async def test_a_connection_that_is_gone_at_once_is_no_trouble() -> None:
             running.server._begin(ours, None, None, nursery)  # type: ignore[arg-type]
             begun.append(len(nursery.child_tasks))
     assert begun == [0]
+
+
+async def test_the_last_descriptors_are_kept(
+    caplog: pytest.LogCaptureFixture, autojump_clock: trio.testing.MockClock
+) -> None:
+    server = build_server(echo)
+    server._kept_descriptors = 10_000_000
+    async with serving(server) as running:
+        for _ in range(3):
+            answer = await (await running.connect()).read()
+            assert (answer.status, answer.closes) == (503, True)
+        assert running.server.connections == 0
+    assert len(caplog.records) == 1
