@@ -300,6 +300,7 @@ COMMANDS = (
         (Option(("what",), "status (the default), what was learned, or switch it", choices=IDLE, optional=True),),
     ),
     Command("drain", "stop taking requests, end those under way, and exit", "drain"),
+    Command("restart", "begin anew without losing a request, and wait until it serves", "restart"),
     Command("doctor", "say what is wrong and how to mend it", "doctor"),
     Command("version", "the versions of lodestarctl and lodestard", "version"),
     Command(

@@ -2,13 +2,13 @@
 
 Law: what is open, and in which order it closes, is the indentation below. SIGTERM stops the doors first: no new
 connections, requests under way get ``drain_s``; then flights, pools, cache and ledger close, each after everybody
-who uses it is gone. A second signal doesn't wait.
+who uses it is gone. A second signal doesn't wait. A restart goes the same way, but for the listening sockets.
 """
 
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from lodestard.domain.settings import Settings
 from lodestard.doors import Reach, Sockets, close_control, close_proxy, open_control, open_proxy
 from lodestard.generation import Foundation
 from lodestard.hooks import Signal
-from lodestard.house import House, Plan
+from lodestard.house import House, Plan, no_rehearsal
 from lodestard.http import HttpServer
 from lodestard.inquiry import ask_model
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
@@ -41,6 +41,7 @@ from lodestard.panel import Panel, Places
 from lodestard.prices.refresh import Prices, open_prices
 from lodestard.request_log import open_request_log
 from lodestard.residency.room import Residency, open_residency
+from lodestard.restart import Successor, heed_again, name_successor
 from lodestard.routing.catalog import baseline_price
 from lodestard.store import StoreOptions, open_store
 from lodestard.store.keepsake import FileKeepsake
@@ -57,7 +58,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What ``__main__`` found out before trio began. ``sockets`` are inherited descriptors by name."""
+    """What ``__main__`` found out before trio began. ``sockets`` are inherited descriptors by name.
+
+    ``own_sockets``: they are ours from before a restart, no service manager's. ``rehearse`` is the house's.
+    ``stand_by`` is called before signals are heeded.
+    """
 
     read_plan: Callable[[], Plan]
     write_change: Callable[[Change], object]
@@ -67,11 +72,17 @@ class Boot:
     notifier: Notifier
     watchdog_s: float | None
     announce: Callable[[Sequence[str]], None]
+    own_sockets: bool = True
+    rehearse: Callable[[], Awaitable[str]] = no_rehearsal
+    stand_by: Callable[[], object] = lambda: None
 
 
-async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
-    """The daemon's life, from the first room to the last. Raises ``Fault`` where a room can't be opened."""
-    clock = clock or SystemClock()
+async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None:
+    """The daemon's life, from the first room to the last; then who follows, if anybody.
+
+    Raises ``Fault`` where a room can't be opened.
+    """
+    clock, successor = clock or SystemClock(), None
     settings = boot.plan.loaded.settings
     prices = await open_prices(boot.places.state_dir, settings, clock)
     async with (
@@ -106,6 +117,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
             boot.write_change,
             boot.plan,
             on_change=partial(take_in, Rooms(cache, ledger, prices, residency, reach)),
+            rehearse=boot.rehearse,
         )
         prices.on_change = partial(take_baseline, ledger, prices)
         await house.open()
@@ -119,9 +131,13 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
         tell_ready(boot, settings, proxy)
         nursery.start_soon(prices.run, name="price book")
         await house.stop_asked.wait()
+        if house.restarts_with:
+            hand_on = {"proxy": proxy.hand_on, "control": control.server.hand_on}
+            successor = name_successor(boot.plan, house.restarts_with, hand_on, ours=boot.own_sockets)
         await close_proxy(house, boot.notifier, proxy)
         await close_control(control)
         nursery.cancel_scope.cancel()
+    return successor if house.restarts_with else None
 
 
 # -- rooms -------------------------------------------------------------------------------------------------------
@@ -182,11 +198,16 @@ async def heed_signals(
     house: House, boot: Boot, life: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """SIGTERM or SIGINT drains, a second one stops at once, SIGHUP reloads. Heeded before any door is open."""
+    boot.stand_by()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+        heed_again()
         task_status.started()
         async for number in signals:
             if number == signal.SIGHUP:
                 await reload(house, boot)
+            elif house.restarts_with:
+                logger.warning("stopping instead of restarting")
+                house.restarts_with = None
             elif house.draining:
                 logger.warning("stopping now: requests under way are cut")
                 life.cancel()

@@ -18,6 +18,7 @@ from lodestard.boot import Reader
 from lodestard.config.paths import Paths, demo_paths
 from lodestard.daemon import Boot, run_daemon
 from lodestard.domain.settings import Settings
+from lodestard.restart import Successor
 from lodestard.simulator.demo import run_demo_upstream
 
 DEMO_CONFIG = "lodestard.demo.toml"
@@ -50,8 +51,8 @@ def demo_config() -> Path:
     return packaged if packaged.exists() else Path(__file__).parent.parent / "config" / DEMO_CONFIG
 
 
-async def run_demo(reader: Reader, plan_boot: PlanBoot) -> None:
-    """The simulator and the daemon in one process; both end together."""
+async def run_demo(reader: Reader, plan_boot: PlanBoot) -> Successor | None:
+    """The simulator and the daemon in one process; both end together, and begin anew together."""
     async with trio.open_nursery() as nursery:
         url = await nursery.start(run_demo_upstream)
         paths = demo_paths(reader.environ)
@@ -59,8 +60,9 @@ async def run_demo(reader: Reader, plan_boot: PlanBoot) -> None:
         def change(settings: Settings) -> Settings:
             return reader.change(settle(settings, url, paths))
 
-        await run_daemon(plan_boot(replace(reader, change=change, simulated=True), announce))
+        successor = await run_daemon(plan_boot(replace(reader, change=change, simulated=True), announce))
         nursery.cancel_scope.cancel()
+    return successor
 
 
 def settle(settings: Settings, url: str, paths: Paths) -> Settings:

@@ -92,14 +92,16 @@ def write_proxy_fault(fault: Fault, _path: str) -> tuple[int, list[tuple[str, st
 
 async def close_proxy(house: House, notifier: Notifier, proxy: HttpServer) -> None:
     """No new connections; what is under way gets its time. Cancelled when the time or the patience is up."""
-    drain_s = house.runtime.settings.server.drain_s
+    drain_s = house.drain_s
     logger.info("draining: %d requests under way, at most %g s", proxy.exchanges, drain_s)
-    notifier.stopping()
+    if not house.restarts_with:
+        notifier.stopping()
     notifier.status("draining")
     proxy.begin_drain()
-    house.retire()
     with trio.move_on_after(drain_s):
-        await proxy.wait_closed()
+        with house.serving():  # requests may still come over connections that are open
+            house.retire()
+            await proxy.wait_closed()
         await house.wait_closed()
 
 

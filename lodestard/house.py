@@ -20,6 +20,8 @@ from lodestard.generation import Blueprint, Foundation, Generation, run_generati
 from lodestard.protocols.codecs import CODECS
 from lodestard.runtime import Runtime
 
+RESTART_COMES_NS = 60_000_000_000
+
 logger = logging.getLogger(__name__)
 
 
@@ -31,12 +33,18 @@ class Plan:
     blueprint: Blueprint
 
 
+async def no_rehearsal() -> str:
+    """Nobody asks a new process beforehand."""
+    return ""
+
+
 @dataclass(slots=True, eq=False)
 class House:
     """Owner of the current generation and of the state of the house.
 
     ``read_plan`` reads the configuration anew, ``write_change`` lays a change over it; both block on the disk and
     raise ``ConfigError``. ``on_change`` takes a configuration in outside the generation, before it serves.
+    ``rehearse`` says why a new process would not start, if so. ``restarts_with``: what it is to begin with.
     """
 
     foundation: Foundation
@@ -45,10 +53,13 @@ class House:
     write_change: Callable[[Change], object]
     plan: Plan
     on_change: Callable[[Plan], Awaitable[None]]
+    rehearse: Callable[[], Awaitable[str]] = no_rehearsal
     draining: bool = False
+    restarts_with: Plan | None = None
     stop_asked: trio.Event = field(default_factory=trio.Event)
     _current: Generation | None = None
     _older: tuple[Generation, ...] = ()
+    _restart_until_ns: int = 0
     _turn: trio.Lock = field(default_factory=trio.Lock)
 
     async def open(self) -> None:
@@ -115,6 +126,35 @@ class House:
         """Take no new work, finish what is under way, then stop."""
         self.draining = True
         self.stop_asked.set()
+
+    async def plan_restart(self) -> Plan:
+        """The configuration that a new process will find. One reload or restart at a time.
+
+        Raises ``ConfigError``, and ``HouseFault`` where a new process would not start: then this one serves on.
+        """
+        async with self._turn:
+            self._refuse_closing()
+            plan = await trio.to_thread.run_sync(self.read_plan)
+            if why := await self.rehearse():
+                raise HouseFault(Code.INTERNAL, f"A new lodestard would not start, this one serves on: {why}")
+            self._refuse_closing()
+            return plan
+
+    def begin_restart(self, plan: Plan) -> None:
+        """Drain, and begin anew with ``plan``."""
+        self.restarts_with = plan
+        self.begin_drain()
+
+    def expect_restart(self) -> None:
+        """The service manager is about to stop and start us: a stop that comes soon is a restart."""
+        self._restart_until_ns = self.foundation.clock.monotonic_ns() + RESTART_COMES_NS
+
+    @property
+    def drain_s(self) -> float:
+        """How long what is under way has to end, were it asked to now."""
+        restarts = self.restarts_with or self.foundation.clock.monotonic_ns() < self._restart_until_ns
+        server = self.runtime.settings.server
+        return server.restart_drain_s if restarts else server.drain_s
 
     def retire(self) -> None:
         """The last generation closes once nobody uses it."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from os import getpid
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
 
@@ -30,6 +31,7 @@ from lodestard.control.messages import (
     LedgerVerification,
     Listener,
     ReloadReport,
+    RestartReport,
 )
 from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
 from lodestard.domain.bill import Bill
@@ -67,12 +69,13 @@ class PoolFigures(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Where things are. ``simulated``: the upstreams are the demo's."""
+    """Where things are. ``simulated``: the upstreams are the demo's. ``unit``: what systemd runs us as."""
 
     config_file: Path
     state_dir: Path
     control_socket: Path
     simulated: bool = False
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +139,24 @@ class Panel:
 
     def begin_drain(self) -> None:
         self.house.begin_drain()
+
+    async def restart(self) -> RestartReport:
+        try:
+            plan = await self.house.plan_restart()
+        except ConfigError as error:
+            return RestartReport(ok=False, faults=problems(error.faults))
+        if self.places.unit:
+            self.house.expect_restart()
+        else:
+            self.house.begin_restart(plan)
+        return RestartReport(
+            ok=True,
+            unit=self.places.unit,
+            pid=getpid(),
+            exchanges=self.proxy.exchanges,
+            drain_s=self.house.drain_s,
+            moves=moves(self.places.control_socket, plan.loaded.settings.control.socket),
+        )
 
     def set_log_level(self, level: str) -> str:
         was = logging.getLevelName(logging.getLogger(OURS).getEffectiveLevel()).lower()
@@ -230,6 +251,11 @@ class Panel:
 
     def itemise(self, usage: Usage, price: Price) -> Bill | None:
         return itemise(usage, price)
+
+
+def moves(control_socket: Path, configured: str) -> bool:
+    """Whether the control socket will be elsewhere. Pure but for the home folder."""
+    return bool(configured) and Path(configured).expanduser() != control_socket
 
 
 def state_word(why_not_ready: str, *, draining: bool) -> Literal["ready", "degraded", "draining"]:

@@ -9,6 +9,7 @@ import os
 import resource
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from lodestard.domain.settings import Settings
 from lodestard.log import configure_logging, set_level
 from lodestard.module import Module
 from lodestard.panel import Places
+from lodestard.restart import Successor, begin_anew, rehearse, stand_by
 from lodestard.systemd import (
     EXIT_CONFIG,
     Notifier,
@@ -33,6 +35,8 @@ from lodestard.systemd import (
     journal_stream_is,
     listen_fds,
     require_extra,
+    service_unit,
+    sockets_are_ours,
     watchdog_interval_s,
 )
 
@@ -45,9 +49,13 @@ logger = logging.getLogger(__name__)
 
 
 def start(arguments: argparse.Namespace, modules: Sequence[Module]) -> int:
-    """Run the daemon until it is told to stop. Returns the exit status; says on stderr why it can't start."""
+    """Run the daemon until it is told to stop. Returns the exit status; says on stderr why it can't start.
+
+    Told to restart it does not return: the process goes on as another one.
+    """
     try:
-        run(arguments, modules)
+        if (successor := run(arguments, modules)) is not None:
+            begin_anew(successor)
     except (Exception, BaseExceptionGroup) as error:
         reason = known_reason(error)
         if reason is None and is_interrupt(error):
@@ -60,7 +68,7 @@ def start(arguments: argparse.Namespace, modules: Sequence[Module]) -> int:
     return 0
 
 
-def run(arguments: argparse.Namespace, modules: Sequence[Module]) -> None:
+def run(arguments: argparse.Namespace, modules: Sequence[Module]) -> Successor | None:
     """Read what the process inherits, then live in trio."""
     require_extra(os.environ)
     allow_files()
@@ -68,9 +76,8 @@ def run(arguments: argparse.Namespace, modules: Sequence[Module]) -> None:
     config_file = arguments.config or (demo_config() if arguments.demo else default_config())
     reader = Reader(config_file, os.environ, modules, partial(listen_on, address=arguments.listen))
     if arguments.demo:
-        trio.run(run_demo, reader, plan_boot)
-    else:
-        trio.run(run_daemon, plan_boot(reader, lambda _addresses: None))
+        return trio.run(run_demo, reader, plan_boot)
+    return trio.run(run_daemon, replace(plan_boot(reader, lambda _addresses: None), rehearse=rehearse))
 
 
 def allow_files() -> None:
@@ -90,16 +97,19 @@ def plan_boot(reader: Reader, announce: Callable[[Sequence[str]], None]) -> Boot
     for upstream, why in plan.blueprint.keys_missing.items():
         logger.warning("upstream %s can't be asked: %s", upstream, why)
     set_level(settings.log.level)
-    paths = places(settings, reader.environ)
+    paths, unit = places(settings, reader.environ), service_unit(os.environ)
+    sockets, marked = listen_fds(os.environ), sockets_are_ours(os.environ)
     return Boot(
         read_plan=reader.read_plan,
         write_change=reader.write_change,
         plan=plan,
-        places=Places(reader.config_file, paths.state_dir, paths.control_socket, simulated=reader.simulated),
-        sockets=listen_fds(os.environ),
+        places=Places(reader.config_file, paths.state_dir, paths.control_socket, reader.simulated, unit),
+        sockets=sockets,
         notifier=Notifier.from_environ(os.environ),
         watchdog_s=watchdog_interval_s(os.environ),
         announce=announce,
+        own_sockets=marked or not sockets,
+        stand_by=stand_by,
     )
 
 

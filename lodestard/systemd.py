@@ -8,11 +8,13 @@ environment once; ``daemon.py`` holds the ``Notifier``.
 import fcntl
 import logging
 import os
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from pathlib import Path, PurePosixPath
 
 FIRST_FD = 3
 EXIT_CONFIG = 78
 UNNAMED = "unknown"
+OWN_SOCKETS = "LODESTAR_OWN_SOCKETS"
 USEC_PER_S = 1_000_000
 
 APT_LINE = "apt-get install gcc pkg-config libsystemd-dev python3-dev"
@@ -118,6 +120,35 @@ def listen_fds(environ: MutableMapping[str, str]) -> dict[str, list[int]]:
     for variable in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         environ.pop(variable, None)
     return _named_fds(count, names) if ours else {}
+
+
+def write_listen_fds(environ: MutableMapping[str, str], names: Sequence[str], *, ours: bool) -> None:
+    """The other side of ``listen_fds``: sockets of these names are at the numbers from ``FIRST_FD`` on.
+
+    ``ours``: this program opened them itself, no service manager did.
+    """
+    environ["LISTEN_PID"] = str(os.getpid())
+    environ["LISTEN_FDS"] = str(len(names))
+    environ["LISTEN_FDNAMES"] = ":".join(names)
+    if ours:
+        environ[OWN_SOCKETS] = "1"
+
+
+def sockets_are_ours(environ: MutableMapping[str, str]) -> bool:
+    """Whether what ``listen_fds`` gives was opened by this program before it began anew. Asked once."""
+    return environ.pop(OWN_SOCKETS, "") == "1"
+
+
+def service_unit(environ: Mapping[str, str], cgroup: Path = Path("/proc/self/cgroup")) -> str:
+    """The unit that systemd runs this process as (``lodestard.service``); empty where it does not."""
+    if not environ.get("NOTIFY_SOCKET"):
+        return ""
+    try:
+        group = cgroup.read_text().strip().rpartition(":")[2]
+    except OSError:
+        return ""
+    name = PurePosixPath(group).name
+    return name if name.endswith(".service") else ""
 
 
 def _named_fds(count: int, names: list[str]) -> dict[str, list[int]]:

@@ -10,6 +10,7 @@ from lodestard.control.messages import (
     ConfigValues,
     DoctorReport,
     ReloadReport,
+    Restarted,
 )
 
 
@@ -45,6 +46,11 @@ def render_reload(report: ReloadReport) -> list[Block]:
     if report.restart:
         notes.append(Note(f"Needs a restart: {', '.join(report.restart)}.", "warn", "!"))
     return notes
+
+
+def render_not_restarted(report: Restarted) -> list[Block]:
+    """Why a restart was refused."""
+    return [*_problems(report.faults, "error"), Note("Not restarted: a new lodestard would refuse this.", "bad", "✗")]
 
 
 def render_values(values: ConfigValues, *, origin: bool) -> list[Block]:

@@ -51,6 +51,7 @@ class Server(Record, frozen=True):
     early_head_s: Seconds = 2.0
     keep_alive_comment_s: Seconds = 10.0
     drain_s: Seconds = 120.0
+    restart_drain_s: Seconds = 20.0
     leave_drain_s: Seconds = 60.0
     leave_drains: Positive = 32
     limits: Limits = Limits()

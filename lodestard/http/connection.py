@@ -20,6 +20,7 @@ from lodestard.http.terms import Terms
 HEAD_END = b"\r\n\r\n"
 _NOTHING_YET = (b"", b"\r", b"\r\n")
 LINGER_S = 1.0
+PARTING_S = 0.25
 LINGER_BYTES = 1024 * 1024
 
 logger = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class Connection:
         try:
             raw = await self._next_head()
             if raw is None:
+                await self._part()
                 return False
             head = read_head(raw, self._link.limits, secure=self._link.secure)
         except Refused as refused:
@@ -159,11 +161,18 @@ class Connection:
         await self._wire.send(answer.write_refusal(status, headers, body, self._link.dates.read()))
         await self._linger()
 
-    async def _linger(self) -> None:
+    async def _part(self) -> None:
+        """Where it is us who end an idle connection: a request that crosses the end meets an end, which its client
+        knows what to make of (RFC 9112 section 9.3.1), and not a reset.
+        """
+        if not self._wire.ended:
+            await self._linger(PARTING_S)
+
+    async def _linger(self, most_s: float = LINGER_S) -> None:
         """Read on for a moment, so that the client gets to read the answer (RFC 9112 section 9.6)."""
         self._wire.end_sending()
         left_bytes = LINGER_BYTES
-        with trio.move_on_after(LINGER_S):
+        with trio.move_on_after(most_s):
             while left_bytes > 0 and await self._wire.receive():
                 left_bytes -= len(self._wire.received)
                 self._wire.received.clear()

@@ -73,6 +73,7 @@ class HttpServer:
         self._traffic = Traffic(limits)
         self._drain_asked = trio.Event()
         self._closed = trio.Event()
+        self._socks: Sequence[socket.socket] = ()
         self.addresses: tuple[str, ...] = ()
 
     @property
@@ -92,6 +93,12 @@ class HttpServer:
         self._traffic.draining = True
         self._drain_asked.set()
 
+    def hand_on(self) -> list[int]:
+        """Descriptors for the listening sockets, which stay open when ``serve`` closes them: clients that come in a
+        drain then wait in the backlog for whoever accepts next. They are the caller's, and close-on-exec.
+        """
+        return [os.dup(sock.fileno()) for sock in self._socks]
+
     async def wait_closed(self) -> None:
         """Wait until ``serve`` has returned."""
         await self._closed.wait()
@@ -105,10 +112,11 @@ class HttpServer:
         """Serve until drained. Cancellation closes every connection at once. Closes the listeners in any case."""
         try:
             with _taken_over(listeners) as socks, Sentry() as sentry:
-                self.addresses = tuple(name_place(sock.getsockname()) for sock in socks)
+                self._socks, self.addresses = socks, tuple(name_place(sock.getsockname()) for sock in socks)
                 async with trio.open_nursery() as watchers:
                     watchers.start_soon(sentry.run)
-                    watchers.start_soon(self._traffic.run_sweeper)
+                    watchers.start_soon(self._traffic.run_sweeper, self._limits.keep_alive_s)
+                    watchers.start_soon(self._close_waiting)
                     task_status.started()
                     await self._serve_connections(socks, sentry)
                     watchers.cancel_scope.cancel()
@@ -126,10 +134,15 @@ class HttpServer:
                     accepting.start_soon(Acceptor(sock, begin).run)
                 await self._drain_asked.wait()
                 accepting.cancel_scope.cancel()
+            self._socks = ()
             for sock in socks:
                 sock.close()
-            await trio.sleep(DRAIN_GRACE_S if self._traffic.connections else 0)
-            self._traffic.close_idle()
+
+    async def _close_waiting(self) -> None:
+        """In a drain: end connections that wait for a request, also those whose answer began before it."""
+        await self._drain_asked.wait()
+        await trio.sleep(DRAIN_GRACE_S)
+        await self._traffic.run_sweeper(DRAIN_GRACE_S)
 
     def _begin(self, sock: socket.socket, address: object, sentry: Sentry, nursery: trio.Nursery) -> None:
         try:

@@ -45,7 +45,7 @@ class Traffic:
     def end_idle(self, wire: Wire) -> None:
         self._idle.pop(wire, None)
 
-    def close_idle(self, since_s: float = float("inf")) -> None:
+    def close_idle(self, since_s: float) -> None:
         """End those that have waited since ``since_s`` or longer. A request that has come is still answered."""
         while self._idle:
             wire, began_s = next(iter(self._idle.items()))
@@ -54,10 +54,9 @@ class Traffic:
             del self._idle[wire]
             wire.stop_receiving()
 
-    async def run_sweeper(self) -> None:
-        """Close idle connections when their time is up, until cancelled."""
-        keep_alive_s = self._limits.keep_alive_s
+    async def run_sweeper(self, patience_s: float) -> None:
+        """Close idle connections when they have waited ``patience_s``, until cancelled."""
         while True:
             oldest_s = next(iter(self._idle.values()), trio.current_time())
-            await trio.sleep_until(oldest_s + keep_alive_s)
-            self.close_idle(trio.current_time() - keep_alive_s)
+            await trio.sleep_until(oldest_s + patience_s)
+            self.close_idle(trio.current_time() - patience_s)

@@ -30,7 +30,7 @@ _RESET = struct.pack("ii", 1, 0)
 class Wire:
     """Takes over ``sock``, which must not block."""
 
-    __slots__ = ("_fd", "_lock", "_rest", "_sock", "_unturned", "_write_timeout_s", "broken", "received")
+    __slots__ = ("_fd", "_lock", "_rest", "_sock", "_unturned", "_write_timeout_s", "broken", "ended", "received")
 
     def __init__(self, sock: socket.socket, write_timeout_s: float) -> None:
         self._sock = sock
@@ -41,6 +41,7 @@ class Wire:
         self._unturned = 0
         self.received = bytearray()
         self.broken = False
+        self.ended = False
 
     @property
     def fd(self) -> int:
@@ -52,16 +53,25 @@ class Wire:
         return bool(self._rest)
 
     async def receive(self) -> bool:
-        """Wait for more bytes and add them to ``received``; False at the end. Raises ``ClientLeft``."""
-        await trio.lowlevel.wait_readable(self._fd)
+        """Wait for more bytes and add them to ``received``; False at the end (then ``ended``), and where
+        ``stop_receiving`` came first. Raises ``ClientLeft``.
+        """
+        goes_on = True
+        try:
+            await trio.lowlevel.wait_readable(self._fd)
+        except trio.ClosedResourceError:
+            goes_on = False
         try:
             data = self._sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
-            return True
+            return goes_on
         except OSError:
             raise self._lost() from None
+        if not data:
+            self.ended = True
+            return False
         self.received += data
-        return bool(data)
+        return True
 
     async def send(self, data: bytes) -> None:
         """Raises ``ClientLeft``. When cancelled, it is sent whole (the rest before the next send) or not at all."""
@@ -141,16 +151,17 @@ class Wire:
                 self.broken = True
 
     def stop_receiving(self) -> None:
-        """``receive`` gives what has come already, then False. Wakes the task that waits in it."""
-        self._shut(socket.SHUT_RD)
+        """Wakes the task that waits in ``receive``: it gets what has come by then, otherwise False.
+
+        The socket still takes bytes, where one shut down for reading would answer them with a reset.
+        """
+        if not self.broken:
+            trio.lowlevel.notify_closing(self._fd)
 
     def end_sending(self) -> None:
         """Say that nothing follows."""
-        self._shut(socket.SHUT_WR)
-
-    def _shut(self, how: int) -> None:
         try:
-            self._sock.shutdown(how)
+            self._sock.shutdown(socket.SHUT_WR)
         except OSError:
             self.broken = True
 

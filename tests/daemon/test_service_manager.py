@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.fakes.handing_over import holding
 from tests.fakes.process import Daemon, MakeDaemon, environ, wait_for
 
 pytestmark = pytest.mark.daemon
@@ -29,17 +29,6 @@ import json, os
 def send(**fields):
     with open(os.environ["TEST_JOURNAL"], "a") as journal:
         journal.write(json.dumps(fields) + "\\n")
-"""
-# Gives the listening sockets that it was passed the numbers from 3 on, as a service manager does.
-HANDING_OVER = """
-import fcntl, os, sys
-names, fds, command = sys.argv[1], [int(fd) for fd in sys.argv[2].split(",")], sys.argv[3:]
-aside = [fcntl.fcntl(fd, fcntl.F_DUPFD, 100) for fd in fds]
-for index, fd in enumerate(aside):
-    os.dup2(fd, 3 + index)
-    os.close(fd)
-os.environ |= {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": str(len(fds)), "LISTEN_FDNAMES": names}
-os.execv(command[0], command)
 """
 
 
@@ -152,14 +141,10 @@ def test_without_the_python_package_it_says_what_to_install(make_daemon: MakeDae
 
 def test_it_serves_the_sockets_that_it_was_handed(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon()
-    handed = daemon.folder / "handed.sock"
-    with socket.create_server(("127.0.0.1", 0)) as proxy, socket.socket(socket.AF_UNIX) as control:
-        control.bind(str(handed))
-        control.listen()
-        configured, daemon.port = daemon.port, proxy.getsockname()[1]
-        fds = (proxy.fileno(), control.fileno())
-        wrap = [sys.executable, "-c", HANDING_OVER, "proxy:control", ",".join(map(str, fds))]
-        daemon.start(wrap=wrap, pass_fds=fds)
+    handed, configured = daemon.folder / "handed.sock", daemon.port
+    with holding(handed) as holder:
+        daemon.port = holder.port
+        daemon.start(**holder.how)
     assert daemon.ask("auto").status == 200
     assert not daemon.socket.exists()
     with pytest.raises(ConnectionRefusedError):

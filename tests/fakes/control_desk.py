@@ -18,6 +18,7 @@ from lodestard.control.messages import (
     LedgerVerification,
     Listener,
     ReloadReport,
+    RestartReport,
 )
 from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
 from lodestard.domain.bill import Bill
@@ -329,6 +330,9 @@ class FakeDesk:
 
     def begin_drain(self) -> None:
         self.drained = True
+
+    async def restart(self) -> RestartReport:
+        return RestartReport(ok=True, pid=7, exchanges=self.house.exchanges, drain_s=20.0)
 
     def set_log_level(self, level: str) -> str:
         was, self.level = self.level, level

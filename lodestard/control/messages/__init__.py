@@ -32,6 +32,8 @@ from lodestard.control.messages.house import Draining as Draining
 from lodestard.control.messages.house import Finding as Finding
 from lodestard.control.messages.house import LedgerVerification as LedgerVerification
 from lodestard.control.messages.house import LogLevel as LogLevel
+from lodestard.control.messages.house import Restarted as Restarted
+from lodestard.control.messages.house import RestartReport as RestartReport
 from lodestard.control.messages.house_status import Figures as Figures
 from lodestard.control.messages.house_status import Listener as Listener
 from lodestard.control.messages.house_status import Problem as Problem

@@ -1,6 +1,7 @@
 """What the house answers when it is told or asked something."""
 
 from lodestard.control.envelope import Message
+from lodestard.control.messages.configuration import ConfigProblem
 from lodestard.control.messages.severity import Severity
 
 
@@ -25,6 +26,34 @@ class Draining(Message, frozen=True):
 
     exchanges: int
     drain_s: float
+
+
+class RestartReport(Message, frozen=True):
+    """A restart has begun, or (``ok`` False) the configuration is wrong and the daemon serves on.
+
+    With a ``unit`` it has only been made ready for: systemd is to be asked. ``exchanges`` are still under way and
+    have ``drain_s`` to end. ``moves``: the control socket is at another place afterwards.
+    """
+
+    ok: bool
+    unit: str = ""
+    pid: int = 0
+    exchanges: int = 0
+    drain_s: float = 0.0
+    moves: bool = False
+    faults: tuple[ConfigProblem, ...] = ()
+
+
+class Restarted(Message, frozen=True):
+    """What ``lodestarctl restart`` saw: ``waited_s`` until the new process answered; ``by`` "itself" or the unit."""
+
+    ok: bool
+    by: str = "itself"
+    pid: int = 0
+    version: str = ""
+    state: str = ""
+    waited_s: float = 0.0
+    faults: tuple[ConfigProblem, ...] = ()
 
 
 class Finding(Message, frozen=True):

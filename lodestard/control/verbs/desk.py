@@ -16,6 +16,7 @@ from lodestard.control.messages import (
     LedgerVerification,
     Listener,
     ReloadReport,
+    RestartReport,
 )
 from lodestard.control.verbs.attempt import AttemptRecord
 from lodestard.control.verbs.cost_figures import CostFigures as CostFigures
@@ -311,6 +312,10 @@ class Desk(SessionDesk, Protocol):
         ...
 
     def begin_drain(self) -> None: ...
+
+    async def restart(self) -> RestartReport:
+        """Begin anew, where systemd does not do that for us. Raises ``HouseFault`` where that would fail."""
+        ...
 
     def set_log_level(self, level: str) -> str:
         """Returns the level that it was."""

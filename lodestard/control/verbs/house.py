@@ -1,4 +1,4 @@
-"""``status``, ``version``, ``drain``, ``log-level``."""
+"""``status``, ``version``, ``drain``, ``restart``, ``log-level``."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from os import getpid
@@ -8,7 +8,16 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lodestard import __version__
-from lodestard.control.messages import Draining, Figures, LogLevel, Problem, Status, UpstreamStatus, VersionReport
+from lodestard.control.messages import (
+    Draining,
+    Figures,
+    LogLevel,
+    Problem,
+    RestartReport,
+    Status,
+    UpstreamStatus,
+    VersionReport,
+)
 from lodestard.control.messages.alerts import AlertsPart
 from lodestard.control.messages.gpu import GpuHost
 from lodestard.control.messages.house_status import MonthFigures
@@ -43,6 +52,9 @@ def house_verbs(desk: Desk) -> tuple[Verb, ...]:
         desk.begin_drain()
         return answer
 
+    async def restart(_arguments: Arguments) -> RestartReport:
+        return await desk.restart()
+
     async def log_level(arguments: Arguments) -> LogLevel:
         level: str = arguments["level"]
         return LogLevel(level=level, was=desk.set_log_level(level))
@@ -52,6 +64,7 @@ def house_verbs(desk: Desk) -> tuple[Verb, ...]:
         Verb(name="status", summary="one screen about the house", needs="read", answer=status),
         Verb(name="version", summary="what is running", needs="read", answer=version),
         Verb(name="drain", summary="take no new work, end what is under way, and exit", needs="admin", answer=drain),
+        Verb(name="restart", summary="end what is under way, and begin anew", needs="admin", answer=restart),
         Verb(name="log-level", summary="how much is logged", needs="admin", arguments=levels, answer=log_level),
     )
 

@@ -61,7 +61,7 @@ def goes_on_after_a_refusal() -> None:
         before = len(self._wire.received)
         return await serve(self) or 0 < len(self._wire.received) != before
 
-    async def close_at_once(self: Connection) -> None:
+    async def close_at_once(self: Connection, most_s: float = 0.0) -> None:
         await trio.lowlevel.checkpoint()
 
     Connection._serve_next = serve_on  # type: ignore[method-assign]

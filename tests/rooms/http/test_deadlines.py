@@ -6,6 +6,7 @@ import trio.testing
 
 from lodestard.domain.settings import Limits
 from lodestard.http import ClientLeft, HttpExchange
+from lodestard.http.connection import PARTING_S
 from tests.fakes.http_server import HOST, build_server, echo, serving
 
 LIMITS = Limits(head_timeout_s=10, keep_alive_s=75, body_grace_s=10, body_min_bytes_per_s=100, write_timeout_s=30)
@@ -28,6 +29,7 @@ async def test_idle_connections_are_closed_in_their_turn(autojump_clock: trio.te
         assert trio.current_time() == pytest.approx(75, abs=0.1)
         assert await first.read_all() == b""
         assert trio.current_time() == pytest.approx(125, abs=0.1)
+        await trio.sleep(2 * PARTING_S)
         assert running.server.connections == 0
 
 

@@ -10,8 +10,10 @@ import trio
 import trio.testing
 
 from lodestard.domain.settings import Limits
-from lodestard.http import HttpExchange
+from lodestard.http import HttpExchange, adopt_listeners
 from lodestard.http.acceptor import Acceptor
+from lodestard.http.connection import PARTING_S
+from lodestard.http.server import DRAIN_GRACE_S
 from tests.fakes.http_server import HOST, Client, build_server, echo, read_answers, serving
 
 GET = b"GET / HTTP/1.1\r\n" + HOST + b"\r\n"
@@ -91,6 +93,56 @@ async def test_a_request_on_its_way_to_a_draining_server_is_answered(autojump_cl
         assert (answer.status, answer.closes) == (200, True)
         await client.stream.aclose()
         await running.ended.wait()
+
+
+async def test_a_request_that_crosses_the_end_meets_no_reset(autojump_clock: trio.testing.MockClock) -> None:
+    async with serving(build_server(echo)) as running:
+        client = await running.connect()
+        await client.ask(GET)
+        running.server.begin_drain()
+        await trio.sleep(DRAIN_GRACE_S + PARTING_S / 2)
+        await client.send(GET)
+        assert await client.read_all() == b""
+        await client.stream.aclose()
+        await running.ended.wait()
+
+
+async def test_an_answer_that_began_before_a_drain_does_not_keep_its_connection(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def handler(exchange: HttpExchange) -> None:
+        await exchange.start(200, [])
+        await trio.sleep(5)
+        await exchange.finish()
+
+    async with serving(build_server(handler)) as running:
+        client = await running.connect()
+        await client.send(GET)
+        await trio.sleep(1)
+        running.server.begin_drain()
+        answer = await client.read()
+        assert (answer.complete, answer.closes) == (True, False)
+        assert await client.read_all() == b""
+        await client.stream.aclose()
+        await running.ended.wait()
+        assert trio.current_time() == pytest.approx(5, abs=3 * DRAIN_GRACE_S)
+
+
+async def test_sockets_that_are_handed_on_keep_clients_waiting(autojump_clock: trio.testing.MockClock) -> None:
+    async with serving(build_server(echo)) as running:
+        kept = running.server.hand_on()
+        running.server.begin_drain()
+        await running.ended.wait()
+        assert running.server.hand_on() == []
+        client = await running.connect()
+        await client.send(GET)
+        listeners = adopt_listeners(kept)
+        next_one = build_server(echo)
+        async with trio.open_nursery() as nursery:
+            await nursery.start(next_one.serve, listeners)
+            assert (await client.read()).status == 200
+            assert next_one.addresses == running.server.addresses
+            nursery.cancel_scope.cancel()
 
 
 async def test_a_drain_without_connections_is_over_at_once(autojump_clock: trio.testing.MockClock) -> None:

@@ -77,6 +77,7 @@ def test_every_verb_is_under_its_own_name_and_does_one_thing(desk: FakeDesk) -> 
         "config.set",
         "config.unset",
         "drain",
+        "restart",
         "gpu.pause",
         "gpu.pin",
         "gpu.resume",
@@ -168,6 +169,7 @@ async def test_version_drain_and_log_level(desk: FakeDesk) -> None:
     assert (await call(desk, "version")).runs_on["sqlite"] == "3.51.3"
     draining = await call(desk, "drain")
     assert (desk.drained, draining.drain_s) == (True, 120.0)
+    assert (await call(desk, "restart")).drain_s == 20.0
     level = await call(desk, "log-level", level="debug")
     assert (level.level, level.was, desk.level) == ("debug", "info", "debug")
     with pytest.raises(CallerFault):

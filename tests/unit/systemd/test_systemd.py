@@ -16,7 +16,10 @@ from lodestard.systemd import (
     journal_stream_is,
     listen_fds,
     require_extra,
+    service_unit,
+    sockets_are_ours,
     watchdog_interval_s,
+    write_listen_fds,
 )
 
 
@@ -175,3 +178,29 @@ def test_two_sockets_of_one_name_stay_together(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("lodestard.systemd.fcntl.fcntl", lambda *_: 0)
     environ = {"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "2", "LISTEN_FDNAMES": "proxy:proxy"}
     assert listen_fds(environ) == {"proxy": [3, 4]}
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_sockets_are_handed_on_as_they_came(monkeypatch: pytest.MonkeyPatch, *, ours: bool) -> None:
+    monkeypatch.setattr("lodestard.systemd.fcntl.fcntl", lambda *_: 0)
+    environ: dict[str, str] = {}
+    write_listen_fds(environ, ["proxy", "control"], ours=ours)
+    assert listen_fds(environ) == {"proxy": [3], "control": [4]}
+    assert sockets_are_ours(environ) is ours
+    assert environ == {}
+
+
+@pytest.mark.parametrize(
+    ("notify", "group", "unit"),
+    [
+        ("/run/systemd/notify", "0::/system.slice/lodestard.service\n", "lodestard.service"),
+        ("/run/systemd/notify", "0::/user.slice/session-3.scope\n", ""),
+        ("/run/systemd/notify", None, ""),
+        ("", "0::/system.slice/lodestard.service\n", ""),
+    ],
+)
+def test_the_unit_that_it_runs_as(tmp_path: Path, notify: str, group: str | None, unit: str) -> None:
+    file = tmp_path / "cgroup"
+    if group is not None:
+        file.write_text(group)
+    assert service_unit({"NOTIFY_SOCKET": notify}, file) == unit

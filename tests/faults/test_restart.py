@@ -1,0 +1,62 @@
+"""F16: a restart under load is not noticed, but for a pause."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.handing_over import holding
+from tests.fakes.process import QUIET, Daemon, environ, overlay, simulated
+from tests.faults.doses import Figure, Tell, dose
+from tests.faults.restarts import Load, check_books, check_load, restart_under_load
+
+pytestmark = pytest.mark.daemon
+SHORT, TABLE = 2, 10
+MOST_S = 15.0
+"""The longest that a client may wait, which is a start and what is left of a stream: five times what is seen."""
+
+
+def figure(load: Load) -> str:
+    again = load.outcomes["asked again"]
+    return f"{load.answered} answers, none broken, {again} asked again, longest {load.longest_s:.2f} s"
+
+
+def test_with_socket_activation(tmp_path: Path, seed: int, tell: Tell) -> None:
+    """As ``systemctl restart`` does: a SIGTERM, then another process with the same sockets."""
+    with simulated() as world, holding(tmp_path / "held.sock") as holder:
+        daemon = Daemon(tmp_path, overlay(world.settings(), QUIET), port=holder.port)
+        plain = environ(tmp_path, coverage=False)
+
+        def restart() -> None:
+            assert daemon.stop() == 0
+            daemon.start(env=plain, **holder.how)
+
+        try:
+            daemon.start(env=plain, **holder.how)
+            load = restart_under_load(daemon, seed, dose(SHORT, TABLE), restart)
+            check_load(load)
+            assert daemon.stop() == 0
+            check_books(load, daemon)
+        finally:
+            daemon.end()
+    assert load.longest_s < MOST_S
+    tell(Figure("F16 restart, socket activation", f"{dose(SHORT, TABLE)} restarts", figure(load)))
+
+
+def test_by_itself(tmp_path: Path, seed: int, tell: Tell) -> None:
+    """``lodestarctl restart``: the process begins anew, with its sockets and its number."""
+    with simulated() as world:
+        daemon = Daemon(tmp_path, overlay(world.settings(), QUIET))
+
+        def restart() -> None:
+            assert daemon.ctl_json("restart")["state"] == "ready"
+
+        try:
+            daemon.start(env=environ(tmp_path, coverage=False))
+            load = restart_under_load(daemon, seed, dose(SHORT, TABLE), restart)
+            check_load(load)
+            assert daemon.stop() == 0
+            check_books(load, daemon)
+        finally:
+            daemon.end()
+    assert load.longest_s < MOST_S
+    tell(Figure("F16 restart, by itself", f"{dose(SHORT, TABLE)} restarts", figure(load)))
