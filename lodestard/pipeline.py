@@ -8,7 +8,6 @@ Law: an attempt that was held has exactly one end (captured, released or unknown
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -221,8 +220,7 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
             await flight.deliver(waiting)
 
 
-@dataclass(slots=True)
-class Settlement:
+class Settlement(msgspec.Struct):
     """The one end of a held attempt. Sync, so that no cancellation can come between."""
 
     attempt: AttemptPort
