@@ -119,8 +119,9 @@ class Flight(msgspec.Struct, eq=False):
 
     def gather(self, pieces: Sequence[Piece]) -> None:
         """Add pieces to the whole."""
+        add = self.draft.add
         for piece in pieces:
-            self.draft.add(piece)
+            add(piece)
 
     def _reply(self) -> Reply:
         """The reply as far as it has come, with the upstream's own plain body where it gave one."""
