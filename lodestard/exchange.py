@@ -5,7 +5,9 @@ once: answered, failed or left. Its row is posted then, or when its flight lands
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.closing import Closing
@@ -45,8 +47,7 @@ STREAM_HEADERS = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
 Headers = list[tuple[str, str]]
 
 
-@dataclass(slots=True)
-class Result:
+class Result(msgspec.Struct):
     """How it went, filled in as it happens."""
 
     cache: str = "bypass"
@@ -58,8 +59,7 @@ class Result:
     left: bool = False
 
 
-@dataclass(slots=True, eq=False)
-class Exchange:
+class Exchange(msgspec.Struct, eq=False):
     """What the hallway carries."""
 
     http: HttpExchange
@@ -71,7 +71,7 @@ class Exchange:
     ticket: Ticket = NO_TICKET
     flight: Flight | None = None
     joined: bool = False
-    result: Result = field(default_factory=Result)
+    result: Result = msgspec.field(default_factory=Result)
     _writer: openai_chat.StreamWriter | None = None
     _sent_ns: int = 0
     _told: str = ""
@@ -274,23 +274,26 @@ class Exchange:
 
     def _headers(self) -> Headers:
         target = self.result.target or (self.flight.target if self.flight is not None else None)
+        attempts = self._attempts()
         headers = [
             ("x-lodestar-request-id", self.entry.id),
             ("x-lodestar-cache", "hit" if self.result.cache == "shared" else self.result.cache),
             ("x-lodestar-cost-usd", format_usd(self.cost_nano_usd)),
-            ("x-lodestar-overhead-ms", f"{self._overhead_us() / NS_PER_US:.3f}"),
-            ("x-lodestar-attempts", str(len(self._attempts()))),
+            ("x-lodestar-overhead-ms", f"{self._overhead_us(attempts) / NS_PER_US:.3f}"),
+            ("x-lodestar-attempts", f"{len(attempts)}"),
         ]
         if target is not None:
             headers.append(("x-lodestar-model", str(target)))
         if reason := self._reason():
-            headers.append(("x-lodestar-reason", reason.encode("ascii", "replace").decode()))
+            plain = reason if reason.isascii() else reason.encode("ascii", "replace").decode()
+            headers.append(("x-lodestar-reason", plain))
         return headers
 
     def _reason(self) -> str:
         """Why this model, and what a budget changed about it."""
+        reason = self._asked_plan().reason
         note = self.flight.note if self.flight is not None else ""
-        return "; ".join(part for part in (self._asked_plan().reason, note) if part)
+        return f"{reason}; {note}" if reason and note else reason or note
 
     def _asked_plan(self) -> Plan:
         """The plan, in the order in which its flight asks it."""
@@ -300,14 +303,14 @@ class Exchange:
     def _attempts(self) -> list[AttemptRecord]:
         return [] if self.flight is None or self.joined else self.flight.attempts
 
-    def _overhead_us(self) -> int:
+    def _overhead_us(self, attempts: Sequence[AttemptRecord]) -> int:
         """Time spent in the house: all but what upstreams took, from dialling to their end (or until now).
 
         Waiting for a card is theirs too.
         """
         now_ns = self.runtime.clock.monotonic_ns()
         here_ns = now_ns - self.http.received_ns
-        for record in self._attempts():
+        for record in attempts:
             ended_ns = record.ended_ns or now_ns
             here_ns -= (record.admitted_ns or ended_ns) - record.started_ns
             if record.dialled_ns:
@@ -315,26 +318,26 @@ class Exchange:
         return max(0, here_ns) // NS_PER_US
 
     def _post(self) -> None:
-        closing = self._closing()
+        attempts = self._attempts()
+        closing = self._closing(attempts)
         figures = self.runtime.ledger.close_entry(self.entry, closing)
         ended = RequestEnded(
             request_id=self.entry.id,
             caller=self.caller,
             alias=self.request.alias,
-            attempts=len(self._attempts()),
+            attempts=len(attempts),
             cost_nano_usd=self.cost_nano_usd,
             closing=closing,
             figures=figures,
-            settled=tuple(attempt_figures(attempt) for attempt in self.entry.attempts),
+            settled=tuple(map(attempt_figures, self.entry.attempts)),
         )
         self.runtime.hooks.request_ended.tell(ended)
 
-    def _closing(self) -> Closing:
+    def _closing(self, attempts: list[AttemptRecord]) -> Closing:
         result, received_ns = self.result, self.http.received_ns
         reply = result.reply or (self.flight.landing.reply if self.flight and self.flight.landing else None)
         first_ns = result.first_piece_ns
-        trace = write_trace(self._asked_plan(), self.ticket.reason, self._attempts(), received_ns)
-        trace["reason"] = self._reason()
+        trace = write_trace(self._asked_plan(), self._reason(), self.ticket.reason, attempts, received_ns)
         if self.runtime.settings.ledger.store_text and may_quote(self.caller, self.cache_control):
             trace["text"] = quote(self.request, reply)
         return Closing(
@@ -346,6 +349,6 @@ class Exchange:
             durations=reply.durations if reply is not None else None,
             total_us=(self.runtime.clock.monotonic_ns() - received_ns) // NS_PER_US,
             first_piece_us=(first_ns - received_ns) // NS_PER_US if first_ns else None,
-            overhead_us=self._overhead_us(),
+            overhead_us=self._overhead_us(attempts),
             trace=trace,
         )

@@ -12,9 +12,11 @@ and departure.
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
+import msgspec
 import trio
 
 from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
@@ -40,8 +42,7 @@ class RetryKey(NamedTuple):
     given: str
 
 
-@dataclass(slots=True)
-class AttemptRecord:
+class AttemptRecord(msgspec.Struct):
     """What became of one attempt, for the trace and the answer's headers. Times are monotonic nanoseconds.
 
     ``limit_tokens`` is the output limit that was written into the request because of a budget; ``room_tokens``: that
@@ -73,16 +74,14 @@ class AttemptRecord:
         self.detail = detail
 
 
-@dataclass(frozen=True, slots=True)
-class Landing:
+class Landing(msgspec.Struct, frozen=True):
     """How a flight ended: whole, or with a fault (then ``reply`` is as much as had come)."""
 
     reply: Reply
     fault: Fault | None
 
 
-@dataclass(slots=True, eq=False)
-class Flight:
+class Flight(msgspec.Struct, eq=False):
     """One answer on its way. ``key`` is None where nobody else may join.
 
     ``live``: pieces go out as they come (the first subscriber streams). Otherwise they go out at the end, so that
@@ -99,10 +98,10 @@ class Flight:
     body: bytes = b""
     retry_key: RetryKey | None = None
     buffer_bytes: int = DEFAULT_BUFFER_BYTES
-    pieces: list[Piece] = field(default_factory=list)
-    attempts: list[AttemptRecord] = field(default_factory=list)
-    draft: Draft = field(default_factory=Draft)
-    scope: trio.CancelScope = field(default_factory=trio.CancelScope)
+    pieces: list[Piece] = []
+    attempts: list[AttemptRecord] = []
+    draft: Draft = msgspec.field(default_factory=Draft)
+    scope: trio.CancelScope = msgspec.field(default_factory=trio.CancelScope)
     inline: bool = False
     landing: Landing | None = None
     refusal: BudgetFault | None = None
@@ -111,8 +110,8 @@ class Flight:
     left: bool = False
     subscribers: int = 0
     sink: Sink | None = None
-    on_landed: list[Callable[[], object]] = field(default_factory=list)
-    _news: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
+    on_landed: list[Callable[[], object]] = []
+    _news: trio.lowlevel.ParkingLot | None = None
     size_bytes: int = 0
     take_room: Callable[[int], bool] = lambda _more_bytes: True
 
@@ -128,8 +127,9 @@ class Flight:
 
     def gather(self, pieces: Sequence[Piece]) -> None:
         """Add pieces to the whole."""
+        add = self.draft.add
         for piece in pieces:
-            self.draft.add(piece)
+            add(piece)
 
     def _reply(self) -> Reply:
         """The reply as far as it has come, with the upstream's own plain body where it gave one."""
@@ -148,10 +148,10 @@ class Flight:
     @property
     def note(self) -> str:
         """What a budget changed, in a few words; empty where it changed nothing."""
-        notes = [f"budget {self.refusal.budget} has no room"] if self.refusal is not None else []
-        if self.current is not None and self.current.limit_tokens is not None:
-            notes.append(f"output limited to {self.current.limit_tokens} tokens by a budget")
-        return "; ".join(notes)
+        limit_tokens = self.attempts[-1].limit_tokens if self.attempts else None
+        refused = "" if self.refusal is None else f"budget {self.refusal.budget} has no room"
+        limited = "" if limit_tokens is None else f"output limited to {limit_tokens} tokens by a budget"
+        return f"{refused}; {limited}" if refused and limited else refused or limited
 
     @property
     def has_readers(self) -> bool:
@@ -193,15 +193,20 @@ class Flight:
     async def wait_landed(self) -> Landing:
         """Wait for the end. Cancelling the wait leaves the flight alone."""
         while self.landing is None:
-            await self._news.park()
+            await self._wait_news()
         return self.landing
+
+    async def _wait_news(self) -> None:
+        if self._news is None:
+            self._news = trio.lowlevel.ParkingLot()
+        await self._news.park()
 
     async def next_batch(self, position: int) -> Sequence[Piece] | None:
         """The pieces from ``position`` on as soon as there are any, or None after the last one."""
         while position >= len(self.pieces):
             if self.landing is not None:
                 return None
-            await self._news.park()
+            await self._wait_news()
         return self.pieces[position:]
 
     def leave(self, policy: "LeavePolicy") -> None:
@@ -235,7 +240,10 @@ class Flight:
     @property
     def cost_nano_usd(self) -> int:
         """What its attempts have cost; one under way counts with its hold."""
-        return sum([record.cost_nano_usd if record.outcome else record.hold_nano_usd for record in self.attempts])
+        cost = 0
+        for record in self.attempts:
+            cost += record.cost_nano_usd if record.outcome else record.hold_nano_usd
+        return cost
 
 
 def piece_size(piece: Piece) -> int:
@@ -346,7 +354,7 @@ class Flights:
         flight.subscribers = 1
         flight.take_room = self._take_room
         self.under_way += 1
-        flight.on_landed.append(lambda: self._ended(flight))
+        flight.on_landed.append(partial(self._ended, flight))
 
     def _ended(self, flight: Flight) -> None:
         self.under_way -= 1

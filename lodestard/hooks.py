@@ -62,10 +62,10 @@ class Signal(Generic[T]):
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self._listeners: list[Callable[[T], object]] = []
+        self._listeners: tuple[Callable[[T], object], ...] = ()
 
     def tell(self, news: T) -> None:
-        for listener in tuple(self._listeners):
+        for listener in self._listeners:  # who begins or ends to listen meanwhile makes another tuple
             try:
                 listener(news)
             except Exception:
@@ -73,15 +73,17 @@ class Signal(Generic[T]):
 
     def always(self, listener: Callable[[T], object]) -> None:
         """Let ``listener`` hear it for as long as the signal is, however its rooms are closed."""
-        self._listeners.append(listener)
+        self._listeners = (*self._listeners, listener)
 
     @contextmanager
     def listen(self, listener: Callable[[T], object]) -> Iterator[None]:
-        self._listeners.append(listener)
+        self.always(listener)
         try:
             yield
         finally:
-            self._listeners.remove(listener)
+            listeners = list(self._listeners)
+            listeners.remove(listener)
+            self._listeners = tuple(listeners)
 
 
 class Register(Mapping[str, T]):

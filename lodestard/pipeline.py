@@ -8,7 +8,6 @@ Law: an attempt that was held has exactly one end (captured, released or unknown
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -217,15 +216,16 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
     cap = OutputCap(bid) if bid.capped else None
     async with runtime.sender.send(candidate.target, bid.request, record.mark_sent) as stream:
         waiting: list[Piece] = []
+        has_readers = flight.has_readers
         while (pieces := await stream.receive()) is not None:
             flight.gather(pieces)
             if cap is not None:
                 cap.count(pieces)
-            if not record.first_piece_ns and any(piece.has_content for piece in pieces):
+            if not record.first_piece_ns and flight.draft.has_content:
                 record.first_piece_ns = runtime.clock.monotonic_ns()
                 if record.place is not None and flight.request.stream:
                     record.place.note_first()
-            if flight.has_readers:
+            if has_readers:
                 waiting.extend(pieces)
             if flight.live and record.first_piece_ns:
                 await flight.deliver(waiting)
@@ -235,8 +235,7 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
             await flight.deliver(waiting)
 
 
-@dataclass(slots=True)
-class Settlement:
+class Settlement(msgspec.Struct):
     """The one end of a held attempt. Sync, so that no cancellation can come between."""
 
     attempt: AttemptPort

@@ -33,7 +33,8 @@ class RequestLog:
         if not logger.isEnabledFor(logging.INFO):
             return
         self._waiting.append((self._clock.now_ms(), ended))
-        self._woken.set()
+        if len(self._waiting) == 1:
+            self._woken.set()
 
     async def run(self) -> None:
         """Write what waits, until cancelled."""

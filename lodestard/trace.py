@@ -3,6 +3,7 @@
 Law: pure; figures, names and reasons only, never a word of prompt or answer.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -14,7 +15,7 @@ from lodestard.domain.news import RequestEnded
 from lodestard.domain.price import Price
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Caller, Request
-from lodestard.domain.upstream import Candidate, Plan
+from lodestard.domain.upstream import Candidate, Plan, Rejection
 from lodestard.flights import AttemptRecord
 
 ASKED_WITH = (
@@ -38,23 +39,30 @@ NS_PER_US = 1_000
 US_PER_MS = 1_000
 
 
-def write_trace(plan: Plan, cache_reason: str, attempts: list[AttemptRecord], received_ns: int) -> dict[str, Any]:
-    """The trace of one request. Times are microseconds since its head was read."""
+def write_trace(
+    plan: Plan, reason: str, cache_reason: str, attempts: list[AttemptRecord], received_ns: int
+) -> dict[str, Any]:
+    """The trace of one request. Times are microseconds since its head was read; ``reason``: why this model."""
     return {
-        "reason": plan.reason,
+        "reason": reason,
         "candidates": _candidates(plan.candidates),
-        "rejected": [{"target": str(rejection.target), "reason": rejection.reason} for rejection in plan.rejected],
+        "rejected": _rejected(plan.rejected) if plan.rejected else [],
         "cache": cache_reason,
-        "attempts": [_attempt(record, received_ns) for record in attempts],
+        "attempts": [_attempt(record, received_ns) for record in attempts] if attempts else [],
     }
+
+
+def _rejected(rejected: Sequence[Rejection]) -> list[dict[str, str]]:
+    return [{"target": str(rejection.target), "reason": rejection.reason} for rejection in rejected]
 
 
 def may_quote(caller: Caller, cache_control: str) -> bool:
     """Whether text may be kept where ``ledger.store_text`` is on: not what the house asks itself, and not where the
     client says ``no-store`` (RFC 9111, section 5.2.1.5: nothing of the request or of the answer).
     """
-    directives = [part.strip().lower() for part in cache_control.split(",")]
-    return not caller.origin and "no-store" not in directives
+    if caller.origin:
+        return False
+    return not cache_control or "no-store" not in [part.strip().lower() for part in cache_control.split(",")]
 
 
 def quote(request: Request, reply: Reply | None) -> dict[str, Any]:
@@ -98,6 +106,16 @@ def _price(price: Price | None) -> dict[str, Any] | None:
 
 
 def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
+    moments_ns = (
+        record.started_ns,
+        record.admitted_ns,
+        record.dialled_ns,
+        record.first_piece_ns,
+        record.ended_ns,
+    )
+    started_us, admitted_us, dialled_us, first_piece_us, ended_us = [
+        (moment_ns - received_ns) // NS_PER_US if moment_ns else None for moment_ns in moments_ns
+    ]
     return {
         "target": str(record.candidate.target),
         "outcome": record.outcome,
@@ -107,16 +125,12 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
         **_waiting(record.place),
         "hold_nano_usd": record.hold_nano_usd,
         "cost_nano_usd": record.cost_nano_usd,
-        "started_us": _us_since(received_ns, record.started_ns),
-        "admitted_us": _us_since(received_ns, record.admitted_ns),
-        "dialled_us": _us_since(received_ns, record.dialled_ns),
-        "first_piece_us": _us_since(received_ns, record.first_piece_ns),
-        "ended_us": _us_since(received_ns, record.ended_ns),
+        "started_us": started_us,
+        "admitted_us": admitted_us,
+        "dialled_us": dialled_us,
+        "first_piece_us": first_piece_us,
+        "ended_us": ended_us,
     }
-
-
-def _us_since(received_ns: int, moment_ns: int) -> int | None:
-    return (moment_ns - received_ns) // NS_PER_US if moment_ns else None
 
 
 def _waiting(place: Place | None) -> dict[str, Any]:

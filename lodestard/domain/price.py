@@ -75,10 +75,7 @@ class Price(Rates, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def free(self) -> bool:
         """True when nothing can ever be billed under this price."""
-        rates: list[Rates] = [self, *(tier.rates for tier in self.tiers)]
-        for service in self.service_tiers:
-            rates += [service.rates, *(tier.rates for tier in service.tiers)]
-        return not self.request_nano_usd and not any(_bills(each) for each in rates)
+        return _never_bills(self)
 
     def knows_tier(self, name: str) -> bool:
         """Whether it says what a request served as ``name`` costs."""
@@ -93,6 +90,14 @@ class Price(Rates, frozen=True, kw_only=True, omit_defaults=True):
 @lru_cache(maxsize=1_024)
 def _version(price: Price) -> str:
     return hashlib.sha256(msgspec.json.encode(price, order="sorted")).hexdigest()[:12]
+
+
+@lru_cache(maxsize=1_024)
+def _never_bills(price: Price) -> bool:
+    rates: list[Rates] = [price, *(tier.rates for tier in price.tiers)]
+    for service in price.service_tiers:
+        rates += [service.rates, *(tier.rates for tier in service.tiers)]
+    return not price.request_nano_usd and not any(_bills(each) for each in rates)
 
 
 def _bills(rates: Rates) -> bool:

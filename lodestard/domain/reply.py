@@ -90,14 +90,18 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Draft:
-    """Gathers pieces into a whole. Keeps lists of strings, so that a long answer costs linear time."""
+    """Gathers pieces into a whole. Keeps lists of strings, so that a long answer costs linear time.
 
-    __slots__ = ("_choices", "_extra", "created", "durations", "id", "model", "usage")
+    ``has_content``: a client would see something of the answer in what has come.
+    """
+
+    __slots__ = ("_choices", "_extra", "created", "durations", "has_content", "id", "model", "usage")
 
     def __init__(self) -> None:
         self.id = ""
         self.model = ""
         self.created = 0
+        self.has_content = False
         self.usage: Usage | None = None
         self.durations: Durations | None = None
         self._extra: dict[str, msgspec.Raw] = {}
@@ -112,7 +116,9 @@ class Draft:
             self.durations = piece.durations
         if piece.extra:
             self._extra.update(piece.extra)
-        if piece.text or piece.has_content or piece.logprobs is not None:
+        has_content = bool(piece.text) or piece.has_content
+        if has_content or piece.logprobs is not None:
+            self.has_content |= has_content
             draft = self._choices.get(piece.choice)
             if draft is None:
                 draft = self._choices[piece.choice] = _ChoiceDraft()
@@ -134,13 +140,17 @@ class Draft:
             id=self.id,
             model=self.model,
             created=self.created,
-            choices=tuple(self._choices[index].choice() for index in sorted(self._choices)),
+            choices=tuple([draft.choice() for _, draft in sorted(self._choices.items(), key=_index)]),
             usage=self.usage,
             durations=self.durations,
             dialect=dialect,
             body=body,
             extra=self._extra,
         )
+
+
+def _index(numbered: "tuple[int, _ChoiceDraft]") -> int:
+    return numbered[0]
 
 
 class _ChoiceDraft:
@@ -172,18 +182,21 @@ class _ChoiceDraft:
             arguments.append(call.arguments)
 
     def choice(self) -> Choice:
-        calls = tuple(
-            ToolCallPiece(index, "".join(ids), "".join(names), "".join(arguments))
-            for index, (ids, names, arguments) in sorted(self.tools.items())
-        )
         return Choice(
             text="".join(self.text),
-            reasoning="".join(self.reasoning),
-            refusal="".join(self.refusal),
-            tool_calls=calls,
-            logprobs=_join_logprobs(self.logprobs),
+            reasoning="".join(self.reasoning) if self.reasoning else "",
+            refusal="".join(self.refusal) if self.refusal else "",
+            tool_calls=_join_calls(self.tools) if self.tools else (),
+            logprobs=_join_logprobs(self.logprobs) if self.logprobs else None,
             finish=self.finish,
         )
+
+
+def _join_calls(tools: dict[int, tuple[list[str], list[str], list[str]]]) -> tuple[ToolCallPiece, ...]:
+    return tuple(
+        ToolCallPiece(index, "".join(ids), "".join(names), "".join(arguments))
+        for index, (ids, names, arguments) in sorted(tools.items())
+    )
 
 
 class _Logprobs(msgspec.Struct, omit_defaults=True):
@@ -191,10 +204,10 @@ class _Logprobs(msgspec.Struct, omit_defaults=True):
     refusal: list[msgspec.Raw] | None = None
 
 
-def _join_logprobs(pieces: list[msgspec.Raw]) -> msgspec.Raw | None:
+def _join_logprobs(pieces: list[msgspec.Raw]) -> msgspec.Raw:
     """``{"content":[a]}`` and ``{"content":[b]}`` → ``{"content":[a,b]}``."""
-    if len(pieces) <= 1:
-        return pieces[0] if pieces else None
+    if len(pieces) == 1:
+        return pieces[0]
     whole = _Logprobs()
     for raw in pieces:
         part = msgspec.json.decode(raw, type=_Logprobs)

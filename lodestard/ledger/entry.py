@@ -5,7 +5,6 @@ closing.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -20,16 +19,16 @@ from lodestard.domain.usage import Usage
 from lodestard.ledger.keeper import NO_CHARGE, Charge
 from lodestard.ledger.rows import AttemptRow, RequestRow, State
 from lodestard.ledger.sessions import Session
-from lodestard.ledger.text import bounded
+from lodestard.ledger.text import bounded, bounded_all
 
 NS_PER_US = 1_000
 MAX_TOKENS = 10**12
 MAX_US = 10**15
 COUNTED = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+assert Usage.__struct_fields__[: len(COUNTED)] == COUNTED  # they come first
 
 
-@dataclass(slots=True, eq=False)
-class Entry:
+class Entry(msgspec.Struct, eq=False):
     """A request that the ledger knows of. Who asked, and for what, may be corrected until it is closed."""
 
     seq: int
@@ -41,7 +40,7 @@ class Entry:
     stream: bool
     session: Session
     switched_from: str = ""
-    attempts: list["Attempt"] = field(default_factory=list)
+    attempts: list["Attempt"] = []
     closed: RequestRow | None = None
     _opened: RequestRow | None = None
     _opened_for: Caller | None = None
@@ -60,25 +59,24 @@ class Entry:
         self, state: str, caller: Caller
     ) -> tuple[int, str, str, int, str, str, int, str, str, str, str, str]:
         """The first columns, up to the client."""
+        alias, principal, project, user, session, client = bounded_all(
+            (self.alias, caller.principal, caller.project, caller.user, caller.session, caller.client)
+        )
+        stream = 1 if self.stream else 0
         return (
-            self.seq,
-            self.id,
-            state,
-            self.received_ms,
-            bounded(self.alias),
-            self.dialect,
-            int(self.stream),
-            bounded(caller.principal),
-            bounded(caller.project),
-            bounded(caller.user),
-            bounded(caller.session),
-            bounded(caller.client),
+            *(self.seq, self.id, state, self.received_ms, alias, self.dialect, stream),
+            *(principal, project, user, session, client),
         )
 
     def closed_row(self, closing: Closing, baseline_nano_usd: int | None) -> RequestRow:
         """Its row at the end. Its tokens are its attempts', or those of an answer that it got for nothing."""
         attempts, target, durations = self.attempts, closing.target, closing.durations
         usage = self._usage(closing)
+        cost = unknown = prompt_cache = 0
+        for attempt in attempts:
+            cost += attempt.cost_nano_usd
+            unknown += attempt.cost_nano_usd if attempt.state == "unknown" else 0
+            prompt_cache += 0 if attempt.free else attempt.prompt_cache_nano_usd
         return RequestRow(
             *self._opening_values("closed", self.caller),
             task=bounded(self.caller.task),
@@ -93,8 +91,8 @@ class Entry:
             cached_tokens=usage.cached_tokens,
             cache_write_tokens=usage.cache_write_tokens,
             reasoning_tokens=usage.reasoning_tokens,
-            cost_nano_usd=sum([attempt.cost_nano_usd for attempt in attempts]),
-            unknown_nano_usd=sum([attempt.cost_nano_usd for attempt in attempts if attempt.state == "unknown"]),
+            cost_nano_usd=cost,
+            unknown_nano_usd=unknown,
             baseline_nano_usd=baseline_nano_usd,
             total_us=closing.total_us,
             first_piece_us=closing.first_piece_us,
@@ -102,8 +100,8 @@ class Entry:
             load_us=_microseconds(durations.load_ns) if durations else None,
             prefill_us=_microseconds(durations.prefill_ns) if durations else None,
             decode_us=_microseconds(durations.decode_ns) if durations else None,
-            switched_from=bounded(self.switched_from),
-            prompt_cache_nano_usd=sum([attempt.prompt_cache_nano_usd for attempt in attempts]),
+            switched_from=bounded(self.switched_from) if self.switched_from else "",
+            prompt_cache_nano_usd=prompt_cache,
         )
 
     def _usage(self, closing: Closing) -> Usage:
@@ -113,8 +111,7 @@ class Entry:
         return used[0] if len(used) == 1 else _sum_up(used)
 
 
-@dataclass(slots=True, eq=False)
-class Attempt:
+class Attempt(msgspec.Struct, eq=False):
     """One attempt at a target. ``price`` is the one it was held under; ``free`` ones are written at the end only."""
 
     entry: Entry
@@ -172,7 +169,7 @@ class Attempt:
             usage.cache_write_tokens if usage else None,
             usage.reasoning_tokens if usage else None,
             usage.billed_nano_usd if usage else None,
-            bounded(self.reason),
+            bounded(self.reason) if self.reason else "",
             rare_usage(usage) if usage else "",
             self.charge.wanted.tokens,
         )
@@ -192,8 +189,19 @@ RARE = (
 
 def rare_usage(usage: Usage) -> str:
     """What a usage has beside the columns, as JSON; empty where there is nothing."""
+    if not (
+        usage.cache_write_1h_tokens
+        or usage.audio_prompt_tokens
+        or usage.audio_cached_tokens
+        or usage.audio_completion_tokens
+        or usage.image_prompt_tokens
+        or usage.image_cached_tokens
+        or usage.image_completion_tokens
+        or usage.service_tier
+    ):
+        return ""
     rare = {name: value for name in RARE if (value := getattr(usage, name))}
-    return msgspec.json.encode(rare).decode() if rare else ""
+    return msgspec.json.encode(rare).decode()
 
 
 def spent_by(attempt: Attempt) -> Amounts:
@@ -222,7 +230,7 @@ def uncached(usage: Usage) -> Usage:
 
 def is_plausible(usage: Usage) -> bool:
     """Whether the figures can be anybody's bill. Garbage must neither be charged nor break the row."""
-    counts = [getattr(usage, name) for name in COUNTED]
+    counts = msgspec.structs.astuple(usage)[: len(COUNTED)]
     return min(counts) >= 0 and max(counts) <= MAX_TOKENS and 0 <= (usage.billed_nano_usd or 0) <= MAX_NANO_USD
 
 

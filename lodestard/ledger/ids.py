@@ -9,7 +9,8 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 _PAIRS = tuple(a + b for a in _DIGITS for b in _DIGITS)
 _RANDOM_BYTES = 9
 _RANDOM_BITS = _RANDOM_BYTES * 8
-_SHIFTS = range(110, -1, -10)
+_HALF_BITS = 60
+_HALF_MASK = (1 << _HALF_BITS) - 1
 
 
 class RequestIds:
@@ -27,4 +28,13 @@ class RequestIds:
         if value <= self._last:
             value = self._last + 1 + int.from_bytes(self._entropy(4), "big")
         self._last = value
-        return "req_" + "".join([_PAIRS[value >> shift & 1023] for shift in _SHIFTS])
+        high, low = value >> _HALF_BITS, value & _HALF_MASK
+        return f"req_{_write_half(high)}{_write_half(low)}"
+
+
+def _write_half(bits: int) -> str:
+    """60 bits: twelve digits."""
+    return (
+        f"{_PAIRS[bits >> 50]}{_PAIRS[bits >> 40 & 1023]}{_PAIRS[bits >> 30 & 1023]}"
+        f"{_PAIRS[bits >> 20 & 1023]}{_PAIRS[bits >> 10 & 1023]}{_PAIRS[bits & 1023]}"
+    )

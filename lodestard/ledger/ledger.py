@@ -174,7 +174,8 @@ class Ledger:
         if usage is None and not held.free:
             self.unknown(held, "the upstream did not say what it used")
             return held.cost_nano_usd
-        cost = cost_nano_usd(usage, held.price) if usage is not None else 0
+        costless = usage is None or (held.free and usage.billed_nano_usd is None)
+        cost = 0 if usage is None or costless else cost_nano_usd(usage, held.price)
         if cost is None and not held.free:
             tier = f" as {usage.service_tier}" if usage is not None and usage.service_tier else ""
             self._end(held, "unknown", held.hold_nano_usd, f"its price does not say what it used{tier}", usage)

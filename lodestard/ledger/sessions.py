@@ -289,7 +289,9 @@ def who_is(caller: Caller) -> tuple[str, str, str, str]:
 
 def in_session(caller: Caller, session: Session) -> Caller:
     """The caller in its session; what it did not say of itself was perhaps said when that was asked for."""
-    asked = session.labels if session.origin == "asked" else caller
+    if session.origin != "asked":
+        return msgspec.structs.replace(caller, session=session.id) if caller.session != session.id else caller
+    asked = session.labels
     return msgspec.structs.replace(
         caller,
         project=caller.project or asked.project,

@@ -20,6 +20,14 @@ def bounded(text: str) -> str:
     return text[:MAX_TEXT].encode(errors="replace").decode()
 
 
+def bounded_all(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The same of many, which mostly are short together."""
+    together = "".join(texts)
+    if len(together) <= MAX_TEXT and together.isascii():
+        return texts
+    return tuple(map(bounded, texts))
+
+
 @lru_cache(maxsize=256)
 def price_text(price: Price) -> str:
     """A price as its table keeps it."""

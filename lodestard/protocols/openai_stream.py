@@ -298,11 +298,30 @@ def _read_plain(body: bytes) -> list[Piece]:
     if not answer.choices:
         raise _garbage()
     known_id, model, created = _names(answer)
-    head = Piece(extra=_extra(body), id=known_id, model=model, created=created)
-    return [head, *map(_whole, answer.choices), Piece(usage=read_usage(answer.usage, read_tier(answer.service_tier)))]
+    about = _About(
+        extra=_extra(body),
+        usage=read_usage(answer.usage, read_tier(answer.service_tier)),
+        id=known_id,
+        model=model,
+        created=created,
+    )
+    return [_whole(choice, about if place == 0 else _NOTHING_MORE) for place, choice in enumerate(answer.choices)]
 
 
-def _whole(choice: _Choice) -> Piece:
+class _About(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a plain body says of all its choices: it is told with the first."""
+
+    extra: Mapping[str, msgspec.Raw] | None = None
+    usage: Usage | None = None
+    id: str = ""
+    model: str = ""
+    created: int = 0
+
+
+_NOTHING_MORE = _About()
+
+
+def _whole(choice: _Choice, about: _About) -> Piece:
     message = choice.message or _NO_MESSAGE
     return Piece(
         choice=choice.index,
@@ -312,6 +331,11 @@ def _whole(choice: _Choice) -> Piece:
         tool_calls=_calls(message.tool_calls) if message.tool_calls else (),
         logprobs=_read_logprobs(choice.logprobs) if choice.logprobs is not _ABSENT else None,
         finish=_finish(choice.finish_reason),
+        extra=about.extra,
+        usage=about.usage,
+        id=about.id,
+        model=about.model,
+        created=about.created,
     )
 
 

@@ -19,7 +19,7 @@ def arrange(plan: Plan, wait_of: Callable[[Target], Wait | None]) -> Plan:
 
     Whose wait nobody knows comes last among its equals; at equal waits the plan's order stands.
     """
-    groups = list(find_equals(plan))
+    groups = list(find_equals(plan)) if len(plan.candidates) > 1 else []
     if not groups:
         return plan
     candidates = list(plan.candidates)

@@ -14,8 +14,7 @@ from lodestard.upstream.response import Response
 
 ERROR_BODY_BYTES = 64 * 1024
 ERROR_BODY_S = 5.0
-_REDIRECTS = range(300, 400)
-_SUCCESSES = range(200, 300)
+_FIRST_SUCCESS, _FIRST_REDIRECT, _FIRST_REFUSAL = 200, 300, 400
 
 ReadError = Callable[[int, Mapping[str, str], bytes], Fault]
 """Status, headers and body of a refusal → the fault that it is."""
@@ -25,12 +24,14 @@ async def check_head(response: Response, blame: Blame, read_error: ReadError) ->
     """Returns where the body of ``response`` can be read. Raises what ``read_error`` makes of a refusal, and
     ``UpstreamFault`` for a redirect (UPSTREAM_ERROR), compression and HTML (UPSTREAM_GARBAGE).
     """
-    if response.status in _REDIRECTS:
-        raise blame.redirect(response.status)
-    compressed = response.header(b"content-encoding").lower() not in (b"", b"identity")
-    if response.status not in _SUCCESSES:
+    status = response.status
+    coding = response.header(b"content-encoding")
+    compressed = bool(coding) and coding.lower() != b"identity"
+    if not _FIRST_SUCCESS <= status < _FIRST_REDIRECT:
+        if _FIRST_REDIRECT <= status < _FIRST_REFUSAL:
+            raise blame.redirect(status)
         body = b"" if compressed else await _error_body(response)
-        raise read_error(response.status, response.headers, body)
+        raise read_error(status, response.headers, body)
     if compressed:
         raise blame.garbage("it is compressed, which was not asked for")
     if response.header(b"content-type").lower().startswith(b"text/html"):

@@ -6,6 +6,7 @@ names its host can't be said by a caller. ``Fields`` may hold a key: it never sh
 
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from lodestard.upstream.origin import Origin
 
@@ -17,8 +18,18 @@ OURS = frozenset(
     ("host", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "te", "upgrade")
 )
 """Fields that only the pool writes."""
-_KEPT_TUPLES = 8
+_KEPT_HEADS = 8
 _BODY_METHODS = frozenset(("POST", "PUT", "PATCH"))
+
+
+Headers = tuple[tuple[str, str], ...]
+
+
+class Lines(NamedTuple):
+    """A head in two: the length, which is another one each time, goes between them."""
+
+    start: bytes
+    rest: bytes
 
 
 class Fields:
@@ -32,20 +43,25 @@ class Fields:
         self.names = frozenset(name.lower() for name, _ in pairs)
         own = f"host: {origin.host_field}\r\naccept-encoding: identity\r\n".encode("ascii")
         self.block = own + encode_fields(pairs)
-        self._written: dict[tuple[tuple[str, str], ...], bytes] = {}
+        self._written: dict[tuple[str, str, Headers], Lines] = {}
 
-    def add(self, headers: Iterable[tuple[str, str]]) -> bytes:
-        """``headers`` less those that are said here already. Raises ``ValueError`` as ``encode_fields`` does.
+    def write(self, method: str, path: str, headers: Headers) -> "Lines":
+        """The lines of a head but for its length; a header that is said here already is left out.
 
-        A codec says the same few tuples again and again: they are written once.
+        Raises ``ValueError`` for a method or a path that can't stand in a request line, and as ``encode_fields``
+        does. A codec says the same few again and again: they are written once.
         """
-        known = self._written.get(headers) if isinstance(headers, tuple) else None
+        asked = (method, path, headers)
+        known = self._written.get(asked)
         if known is not None:
             return known
+        if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(path):
+            raise ValueError("not a method and a path that can be sent")
         extra = encode_fields((name, value) for name, value in headers if name.lower() not in self.names)
-        if isinstance(headers, tuple) and len(self._written) < _KEPT_TUPLES:
-            self._written[headers] = extra
-        return extra
+        lines = Lines(f"{method} {path} HTTP/1.1\r\n".encode("ascii"), self.block + extra + b"\r\n")
+        if len(self._written) < _KEPT_HEADS:
+            self._written[asked] = lines
+        return lines
 
     def __repr__(self) -> str:
         return f"Fields({', '.join(sorted(self.names))})"
@@ -70,8 +86,7 @@ def encode_head(method: str, path: str, fields: Fields, headers: Iterable[tuple[
 
     Raises ``ValueError`` for a method or a path that can't stand in a request line.
     """
-    if not _METHOD.fullmatch(method) or not _TARGET.fullmatch(path):
-        raise ValueError("not a method and a path that can be sent")
-    extra = fields.add(headers)
-    length = f"content-length: {len(body)}\r\n" if body or method in _BODY_METHODS else ""
-    return b"".join((f"{method} {path} HTTP/1.1\r\n{length}".encode("ascii"), fields.block, extra, b"\r\n"))
+    start, rest = fields.write(method, path, tuple(headers))
+    if not body and method not in _BODY_METHODS:
+        return start + rest
+    return b"%bcontent-length: %d\r\n%b" % (start, len(body), rest)

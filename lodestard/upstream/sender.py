@@ -103,31 +103,34 @@ class Sending:
         if self._ended:
             return None
         try:
-            return await self._read()
+            if self._reader.fault is not None:
+                raise self._reader.fault
+            return self._read(await self._response.receive_some())
         except UpstreamFault as fault:
             raise self._name(fault) from None
 
-    async def _read(self) -> Sequence[Piece]:
+    def _read(self, data: bytes) -> Sequence[Piece]:
         reader = self._reader
-        if reader.fault is not None:
-            raise reader.fault
-        data = await self._response.receive_some()
         if data:
             self._received_bytes += len(data)
             if self._received_bytes > MAX_STREAM_BYTES:
                 raise self._route.pool.blame.garbage(f"it goes on after {MAX_STREAM_BYTES} bytes")
             pieces = reader.feed(data)
             self._ended = reader.done
-        else:
-            pieces = reader.finish()
-            self._ended = True
+            if pieces or self._ended or not self._response.complete:
+                return pieces
+        pieces = reader.finish()
+        self._ended = True
         return pieces
 
     async def __aenter__(self) -> Self:
         self._response = self._write()
         await self._response.__aenter__()
         try:
-            await self._check_head()
+            await check_head(self._response, self._route.pool.blame, self._route.codec.read_error)
+        except Fault as fault:
+            self._response.leave()
+            raise self._name(fault) from None
         except BaseException:
             self._response.leave()
             raise
@@ -155,13 +158,6 @@ class Sending:
                     await self._drain()
         finally:
             self._response.leave()
-
-    async def _check_head(self) -> None:
-        """Raises for everything but an answer that the codec's reader can be fed with."""
-        try:
-            await check_head(self._response, self._route.pool.blame, self._route.codec.read_error)
-        except Fault as fault:
-            raise self._name(fault) from None
 
     async def _drain(self) -> None:
         """Reads what frames the end of a whole answer, so that the connection can serve again."""

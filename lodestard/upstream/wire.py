@@ -113,7 +113,7 @@ class TcpWire:
         trio.lowlevel.notify_closing(self._socket)
 
     def is_stale(self) -> bool:
-        return bool(self._poll.poll(0))
+        return self._poll.poll(0) != []
 
     def close(self) -> None:
         if self._socket.fileno() >= 0:

@@ -23,7 +23,7 @@ async def cut_before_the_end(folder: Path, form: Form, *, before: int) -> None:
 
 @pytest.mark.parametrize("form", [form for form in FORMS if form.stream], ids=str)
 async def test_a_cut_that_is_swallowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Form) -> None:
-    read = Sending._read
+    read = Sending.receive
 
     async def swallow(self: Sending) -> Any:
         try:
@@ -34,7 +34,7 @@ async def test_a_cut_that_is_swallowed(tmp_path: Path, monkeypatch: pytest.Monke
             self._ended = True
             return []
 
-    monkeypatch.setattr(Sending, "_read", swallow)
+    monkeypatch.setattr(Sending, "receive", swallow)
     with pytest.raises(BaseException) as caught:
         await cut_before_the_end(tmp_path, form, before=200)
     assert caught.group_contains(AssertionError, match="taken for whole")

@@ -25,7 +25,7 @@ async def ask_much(folder: Path, *changes: Change) -> None:
 
 
 async def test_garbage_that_is_taken_for_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = Sending._read
+    read = Sending.receive
 
     async def swallow(self: Sending) -> Any:
         try:
@@ -36,7 +36,7 @@ async def test_garbage_that_is_taken_for_the_end(tmp_path: Path, monkeypatch: py
             self._ended = True
             return []
 
-    monkeypatch.setattr(Sending, "_read", swallow)
+    monkeypatch.setattr(Sending, "receive", swallow)
     with pytest.raises(BaseException) as caught:
         await ask_much(tmp_path, truncate)
     assert caught.group_contains(AssertionError, match="unreadable|not honest")
