@@ -7,7 +7,6 @@ figures with real ones, and it says plainly that its answers come from a simulat
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from importlib.resources import files
 from pathlib import Path
 from shutil import which
 
@@ -19,7 +18,6 @@ from lodestard.config.paths import Paths, demo_paths
 from lodestard.daemon import Boot, run_daemon
 from lodestard.domain.settings import Settings
 from lodestard.restart import Successor
-from lodestard.simulator.demo import run_demo_upstream
 
 DEMO_CONFIG = "lodestard.demo.toml"
 PlanBoot = Callable[[Reader, Callable[[Sequence[str]], None]], Boot]
@@ -47,12 +45,16 @@ lodestard --config FILE. Ctrl-C stops the demo.
 
 def demo_config() -> Path:
     """The demo's configuration: inside an installed package, or in the source tree's ``config/``."""
-    packaged = Path(str(files("lodestard"))) / DEMO_CONFIG
-    return packaged if packaged.exists() else Path(__file__).parent.parent / "config" / DEMO_CONFIG
+    here = Path(__file__).parent
+    packaged = here / DEMO_CONFIG
+    return packaged if packaged.exists() else here.parent / "config" / DEMO_CONFIG
 
 
 async def run_demo(reader: Reader, plan_boot: PlanBoot) -> Successor | None:
     """The simulator and the daemon in one process; both end together, and begin anew together."""
+    # Here, for the daemon itself never simulates: 54 modules and 1.1 MB that it starts without.
+    from lodestard.simulator.demo import run_demo_upstream
+
     async with trio.open_nursery() as nursery:
         url = await nursery.start(run_demo_upstream)
         paths = demo_paths(reader.environ)

@@ -31,8 +31,9 @@ from lodestard.residency.plain import HostAdmission
 from lodestard.residency.room import Residency
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
-from lodestard.runtime import Runtime, ask_nobody
+from lodestard.runtime import Look, Runtime, ask_nobody
 from lodestard.upstream.elsewhere import MOST_ANSWER_BYTES, open_origin_pool
+from lodestard.upstream.look import look
 from lodestard.upstream.sender import PooledSender, open_sender
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             admission=open_admission(foundation, spoken),
             residency=foundation.residency,
             flights=Flights(nursery, fly_here, plan_leaving(settings)),
-            transport=partial(open_transport, sender),
+            look_at=partial(look_at, sender, spoken),
             open_origin=open_origin,
             secret=blueprint.secret,
             state_dir=foundation.state_dir,
@@ -191,11 +192,9 @@ def open_routes(foundation: Foundation, settings: Settings, hooks: Hooks) -> Rou
     return Routes(catalog, hooks.is_up, prices, clock.now_ms)
 
 
-def open_transport(sender: PooledSender, upstream: str) -> "httpx.AsyncBaseTransport":
-    """An upstream's pool for httpx, which is imported where it is first wanted."""
-    from lodestard.upstream.httpx_transport import PoolTransport
-
-    return PoolTransport(sender.pools[upstream])
+def look_at(sender: PooledSender, upstreams: Mapping[str, Upstream], name: str) -> Look:
+    """Looks at one upstream over its pool. Raises ``LookupError`` for one that nobody here speaks to."""
+    return partial(look, sender.pools[name], upstreams[name].url)
 
 
 @asynccontextmanager
@@ -203,6 +202,8 @@ async def open_origin(
     url: str, name: str, *, plain_text_ok: bool = False
 ) -> AsyncIterator["httpx.AsyncBaseTransport"]:
     """A small pool to the origin of ``url``, for httpx. ``name`` says in messages what it is.
+
+    httpx is imported where it is first wanted: 60 ms and 7 MB, which most houses never spend.
 
     Raises ``ValueError`` for what is neither ``https://`` nor ``http://`` to this machine, or with ``plain_text_ok``
     to any.

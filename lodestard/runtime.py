@@ -27,6 +27,10 @@ async def ask_nobody(_question: Question, _runtime: object = None) -> Answered:
     raise HouseFault(Code.NO_CANDIDATE, "Nobody is here who could be asked.")
 
 
+Look = Callable[[str], Awaitable[int]]
+"""``GET`` a path of one upstream and give the answer's status. Raises ``Fault`` where it can't be had."""
+
+
 class OpenOrigin(Protocol):
     """Opens an ``httpx.AsyncBaseTransport`` to the origin of ``url``; ``name`` says in messages what it is."""
 
@@ -37,9 +41,9 @@ class OpenOrigin(Protocol):
 class Runtime:
     """Everything that a request needs on its way, and nothing that it could break.
 
-    ``transport(upstream)`` gives an ``httpx.AsyncBaseTransport`` over that upstream's own pool, for all that is
-    off the requests' way (probes, prices); it raises ``LookupError`` where nobody here speaks the upstream's
-    dialect. ``open_origin(url, name)`` is a context with such a transport to anywhere else, over a pool of its own:
+    ``look_at(upstream)`` gives a ``Look`` over that upstream's own pool, for probes: nothing bounds how long one
+    takes; it raises ``LookupError`` where nobody here speaks the upstream's dialect. ``open_origin(url, name)`` is a
+    context with an ``httpx.AsyncBaseTransport`` to anywhere else, over a pool of its own:
     ``https://``, or ``http://`` to this machine; it raises ``ValueError`` for anything else, and reads at most 8 MB
     of an answer. With ``plain_text_ok``, for requests that carry no secret, ``http://`` goes to any machine.
     ``secret(source)`` gives what a module's settings name, or raises ``LookupError`` with the reason
@@ -62,7 +66,7 @@ class Runtime:
     sender: Sender
     admission: Admission
     flights: Flights
-    transport: Callable[[str], Any]
+    look_at: Callable[[str], Look]
     open_origin: OpenOrigin
     secret: Callable[[KeySource], Secret]
     state_dir: Path

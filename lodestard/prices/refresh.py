@@ -7,7 +7,6 @@ the doctor, and the old book stays; a quote stays only for the very target that 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import trio
@@ -128,6 +127,9 @@ class Prices:
 
 def package_version() -> str:
     """The version of the installed list, read off its metadata; empty where it is not installed."""
+    # Here, for who has no use for a list: it reads the metadata with the parser for mails. 12 ms and 1.5 MB.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version(PACKAGE)
     except PackageNotFoundError:

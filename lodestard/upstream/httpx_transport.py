@@ -1,4 +1,4 @@
-"""An upstream's pool as a transport of httpx, for what is off the hot path: health probes, price updates.
+"""A pool as a transport of httpx, for what is off the hot path: webhooks, bills, the page of a card's exporter.
 
 Law: the only file that imports httpx, imported where it is needed. It reaches the pool's own origin and no
 other; the pool's key and headers go along and can't be replaced.

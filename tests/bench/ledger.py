@@ -30,7 +30,8 @@ from lodestard.ledger.exporting import ExportOptions, Format, command_of
 from lodestard.ledger.figures import CostRow
 from lodestard.ledger.retention import delete_old
 from lodestard.ledger.rollups import advance
-from lodestard.modules.metrics.page import LEVERS, Metrics
+from lodestard.modules.metrics.heard import Heard
+from lodestard.modules.metrics.page import LEVERS, Page
 from lodestard.modules.metrics.settings import MetricsSettings
 from lodestard.store import FileStore, open_snapshot
 from tests.bench.ledger_rows import BEGIN_MS, SetClock, fill, opened
@@ -121,7 +122,7 @@ async def read_prometheus(ledger: Ledger) -> Sums:
     async with trio.open_nursery() as nursery:
         runtime = make_runtime(nursery, ScriptedSender({}), settings=Settings())
         object.__setattr__(runtime, "ledger", ledger)
-        _, page = await Metrics(runtime, MetricsSettings()).page("")
+        _, page = await Page(runtime, MetricsSettings(), Heard()).read()
         nursery.cancel_scope.cancel()
     sums: Sums = {}
     for family in text_string_to_metric_families(page.decode()):

@@ -261,7 +261,7 @@ def make_runtime(
         sender=absent,
         admission=absent,
         flights=absent,
-        transport=absent,
+        look_at=absent,
         open_origin=absent,
         secret=absent,
         state_dir=absent,

@@ -24,7 +24,7 @@ from lodestard.generation import open_origin
 from lodestard.hooks import Hooks
 from lodestard.pipeline import fly
 from lodestard.residency.plain import HostAdmission
-from lodestard.runtime import Runtime
+from lodestard.runtime import Look, Runtime
 
 PRICE = Price(input_pico_usd=1_000_000, output_pico_usd=2_000_000, max_output_tokens=100)
 
@@ -248,7 +248,7 @@ def make_runtime(
         sender=sender,
         admission=HostAdmission(upstreams),
         flights=Flights(nursery, fly_here, policy or LeavePolicy(frozenset(), 60, 32)),
-        transport=lambda name: None,
+        look_at=dict[str, Look]().__getitem__,
         open_origin=open_origin,
         secret=no_secret,
         state_dir=Path("/nonexistent"),

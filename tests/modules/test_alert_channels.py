@@ -18,7 +18,8 @@ from lodestard.domain.news import Alert
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource
 from lodestard.modules.alerts import channels
-from lodestard.modules.alerts.channels import Channel, DeliveryError, EmailChannel, WebhookChannel, open_channels
+from lodestard.modules.alerts.channels import EmailChannel, WebhookChannel
+from lodestard.modules.alerts.delivery import Channel, DeliveryError, open_channels
 from lodestard.modules.alerts.letters import write_letter, write_mail
 from lodestard.modules.alerts.notice import presentable
 from lodestard.modules.alerts.settings import AlertsSettings, Email, Webhook

@@ -17,7 +17,7 @@ from trio.testing import MockClock
 from lodestard.control.messages.alerts import AlertList, AlertsPart, AlertTest
 from lodestard.domain.news import Alert, BudgetAlert
 from lodestard.modules.alerts import MODULE, loop
-from lodestard.modules.alerts.channels import DeliveryError
+from lodestard.modules.alerts.delivery import DeliveryError
 from lodestard.modules.alerts.notice import DAY_MS, Notice, alert_of, choose_current, one_line, presentable
 from lodestard.modules.alerts.outbox import KEPT, Outbox
 from lodestard.modules.alerts.patience import choose_next, is_given_up, pause_s

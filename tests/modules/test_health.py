@@ -5,13 +5,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
-import httpx
 import pytest
 import trio
 from msgspec.structs import replace as edit
 from trio.testing import MockClock
 
-from lodestard.domain.errors import Code
+from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.news import Alert, AttemptEnded
 from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
@@ -21,38 +20,38 @@ from lodestard.modules.health.settings import HealthSettings
 from lodestard.runtime import Runtime
 from tests.fakes.rooms import ScriptedSender, make_runtime
 
-Answer = Callable[[httpx.Request], Awaitable[httpx.Response]]
+Answer = Callable[[], Awaitable[int]]
 SETTINGS = HealthSettings(interval_s=15.0, timeout_s=5.0, failures_to_down=2)
 
 
-async def well(_request: httpx.Request) -> httpx.Response:
+async def well() -> int:
     await trio.lowlevel.checkpoint()
-    return httpx.Response(200, json={})
+    return 200
 
 
-async def refused(request: httpx.Request) -> httpx.Response:
+async def refused() -> int:
     await trio.lowlevel.checkpoint()
-    raise httpx.ConnectError("connection refused", request=request)
+    raise UpstreamFault(Code.UPSTREAM_UNREACHABLE, "connection refused", upstream="u0")
 
 
-async def silent(_request: httpx.Request) -> httpx.Response:
+async def silent() -> int:
     await trio.sleep_forever()
     raise AssertionError("never")
 
 
-async def broken(_request: httpx.Request) -> httpx.Response:
+async def broken() -> int:
     await trio.lowlevel.checkpoint()
-    return httpx.Response(503)
+    return 503
 
 
-async def keyless(_request: httpx.Request) -> httpx.Response:
+async def keyless() -> int:
     await trio.lowlevel.checkpoint()
-    return httpx.Response(401)
+    return 401
 
 
-async def babbling(request: httpx.Request) -> httpx.Response:
+async def babbling() -> int:
     await trio.lowlevel.checkpoint()
-    raise httpx.DecodingError("it is no gzip at all", request=request)
+    raise UpstreamFault(Code.UPSTREAM_GARBAGE, "it speaks no HTTP at all", upstream="u0")
 
 
 @dataclass
@@ -66,12 +65,12 @@ class Server:
         self.paths: list[str] = []
         self.probed = trio.Event()
 
-    async def handle(self, request: httpx.Request) -> httpx.Response:
+    async def look(self, path: str) -> int:
         self.probes.append(trio.current_time())
-        self.paths.append(request.url.path)
+        self.paths.append(path)
         self.probed.set()
         self.probed = trio.Event()
-        return await self.answer(request)
+        return await self.answer()
 
 
 @asynccontextmanager
@@ -80,12 +79,12 @@ async def watched(
 ) -> AsyncIterator[tuple[Runtime, list[Server]]]:
     """The module at work on upstreams ``u0``, ``u1``, … and one that nobody can speak to."""
     servers = [Server(answer) for answer in answers]
-    transports = {f"u{index}": httpx.MockTransport(server.handle) for index, server in enumerate(servers)}
-    upstreams = {name: Upstream(dialect="ollama", url=f"http://{name}.lan:11434/") for name in transports}
+    looks = {f"u{index}": server.look for index, server in enumerate(servers)}
+    upstreams = {name: Upstream(dialect="ollama", url=f"http://{name}.lan:11434/") for name in looks}
     upstreams["foreign"] = Upstream(dialect="anthropic", url="http://foreign.lan/v1")
     async with trio.open_nursery() as nursery:
         runtime = make_runtime(nursery, ScriptedSender({}), settings=Settings(upstreams=upstreams))
-        runtime = replace(runtime, transport=transports.__getitem__)
+        runtime = replace(runtime, look_at=looks.__getitem__)
         nursery.start_soon(MODULE.run, runtime, settings)
         yield runtime, servers
         nursery.cancel_scope.cancel()
@@ -163,7 +162,7 @@ async def test_down_only_after_failures_in_a_row(autojump_clock: MockClock, capl
 
 @pytest.mark.parametrize(
     ("answer", "error"),
-    [(silent, "no answer within 5 s"), (broken, "it answers 503"), (babbling, "it is no gzip at all")],
+    [(silent, "no answer within 5 s"), (broken, "it answers 503"), (babbling, "it speaks no HTTP at all")],
 )
 async def test_what_counts_as_a_failure(autojump_clock: MockClock, answer: Answer, error: str) -> None:
     async with watched(answer, well) as (runtime, (server, other)):

@@ -9,13 +9,13 @@ import smtplib
 import ssl
 from functools import partial
 from types import ModuleType
-from typing import Protocol
 
 import trio
 
 from lodestard.domain.news import Alert
+from lodestard.modules.alerts.delivery import DeliveryError
 from lodestard.modules.alerts.letters import write_letter, write_mail
-from lodestard.modules.alerts.settings import SECRET_PLACE, AlertsSettings, Email, Webhook
+from lodestard.modules.alerts.settings import SECRET_PLACE, Email, Webhook
 from lodestard.runtime import Runtime
 
 WEBHOOK_S = 15.0
@@ -23,28 +23,6 @@ MAIL_PARTS = 4
 """A mail takes several exchanges, each within ``timeout_s``; all together within this many times that."""
 GOOD = range(200, 300)
 REDIRECTS = range(300, 400)
-
-
-class DeliveryError(Exception):
-    """It could not be delivered now; the text is for a person."""
-
-
-class Channel(Protocol):
-    """One way to a person."""
-
-    @property
-    def name(self) -> str: ...
-
-    async def deliver(self, alert: Alert, at_ms: int) -> None:
-        """Raises ``DeliveryError``. Cancelled, it may or may not have been delivered."""
-        ...
-
-
-def open_channels(runtime: Runtime, settings: AlertsSettings) -> tuple[Channel, ...]:
-    """Those that are set up."""
-    webhook = (WebhookChannel(runtime, settings.webhook),) if settings.webhook.url else ()
-    email = (EmailChannel(runtime, settings.email),) if settings.email.host else ()
-    return (*webhook, *email)
 
 
 class WebhookChannel:

@@ -13,7 +13,7 @@ import trio
 from lodestard.domain.clock import NS_PER_MS
 from lodestard.domain.news import Alert, BudgetAlert
 from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
-from lodestard.modules.alerts.channels import Channel, DeliveryError, open_channels
+from lodestard.modules.alerts.delivery import Channel, DeliveryError, open_channels
 from lodestard.modules.alerts.notice import Notice, alert_of, choose_current, presentable
 from lodestard.modules.alerts.outbox import Outbox
 from lodestard.modules.alerts.patience import choose_next, is_given_up, pause_s

@@ -1,4 +1,4 @@
-"""The probe loops: one task for each upstream, on httpx over that upstream's own connection pool.
+"""The probe loops: one task for each upstream, over that upstream's own connection pool.
 
 Law: a probe costs no token and never delays a request. A real attempt that could not reach the
 upstream brings the next probe forward.
@@ -6,21 +6,16 @@ upstream brings the next probe forward.
 
 import logging
 from contextlib import ExitStack
-from types import ModuleType
-from typing import TYPE_CHECKING
 
 import msgspec
 import trio
 
-from lodestard.domain.errors import Code
+from lodestard.domain.errors import Code, Fault
 from lodestard.domain.news import AttemptEnded
 from lodestard.domain.settings import Upstream
 from lodestard.modules.health.judge import PROBE_PATHS, Health, Probe, alert_of, judge, read_status
 from lodestard.modules.health.settings import HealthSettings
-from lodestard.runtime import Runtime
-
-if TYPE_CHECKING:
-    import httpx
+from lodestard.runtime import Look, Runtime
 
 NS_PER_MS = 1_000_000
 HURRIED_GAP_S = 1.0
@@ -45,14 +40,13 @@ class HealthLoop:
 
     async def run(self) -> None:
         hooks = self._runtime.hooks
-        httpx = await trio.to_thread.run_sync(_import_httpx)
         with ExitStack() as doors:
             doors.enter_context(hooks.is_up.provide(self.is_up))
             doors.enter_context(hooks.status_parts.add("upstreams", self.status))
             doors.enter_context(hooks.attempt_ended.listen(self.hear))
             async with trio.open_nursery() as nursery:
                 for name, upstream in self._runtime.settings.upstreams.items():
-                    nursery.start_soon(self._watch, httpx, name, upstream)
+                    nursery.start_soon(self._watch, name, upstream)
 
     def is_up(self, upstream: str) -> bool:
         """Unknown counts as up: a request tells us more than a guess."""
@@ -66,34 +60,32 @@ class HealthLoop:
         if attempt.outcome in UNREACHED and attempt.target.upstream in self._hurry:
             self._hurry[attempt.target.upstream].set()
 
-    async def _watch(self, httpx: ModuleType, name: str, upstream: Upstream) -> None:
+    async def _watch(self, name: str, upstream: Upstream) -> None:
         try:
-            transport = self._runtime.transport(name)
+            look = self._runtime.look_at(name)
         except LookupError:  # nobody here speaks its dialect: it stays unknown
             return
-        async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
-            while True:
-                self._learn(name, await self._probe(client, upstream, httpx.RequestError))
-                with trio.move_on_after(self._settings.interval_s):
-                    await self._hurry[name].wait()
-                    await trio.sleep(HURRIED_GAP_S)
-                self._hurry[name] = trio.Event()
+        while True:
+            self._learn(name, await self._probe(look, PROBE_PATHS[upstream.dialect]))
+            with trio.move_on_after(self._settings.interval_s):
+                await self._hurry[name].wait()
+                await trio.sleep(HURRIED_GAP_S)
+            self._hurry[name] = trio.Event()
 
-    async def _probe(self, client: "httpx.AsyncClient", upstream: Upstream, broken: type[Exception]) -> Probe:
+    async def _probe(self, look: Look, path: str) -> Probe:
         clock = self._runtime.clock
         started_ns = clock.monotonic_ns()
-        error, note = await self._look(client, broken, upstream.url.rstrip("/") + PROBE_PATHS[upstream.dialect])
+        error, note = await self._look(look, path)
         latency_ms = (clock.monotonic_ns() - started_ns) // NS_PER_MS
         return Probe(at_ms=clock.now_ms(), latency_ms=latency_ms, error=error, note=note)
 
-    async def _look(self, client: "httpx.AsyncClient", broken: type[Exception], url: str) -> tuple[str, str]:
+    async def _look(self, look: Look, path: str) -> tuple[str, str]:
         """Why it is not there, and what else is wrong; empty strings where all is well."""
         with trio.move_on_after(self._settings.timeout_s):
             try:
-                response = await client.get(url)
-            except broken as error:
-                return str(error) or type(error).__name__, ""
-            return read_status(response.status_code)
+                return read_status(await look(path))
+            except Fault as fault:
+                return fault.message, ""
         return f"no answer within {self._settings.timeout_s:g} s", ""
 
     def _learn(self, name: str, probe: Probe) -> None:
@@ -107,10 +99,3 @@ class HealthLoop:
             logger.warning("upstream %s is down: %s", name, probe.error)
         elif before.state == "down":
             logger.info("upstream %s is up again", name)
-
-
-def _import_httpx() -> ModuleType:
-    """httpx takes a tenth of a second to import: not on the loop's time."""
-    import httpx
-
-    return httpx

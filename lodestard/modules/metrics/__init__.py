@@ -5,7 +5,7 @@ ledger does not add up, are counted here.
 """
 
 from lodestard.module import Module
-from lodestard.modules.metrics.page import run_metrics
+from lodestard.modules.metrics.loop import run_metrics
 from lodestard.modules.metrics.settings import MetricsSettings
 
 MODULE = Module("metrics", "figures for Prometheus", MetricsSettings, run_metrics)

@@ -1,26 +1,19 @@
-"""The page, and the times that are counted for it. Owner of its registry and its counts."""
+"""The page. Owner of its registry; loaded when somebody first asks for it (see ``loop.py``)."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 
 import trio
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from lodestard.domain.clock import NS_PER_S
-from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.ports import CostFigures
-from lodestard.domain.upstream import Target
 from lodestard.modules.metrics.cards import collect_cards
+from lodestard.modules.metrics.families import histogram
+from lodestard.modules.metrics.heard import Heard
 from lodestard.modules.metrics.settings import MetricsSettings
-from lodestard.modules.metrics.times import Times
 from lodestard.runtime import Runtime
-
-US_PER_S = 1_000_000
-SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-OVERHEAD = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1)
 
 # What the ledger sums for each model, and the counter that shows it.
 LEVERS = ("local", "cache", "cheaper", "prompt_cache")
@@ -41,52 +34,25 @@ _OF_MODELS = (
 )
 
 
-async def run_metrics(runtime: Runtime, settings: MetricsSettings) -> None:
-    """Offer the page until cancelled."""
-    metrics = Metrics(runtime, settings)
-    with ExitStack() as doors:
-        doors.enter_context(runtime.hooks.pages.add(settings.path, metrics.page))
-        doors.enter_context(runtime.hooks.request_ended.listen(metrics.hear_request))
-        doors.enter_context(runtime.hooks.attempt_ended.listen(metrics.hear_attempt))
-        doors.enter_context(runtime.hooks.key_refused.listen(metrics.hear_refusal))
-        await trio.sleep_forever()
+class Page:
+    """Implements ``prometheus_client``'s collector over figures that were read just before, and what was heard."""
 
-
-class Metrics:
-    """Implements ``prometheus_client``'s collector over figures that were read just before."""
-
-    def __init__(self, runtime: Runtime, settings: MetricsSettings) -> None:
+    def __init__(self, runtime: Runtime, settings: MetricsSettings, heard: Heard) -> None:
         self._runtime = runtime
         self._settings = settings
+        self._heard = heard
         self._figures: Sequence[CostFigures] = ()
         self._read_at_s = float("-inf")
         self._refused: Counter[str] = Counter()
         self._registry = CollectorRegistry()
         self._registry.register(self)
-        self._total = Times[str]("lodestar_request_seconds", "Time of a request, in all.", SECONDS, "cache")
-        self._first = Times[Target](
-            "lodestar_first_piece_seconds", "From dialling to the first piece of an answer.", SECONDS, "target"
-        )
-        self._overhead = Times[str]("lodestar_overhead_seconds", "Time spent in Lodestar itself.", OVERHEAD)
 
-    async def page(self, _accept: str) -> tuple[str, bytes]:
+    async def read(self) -> tuple[str, bytes]:
         """The exposition text. Raises ``HouseFault`` where the ledger can't be read."""
         if trio.current_time() - self._read_at_s >= self._settings.max_age_s:
             self._figures = await self._runtime.ledger.reports.costs("model")
             self._read_at_s = trio.current_time()
         return CONTENT_TYPE_LATEST, generate_latest(self._registry)
-
-    def hear_request(self, ended: RequestEnded) -> None:
-        closing = ended.closing
-        self._total.add(closing.cache, closing.total_us / US_PER_S)
-        self._overhead.add("", closing.overhead_us / US_PER_S)
-
-    def hear_attempt(self, attempt: AttemptEnded) -> None:
-        if attempt.first_piece_ns is not None:
-            self._first.add(attempt.target, attempt.first_piece_ns / NS_PER_S)
-
-    def hear_refusal(self, reason: str) -> None:
-        self._refused[reason] += 1
 
     def describe(self) -> Sequence[Metric]:
         """Nothing: asked at registration, before there are figures."""
@@ -100,9 +66,10 @@ class Metrics:
                 family.add_metric((row.key, row.key.partition("/")[0]), getattr(row, member))
             yield family
         yield self._levers()
-        yield from (self._total.family(), self._first.family(), self._overhead.family())
+        heard = self._heard
+        yield from (histogram(heard.total), histogram(heard.first), histogram(heard.overhead))
         refused = CounterMetricFamily("lodestar_keys_refused", "Requests without a good key.", labels=("reason",))
-        for reason, count in self._refused.items():
+        for reason, count in heard.refused.items():
             refused.add_metric((reason,), count)
         yield refused
         yield from self._gauges()
