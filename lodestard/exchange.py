@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from lodestard.domain.attempt import AttemptRecord
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, Fault
@@ -18,7 +19,7 @@ from lodestard.domain.ports import EntryPort, Kept, Ticket
 from lodestard.domain.reply import Piece, Reply, disassemble
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.upstream import Plan, Target
-from lodestard.flights import AttemptRecord, Flight, RetryKey
+from lodestard.flights import Flight, RetryKey
 from lodestard.http import ClientLeft, HttpExchange
 from lodestard.protocols import error_bodies, openai_chat
 from lodestard.runtime import Runtime

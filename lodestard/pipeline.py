@@ -13,6 +13,7 @@ from functools import partial
 import msgspec
 
 from lodestard.bid import Bid, OutputCap, make_bid, within_room
+from lodestard.domain.attempt import AttemptRecord
 from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.host_ports import Seat
 from lodestard.domain.news import AttemptEnded, attempt_figures
@@ -22,7 +23,7 @@ from lodestard.domain.request import Request
 from lodestard.domain.residency import Ask, Rank, Wait
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.exchange import Exchange
-from lodestard.flights import AttemptRecord, Flight
+from lodestard.flights import Flight
 from lodestard.http.firewall import defect, log_defect
 from lodestard.routing.soonest import arrange
 from lodestard.runtime import Runtime

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from lodestard.domain.attempt import AttemptRecord
 from lodestard.domain.host_ports import Place
 from lodestard.domain.money import format_usd
 from lodestard.domain.news import RequestEnded
@@ -16,7 +17,6 @@ from lodestard.domain.price import Price
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.upstream import Candidate, Plan, Rejection
-from lodestard.flights import AttemptRecord
 
 ASKED_WITH = (
     "tools",

@@ -16,7 +16,8 @@ from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import JSON_HEADERS, ReplyReader, WireRequest, join_path
 from lodestard.protocols.openai_build import build_members
 from lodestard.protocols.openai_errors import read_error
-from lodestard.protocols.openai_stream import PlainReader, open_stream
+from lodestard.protocols.openai_plain import PlainReader
+from lodestard.protocols.openai_stream import open_stream
 
 _PATH = "/chat/completions"
 _STREAM_HEADERS = (*JSON_HEADERS, ("accept", "text/event-stream"))

@@ -14,7 +14,7 @@ from lodestard.domain.settings import Upstream
 from lodestard.domain.usage import Usage
 from lodestard.protocols.codec import MAX_ANSWER_BYTES, ReplyReader
 from lodestard.protocols.openai_chat import StreamWriter, read_request
-from lodestard.protocols.openai_stream import PlainReader
+from lodestard.protocols.openai_plain import PlainReader
 from lodestard.protocols.openai_upstream import OpenAICodec
 from lodestard.protocols.sse import unframe
 

@@ -1,0 +1,39 @@
+"""One attempt at a candidate, as it goes: for the trace, the answer's headers and the news."""
+
+import msgspec
+
+from lodestard.domain.host_ports import Place
+from lodestard.domain.ports import AttemptPort
+from lodestard.domain.upstream import Candidate
+
+
+class AttemptRecord(msgspec.Struct):
+    """What became of one attempt, for the trace and the answer's headers. Times are monotonic nanoseconds.
+
+    ``limit_tokens`` is the output limit that was written into the request because of a budget; ``room_tokens``: that
+    of the model's context. ``place`` is where it waited; it was admitted at ``admitted_ns``.
+    """
+
+    candidate: Candidate
+    started_ns: int
+    held: AttemptPort | None = None
+    dialled_ns: int = 0
+    first_piece_ns: int = 0
+    ended_ns: int = 0
+    hold_nano_usd: int = 0
+    cost_nano_usd: int = 0
+    outcome: str = ""
+    detail: str = ""
+    sent: bool = False
+    limit_tokens: int | None = None
+    room_tokens: int | None = None
+    place: Place | None = None
+    admitted_ns: int = 0
+
+    def mark_sent(self) -> None:
+        """From here on bytes of the request may have reached the upstream."""
+        self.sent = True
+
+    def fail(self, outcome: str, detail: str) -> None:
+        self.outcome = outcome
+        self.detail = detail
