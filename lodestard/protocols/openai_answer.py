@@ -98,7 +98,7 @@ NO_MESSAGE = Message()
 
 
 def decode(event: bytes) -> Answer:
-    """A chunk or a whole answer. Raises ``ValueError`` for what is neither, the fault that an error event tells of."""
+    """A chunk or a whole answer. Raises ``ValueError`` for neither, and the fault that an error event tells of."""
     answer = _answer.decode(event)
     if (answer.error is not ABSENT and bytes(answer.error) != b"null") or answer.object == "error":
         raise stream_fault(event)
