@@ -7,7 +7,7 @@ without having passed the gate.
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
+from functools import lru_cache, partial
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -163,13 +163,21 @@ async def refuse_method(
 
 def plain_path(http: HttpExchange) -> str:
     """The path without what may stand around it: ``/v1`` before, a slash behind."""
-    path = http.path.rstrip("/")
+    return _plain(http.path)
+
+
+@lru_cache(maxsize=64)
+def _plain(path: str) -> str:
+    path = path.rstrip("/")
     return (path.removeprefix("/v1") if path == "/v1" or path.startswith("/v1/") else path) or "/"
 
 
 def require_json(http: HttpExchange) -> None:
     """A page on another site can't send this content type without asking first; a form could."""
-    content_type = (http.headers.get("content-type") or "").split(";", 1)[0].strip().lower()
+    given = http.headers.get("content-type")
+    if given == "application/json":
+        return
+    content_type = (given or "").split(";", 1)[0].strip().lower()
     if content_type != "application/json":
         given = repr(content_type) if content_type else "none"
         raise CallerFault(

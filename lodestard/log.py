@@ -26,7 +26,6 @@ PATIENCE_S = 0.05
 MS_PER_S = US_PER_MS = 1_000
 US_PER_S = 1_000_000
 ATOMIC_BYTES = 4096
-SHORT = 64
 
 # syslog(3)'s priorities, from the most severe down.
 PRIORITIES = ((logging.CRITICAL, 2), (logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6))
@@ -183,7 +182,9 @@ def format_line(record: logging.LogRecord) -> str:
 
 
 def _line(at: str, place: str, text: str, figures: Iterable[tuple[str, object]]) -> str:
-    pairs = "".join([f" {name}={value if type(value) is int else _quoted(value)}" for name, value in figures])
+    pairs = "".join(
+        [f" {name}={value if type(value) is int else _quoted_text(str(value))}" for name, value in figures]
+    )
     line = f"{at} {place}: {text}{pairs}"
     return f"{line if line.isprintable() else line.translate(ESCAPES)}\n"
 
@@ -204,17 +205,9 @@ def _named_figures(record: logging.LogRecord) -> Iterator[tuple[str, object]]:
         yield "traceback", "".join(traceback.format_exception(*record.exc_info)).rstrip()
 
 
-def _quoted(value: object) -> str:
-    """Of a request's figures most are names that come again and again."""
-    return _quoted_text(value) if type(value) is str and len(value) <= SHORT else _quote(str(value))
-
-
-@lru_cache(maxsize=512)
+@lru_cache(maxsize=256)
 def _quoted_text(text: str) -> str:
-    return _quote(text)
-
-
-def _quote(text: str) -> str:
+    """Of a request's figures most are names that come again and again."""
     if text.isidentifier() or PLAIN.fullmatch(text):  # most are names: that is the quicker question
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

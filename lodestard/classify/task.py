@@ -35,7 +35,6 @@ _COMPLETER_OPENINGS = (
 # before the first mark). What a chat says about such marks rarely ends with one.
 _LONE_STARTS = ("<\uff5cfim", "<PRE>", "<fim_", "<|fim_", "<|repo_name|>", "[SUFFIX]", "[PREFIX]", _HOLE_FILLER)
 _FIM_ENDS = ("<fim_middle>", "<|fim_middle|>", "<MID>", "<\uff5cfim\u2581end\uff5c>", "<|code_middle|><|assistant|>")
-_FIM_MEMBERS = ("suffix", "prefix")
 _FIM_TAIL = 64
 
 
@@ -67,7 +66,7 @@ def name_task(opening: str, request: Request) -> str:
 
 def _fills_a_gap(request: Request) -> bool:
     """Fill-in-the-middle: by its member, by how a lone message begins, or by how the one that the user says ends."""
-    if any(name in request.members for name in _FIM_MEMBERS):
+    if "suffix" in request.members or "prefix" in request.members:
         return True
     messages = request.conversation.messages
     if not messages or messages[-1].role != "user" or len(messages) > 2:

@@ -59,7 +59,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def text(self) -> str:
         """Its text parts, joined."""
-        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+        texts = [part.text for part in self.parts if type(part) is TextPart]
+        return texts[0] if len(texts) == 1 else "".join(texts)
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,10 @@ CLOSE = "connection: close\r\n"
 CHUNKED = "transfer-encoding: chunked\r\n"
 
 _OURS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"})
+_USUAL = frozenset({"content-type", "cache-control", "x-accel-buffering"}) | {
+    f"x-lodestar-{name}" for name in ("request-id", "cache", "cost-usd", "overhead-ms", "attempts", "model", "reason")
+}
+"""What nearly every answer says: none of ours, so that nobody has to look."""
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in HTTPStatus}
 _BODILESS = frozenset({204, 304})
 _FIRST_FINAL_STATUS = 200
@@ -28,10 +32,8 @@ Fields = Sequence[tuple[str, str]]
 
 def write_head(status: int, headers: Fields, framing: str) -> bytes:
     """``framing``: whole lines that the server adds. Raises ``ValueError`` for a status or a field that can't be."""
-    lines = [_status_line(status)]
-    for name, value in headers:
-        if name.lower() not in _OURS:
-            lines.append(f"{name}: {value}\r\n")
+    lines = [f"{name}: {value}\r\n" for name, value in headers if name in _USUAL or name.lower() not in _OURS]
+    lines.insert(0, _status_line(status))
     count = len(lines)
     text = "".join(lines)
     if text.count("\n") != count or text.count("\r") != count or "\0" in text:

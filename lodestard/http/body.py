@@ -60,6 +60,10 @@ class RequestBody:
         received = self._wire.received
         if len(received) < length:
             return False
+        if len(received) == length:
+            self._content = bytes(received)
+            received.clear()
+            return True
         with memoryview(received) as view, view[:length] as part:
             self._content = bytes(part)
         del received[:length]

@@ -14,6 +14,7 @@ from lodestard.http.exchange import HttpExchange
 from lodestard.http.faults import ClientLeft, Refused
 from lodestard.http.firewall import defect, judge, judge_group, log_defect
 from lodestard.http.head import check_unfinished, read_head, too_large
+from lodestard.http.last_head import LastHead
 from lodestard.http.link import Link
 from lodestard.http.terms import Terms
 
@@ -29,11 +30,12 @@ logger = logging.getLogger(__name__)
 class Connection:
     """``run`` it once."""
 
-    __slots__ = ("_link", "_terms", "_wire")
+    __slots__ = ("_last_head", "_link", "_terms", "_wire")
 
     def __init__(self, link: Link, terms: Terms) -> None:
         self._link = link
         self._terms = terms
+        self._last_head = LastHead()
         self._wire = link.wire
 
     async def run(self) -> None:
@@ -57,13 +59,16 @@ class Connection:
             if raw is None:
                 await self._part()
                 return False
-            head = read_head(raw, self._link.limits, secure=self._link.secure)
+            known = self._last_head.find(raw)
+            head = known or read_head(raw, self._link.limits, secure=self._link.secure)
         except Refused as refused:
             await self._refuse(refused.fault, refused.status)
             return False
         exchange = HttpExchange(head, self._link, self._terms.clock.monotonic_ns())
-        fault = self._terms.door.check(head)
+        fault = None if known is not None else self._terms.door.check(head)
         if fault is None:
+            if known is None:
+                self._last_head.note(raw, head)
             await self._handle(exchange)
         else:
             logger.debug("refused %s: %s", self._link.peer.key, fault.message)

@@ -3,7 +3,7 @@
 Law: nothing is repaired. A head that two readers could read in two ways (RFC 9112 section 11.2) is refused.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from lodestard.domain.errors import Code
 from lodestard.domain.settings import Limits
@@ -16,8 +16,7 @@ _MOST_LENGTH_DIGITS = 18
 _BLANK = " \t"  # RFC 9110 section 5.6.3; str.strip alone would take more
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHead:
+class RequestHead(msgspec.Struct, frozen=True, eq=False):
     """A request without its body. ``length`` is the body's in bytes (None: chunked). ``modern``: it is HTTP/1.1;
     ``persistent``: the client may send another one on this connection; ``continues``: it waits for a 100.
     """

@@ -16,11 +16,12 @@ SLICES = 1_440
 class Counter:
     """One window's sums. ``told`` are the alerts that were told of it, as (unit, level)."""
 
-    __slots__ = ("_slices", "_spent", "end_ms", "held", "rolling", "rule", "start_ms", "told", "value")
+    __slots__ = ("_slices", "_spent", "end_ms", "held", "rolling", "rule", "slice_ms", "start_ms", "told", "value")
 
     def __init__(self, rule: Rule, value: str, start_ms: int, end_ms: int | None) -> None:
         self.rule = rule  # another one may take its place, but of the same window
         self.rolling = rule.window.kind == "rolling"
+        self.slice_ms = rule.window.hours * MS_PER_HOUR // SLICES
         self.value = value
         self.start_ms = start_ms
         self.end_ms = end_ms
@@ -28,10 +29,6 @@ class Counter:
         self.told: set[tuple[str, int]] = set()
         self._spent = NOTHING
         self._slices: deque[tuple[int, Amounts]] = deque()
-
-    @property
-    def slice_ms(self) -> int:
-        return self.rule.window.hours * MS_PER_HOUR // SLICES
 
     def spent(self, now_ms: int) -> Amounts:
         """What is spent in the window; of a rolling one, in the hours before ``now_ms``."""

@@ -241,9 +241,10 @@ class Ledger:
         self._tally.open -= 1
         self._tally.count_closed(row, now_ms)
         self.upkeep.count_closed()
-        unwritten = tuple(attempt.row() for attempt in closed.attempts if attempt.free and attempt.state != "held")
+        free = [attempt for attempt in closed.attempts if attempt.free]
+        unwritten = tuple([attempt.row() for attempt in free if attempt.state != "held"])
         self._store.post(WriteClosing(row, unwritten, trace_text(closed.id, closing)))
-        return figures_of(row, free=all(attempt.free for attempt in closed.attempts))
+        return figures_of(row, free=len(free) == len(closed.attempts))
 
     def _baseline_of(self, entry: Entry, closing: Closing) -> int | None:
         """What the answer would have cost on the baseline model, with no cache at all.

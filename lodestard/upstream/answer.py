@@ -28,7 +28,10 @@ _BODILESS = (204, 304)
 
 
 class AnswerReader:
-    """The answers of one connection, one after another. ``begin`` before each."""
+    """The answers of one connection, one after another. ``begin`` before each.
+
+    ``content_type`` and ``coding`` (Content-Encoding) are the first values of these fields, or nothing.
+    """
 
     __slots__ = (
         "_bodiless",
@@ -42,7 +45,9 @@ class AnswerReader:
         "_whole",
         "_wrong",
         "answered",
+        "coding",
         "complete",
+        "content_type",
         "excess",
         "fields",
         "head_done",
@@ -69,6 +74,7 @@ class AnswerReader:
         self._whole: int | None = None
         self._wrong = ""
         self.answered = False
+        self.coding = self.content_type = b""
         self.complete = False
         self.fields: RawFields = []
         self.head_done = False
@@ -165,7 +171,7 @@ class AnswerReader:
         elif len(self.fields) > MAX_FIELDS:
             self._wrong = f"it has more than {MAX_FIELDS} header fields"
         self._keep_alive = parser.should_keep_alive()
-        self._delimited = not self._framed(status)
+        self._delimited = not self._look_at_fields(status)
         self.status = status
         self.head_done = True
         if self._bodiless:
@@ -178,17 +184,21 @@ class AnswerReader:
             self.complete = True
             self._whole = len(self._body)
 
-    def _framed(self, status: int) -> bool:
+    def _look_at_fields(self, status: int) -> bool:
         """Whether the end of the body is told by framing; otherwise by the end of the connection."""
-        if status in _BODILESS:
-            return True
-        framed = False
-        for name, value in self.fields:
-            if len(name) == 14 and name.lower() == b"content-length":
+        framed = bodiless = status in _BODILESS
+        for raw_name, value in self.fields:
+            name = raw_name.lower()
+            if name == b"content-length":
                 framed = True
-            elif len(name) == 17 and name.lower() == b"transfer-encoding":
-                self._check_coding(value, first=not framed)
+            elif name == b"transfer-encoding":
+                if not bodiless:
+                    self._check_coding(value, first=not framed)
                 framed = True
+            elif name == b"content-type":
+                self.content_type = self.content_type or value
+            elif name == b"content-encoding":
+                self.coding = self.coding or value
         return framed
 
     def _check_coding(self, value: bytes, *, first: bool) -> None:

@@ -25,7 +25,7 @@ async def check_head(response: Response, blame: Blame, read_error: ReadError) ->
     ``UpstreamFault`` for a redirect (UPSTREAM_ERROR), compression and HTML (UPSTREAM_GARBAGE).
     """
     status = response.status
-    coding = response.header(b"content-encoding")
+    coding = response.coding
     compressed = bool(coding) and coding.lower() != b"identity"
     if not _FIRST_SUCCESS <= status < _FIRST_REDIRECT:
         if _FIRST_REDIRECT <= status < _FIRST_REFUSAL:
@@ -34,7 +34,7 @@ async def check_head(response: Response, blame: Blame, read_error: ReadError) ->
         raise read_error(status, response.headers, body)
     if compressed:
         raise blame.garbage("it is compressed, which was not asked for")
-    if response.header(b"content-type").lower().startswith(b"text/html"):
+    if response.content_type.lower().startswith(b"text/html"):
         raise blame.garbage("it is a web page")
 
 

@@ -73,12 +73,15 @@ class Response:
             headers[name] = f"{headers[name]}, {value}" if name in headers else value
         return headers
 
-    def header(self, name: bytes) -> bytes:
-        """The first value of ``name`` (lower case), or nothing."""
-        for key, value in self.raw_headers:
-            if len(key) == len(name) and key.lower() == name:
-                return value
-        return b""
+    @property
+    def content_type(self) -> bytes:
+        """As it came; nothing where there is none."""
+        return self._connection.reader.content_type
+
+    @property
+    def coding(self) -> bytes:
+        """The content's coding as it came; nothing where there is none."""
+        return self._connection.reader.coding
 
     @property
     def complete(self) -> bool:
