@@ -12,7 +12,7 @@ from math import inf
 import msgspec
 import trio
 
-from lodestard.domain.errors import Code, Fault, UpstreamFault
+from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.model_name import canonical_name
 from lodestard.domain.residency import Ask
 from lodestard.domain.settings import Upstream
@@ -28,7 +28,7 @@ from lodestard.residency.keeping import Keeping, choose_wish, next_look_s
 from lodestard.residency.planner import decide
 from lodestard.residency.rates import AnswerFacts
 from lodestard.residency.standing import Standing
-from lodestard.residency.state import Going, Leaning, Load, Pins, State, Tenant, Visit, freeze, freeze_keeping
+from lodestard.residency.state import Going, Load, Pins, State, Tenant, Visit, freeze, freeze_keeping
 from lodestard.residency.tenancy import Known
 from lodestard.residency.terms import Terms
 from lodestard.residency.view import IDLE, INTERACTIVE, Decision, View, Wish
@@ -68,7 +68,6 @@ class Card:
         self.routed: frozenset[str] = frozenset()
         self._names: dict[str, str] = {}
         self._numbers = count(1)
-        self._refused_until_s: dict[str, float] = {}
 
     def configure(self, terms: Terms, routed: frozenset[str]) -> None:
         """Go by this from now on; ``routed`` are the models that aliases lead to. See ``taking_in.py``."""
@@ -331,17 +330,9 @@ class Card:
             self.standing.paused_until_ms = None
         return self.standing.paused_until_ms is not None
 
-    def welcome(self, model: str) -> None:
-        """It may be brought back unasked again."""
-        self._refused_until_s.pop(model, None)
-
-    def keep_away(self, model: str, seconds: float) -> None:
-        """Don't bring it back unasked for so long."""
-        self._refused_until_s[model] = trio.current_time() + seconds
-
     def _clear_for_guest(self) -> None:
         """Nobody waits for a card that is lent, and what is idle goes, but for what the guest has loaded."""
-        self.turn_away(lambda: refusals.paused(self.name))
+        self.state.turn_away(lambda: refusals.paused(self.name))
         idle = [
             tenant.model
             for tenant in self.state.tenants.values()
@@ -353,13 +344,6 @@ class Card:
         until_ms = self.standing.paused_until_ms
         self.wake_s = trio.current_time() + (until_ms - self.now_ms()) / MS_PER_S if until_ms else inf
         self.bell.set()
-
-    def turn_away(self, why: Callable[[], Fault], model: str = "") -> None:
-        """Nobody may wait any more, for ``model`` or for any."""
-        for visit in list(self.state.queue.values()):
-            if model in ("", visit.asked.model):
-                del self.state.queue[visit.id]
-                visit.stop(why())
 
     # -- views -------------------------------------------------------------------------------------------------
 
@@ -376,8 +360,7 @@ class Card:
         """What the wish goes by."""
         guessing = self.terms.residency.predict and self.state.quiet
         guess = self.standing.habits.guess(now_s, frozenset(self.state.tenants)) if guessing else None
-        refused = frozenset(model for model, until_s in self._refused_until_s.items() if now_s < until_s)
-        return freeze_keeping(self.state, now_s, self.terms, self.pins(), Leaning(guess, refused))
+        return freeze_keeping(self.state, now_s, self.terms, self.pins(), guess)
 
     def predict(self, question: Question) -> Foreseen | None:
         """How long until the first token of a request that came now; None where it would be sent away, or where

@@ -33,7 +33,7 @@ def finish_load(card: Card, load: Load, listed: Sequence[LoadedModel]) -> None:
     tenant.guessed, tenant.options = not wanted, load.options
     if load.awaited or state.someone_waits_for(load.model, INTERACTIVE):
         tenant.awaited_s = now_s  # whoever it was loaded for may have left, and will come back
-    card.welcome(load.model)
+    state.refused_until_s.pop(load.model, None)
     state.missing.discard(load.model)
     state.anew.discard(load.model)
     if len(state.tenants) >= card.terms.policy.resident_models:
@@ -73,10 +73,10 @@ def fail_load(card: Card, load: Load, fault: UpstreamFault) -> None:
     state.loading = None
     state.displaced, state.displaced_s = "", 0.0
     state.anew.discard(load.model)
-    card.keep_away(load.model, REFUSED_S)
+    state.refused_until_s[load.model] = trio.current_time() + REFUSED_S
     if fault.code is Code.UPSTREAM_MODEL_MISSING:
         state.missing.add(load.model)
-    card.turn_away(lambda: refusals.restated(fault, card.name), load.model)
+    state.turn_away(lambda: refusals.restated(fault, card.name), load.model)
     card.replan()
 
 
@@ -160,7 +160,7 @@ def abandon(card: Card, why: Callable[[], UpstreamFault]) -> None:
     state.displaced, state.displaced_s = "", 0.0
     for model in list(state.going):
         state.going.pop(model).end(why())
-    card.turn_away(why)
+    state.turn_away(why)
     card.replan()
 
 

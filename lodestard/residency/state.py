@@ -5,7 +5,7 @@ trio's.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import inf
@@ -191,6 +191,7 @@ class Going:
 class State:
     """Everything about one host. ``reachable`` is None until it was asked; ``missing`` are models that it lacks.
 
+    ``refused_until_s``: until when a model is not brought back unasked, for it was told to go or could not be loaded.
     ``going`` are models that were told to go; those of them in ``anew`` go only to be loaded with other options.
     ``displaced`` is what was unloaded last, until something is loaded: together they are a swap. ``swaps`` are the
     last loads. ``doubtful``: what is in memory may be gone, so nothing begins or moves before somebody has looked, as
@@ -208,6 +209,7 @@ class State:
     going: dict[str, Going] = field(default_factory=dict)
     anew: set[str] = field(default_factory=set)
     missing: set[str] = field(default_factory=set)
+    refused_until_s: dict[str, float] = field(default_factory=dict)
     reachable: bool | None = None
     doubtful: bool = False
     broken: bool = False
@@ -240,6 +242,13 @@ class State:
         for visit in self.queue.values():
             if visit.asked.model != begun.asked.model and visit.asked.urgency >= begun.asked.urgency:
                 visit.passed += 1
+
+    def turn_away(self, why: Callable[[], Fault], model: str = "") -> None:
+        """Nobody may wait any more, for ``model`` or for any. Each is told in a fault of its own."""
+        for visit in list(self.queue.values()):
+            if model in ("", visit.asked.model):
+                del self.queue[visit.id]
+                visit.stop(why())
 
     def someone_waits_for(self, model: str, urgency: int = IDLE) -> bool:
         """Whether a request as urgent as that waits for it."""
@@ -299,17 +308,9 @@ def freeze_tenant(tenant: Tenant, pins: Pins, *, going: bool) -> Resident:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Leaning:
-    """What is thought of the models themselves: which comes next, and which could not be loaded lately."""
-
-    guess: Guess | None = None
-    refused: frozenset[str] = frozenset()
-
-
-def freeze_keeping(state: State, now_s: float, terms: Terms, pins: Pins, leaning: Leaning) -> Keeping:
-    """What a wish goes by."""
-    resident, guess = frozenset(state.tenants), leaning.guess
+def freeze_keeping(state: State, now_s: float, terms: Terms, pins: Pins, guess: Guess | None) -> Keeping:
+    """What a wish goes by. ``guess``: which model is thought to come next."""
+    resident = frozenset(state.tenants)
     return Keeping(
         now_s=now_s,
         quiet_from_s=state.quiet_from_s,
@@ -320,7 +321,7 @@ def freeze_keeping(state: State, now_s: float, terms: Terms, pins: Pins, leaning
         default=terms.named("default"),
         guess="" if guess is None else guess.model,
         guess_percent=0 if guess is None else guess.percent,
-        refused=leaning.refused,
+        refused=frozenset(model for model, until_s in state.refused_until_s.items() if now_s < until_s),
         room=len(resident) < terms.policy.resident_models,
         anew=tuple(sorted(state.anew)),
     )

@@ -44,7 +44,7 @@ async def unload(card: Card, model: str) -> bool:
         return False
     going = card.state.going.setdefault(model, Going())
     card.state.anew.discard(model)
-    card.keep_away(model, card.terms.residency.quiet_s)
+    card.state.refused_until_s[model] = trio.current_time() + card.terms.residency.quiet_s
     card.replan()
     await going.ended.wait()
     if going.fault is not None:
@@ -61,7 +61,7 @@ def pin(card: Card, model: str, *, exclusive: bool) -> None:
     card.standing.pinned[model] = "exclusive" if exclusive else "kept"
     if exclusive:
         for other in {visit.asked.model for visit in card.state.queue.values()} - {model}:
-            card.turn_away(partial(refusals.pinned_out, card.name, other, model), other)
+            card.state.turn_away(partial(refusals.pinned_out, card.name, other, model), other)
     card.replan()
 
 

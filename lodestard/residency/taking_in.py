@@ -30,6 +30,7 @@ def rename(card: Card) -> None:
         tenant.model = own(tenant.model)
     state.tenants = {tenant.model: tenant for tenant in state.tenants.values()}
     state.going = {own(model): going for model, going in state.going.items()}
+    state.refused_until_s = {own(model): until_s for model, until_s in state.refused_until_s.items()}
     state.missing = {own(model) for model in state.missing}
     state.leaving, state.displaced = (own(model) if model else "" for model in (state.leaving, state.displaced))
     if state.loading is not None:
