@@ -4,6 +4,7 @@ Law: no byte of a request reaches a handler before its head has passed the gramm
 connection that fails hurts no other one. Owner: ``HttpServer`` owns its listeners and its connections.
 """
 
+from lodestard.http.certificate import Certificate, read_certificate
 from lodestard.http.content import read_content
 from lodestard.http.exchange import HttpExchange
 from lodestard.http.faults import ClientLeft
@@ -14,6 +15,7 @@ from lodestard.http.server import HttpServer
 from lodestard.http.terms import Handler, WriteFault
 
 __all__ = [
+    "Certificate",
     "ClientLeft",
     "Handler",
     "Headers",
@@ -25,5 +27,6 @@ __all__ = [
     "find_exposed",
     "open_tcp_listeners",
     "open_unix_listener",
+    "read_certificate",
     "read_content",
 ]
