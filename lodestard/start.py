@@ -6,6 +6,7 @@ Law: what the process inherits (environment, sockets, the journal's stream) is r
 import argparse
 import logging
 import os
+import resource
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -59,6 +60,7 @@ def start(arguments: argparse.Namespace, modules: Sequence[Module]) -> int:
 
 def run(arguments: argparse.Namespace, modules: Sequence[Module]) -> None:
     """Read what the process inherits, then live in trio."""
+    leave_no_core()
     require_extra(os.environ)
     configure_logging("info", journal=journal_stream_is(STDERR_FD))
     config_file = arguments.config or (demo_config() if arguments.demo else default_config())
@@ -67,6 +69,12 @@ def run(arguments: argparse.Namespace, modules: Sequence[Module]) -> None:
         trio.run(run_demo, reader, plan_boot)
     else:
         trio.run(run_daemon, plan_boot(reader, lambda _addresses: None))
+
+
+def leave_no_core() -> None:
+    """A core file would have keys and prompts in it. Who wants one raises the limit: prlimit --core=unlimited."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def plan_boot(reader: Reader, announce: Callable[[Sequence[str]], None]) -> Boot:

@@ -314,6 +314,7 @@ async def pair(certificate: Certificate, *, buffer_bytes: int = 0) -> AsyncItera
     ours.setblocking(False)
     wire = TlsWire(ours, 30.0, certificate.context)
     client = trusting(certificate).wrap_socket(theirs, server_hostname="127.0.0.1", do_handshake_on_connect=False)
+    client.settimeout(10)
     with client:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial(trio.to_thread.run_sync, client.do_handshake))
