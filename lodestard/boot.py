@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from lodestard.config import Loaded, load
+from lodestard.config import ConfigError, ConfigFault, Loaded, Place, load
 from lodestard.config.paths import Paths, find_paths
 from lodestard.config.secrets import resolve_keys, resolve_module_keys
 from lodestard.config.write import Change as Written
@@ -18,6 +18,7 @@ from lodestard.config.write import write_drop_in
 from lodestard.domain.settings import Record, Settings
 from lodestard.generation import Blueprint
 from lodestard.house import Plan
+from lodestard.http import Certificate, read_certificate
 from lodestard.module import Module
 
 Change = Callable[[Settings], Settings]
@@ -52,7 +53,25 @@ class Reader:
         keys = resolve_keys(loaded.settings, self.environ, loaded.origins)
         missing = {problem.upstream: problem.message for problem in keys.problems}
         secrets = resolve_module_keys(loaded.settings, self.environ, loaded.origins)
-        return Plan(loaded, Blueprint(loaded.settings, keys.by_upstream, missing, self.modules, secrets))
+        blueprint = Blueprint(loaded.settings, keys.by_upstream, missing, self.modules, secrets)
+        return Plan(loaded, blueprint, find_certificate(loaded, self.environ))
+
+
+def find_certificate(loaded: Loaded, environ: Mapping[str, str]) -> Certificate | None:
+    """The certificate that the configuration names; None where it names none. Raises ``ConfigError``."""
+    tls = loaded.settings.server.tls
+    if not tls.cert_file:
+        return None
+    home = environ.get("HOME", "/")
+    cert, key = (
+        Path(home, file[2:]) if file.startswith("~/") else Path(file)
+        for file in (tls.cert_file, tls.key_file or tls.cert_file)
+    )
+    try:
+        return read_certificate(cert, key)
+    except ValueError as error:
+        place = Place(loaded.origins.get("server.tls.cert_file", ""))
+        raise ConfigError([ConfigFault(key="server.tls", place=place, message=str(error))]) from None
 
 
 def places(settings: Settings, environ: Mapping[str, str]) -> Paths:

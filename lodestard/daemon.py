@@ -28,7 +28,7 @@ from lodestard.domain.errors import Fault
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.price import Price
 from lodestard.domain.settings import Settings
-from lodestard.doors import Reach, Sockets, close_control, close_proxy, open_control, open_proxy
+from lodestard.doors import Port, Sockets, close_control, close_proxy, hand_on, open_control, open_proxy
 from lodestard.generation import Foundation
 from lodestard.hooks import Signal
 from lodestard.house import House, Plan, no_rehearsal
@@ -109,20 +109,20 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
         )
         residency.configure(settings, boot.plan.blueprint.keys)
         ledger.budgets.on_alert = foundation.budget_alert.tell
-        reach = Reach()
+        port = Port(boot.plan.certificate)
         house = House(
             foundation,
             nursery,
             boot.read_plan,
             boot.write_change,
             boot.plan,
-            on_change=partial(take_in, Rooms(cache, ledger, prices, residency, reach)),
+            on_change=partial(take_in, Rooms(cache, ledger, prices, residency, port)),
             rehearse=boot.rehearse,
         )
         prices.on_change = partial(take_baseline, ledger, prices)
         await house.open()
         await nursery.start(heed_signals, house, boot, nursery.cancel_scope)
-        proxy = await open_proxy(house, boot.sockets, reach, nursery)
+        proxy = await open_proxy(house, boot.sockets, port, nursery)
         panel = Panel(house, ledger, cache, prices, proxy, boot.places, zone_name(settings))
         control = await open_control(panel, boot.sockets, nursery)
         nursery.start_soon(feed_watchdog, boot)
@@ -132,8 +132,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
         nursery.start_soon(prices.run, name="price book")
         await house.stop_asked.wait()
         if house.restarts_with:
-            hand_on = {"proxy": proxy.hand_on, "control": control.server.hand_on}
-            successor = name_successor(boot.plan, house.restarts_with, hand_on, ours=boot.own_sockets)
+            successor = name_successor(boot.plan, house.restarts_with, hand_on(proxy, control), ours=boot.own_sockets)
         await close_proxy(house, boot.notifier, proxy)
         await close_control(control)
         nursery.cancel_scope.cancel()
@@ -270,13 +269,13 @@ class Rooms:
     ledger: Ledger
     prices: Prices
     residency: Residency
-    reach: Reach
+    port: Port
 
 
 async def take_in(rooms: Rooms, plan: Plan) -> None:
     """What a reload changes outside the generation. Raises ``HouseFault`` or ``ConfigError``; then nothing has."""
     settings, ledger = plan.loaded.settings, rooms.ledger
-    rooms.reach.require_keys(settings)
+    rooms.port.check(plan)
     await ledger.take_in_budgets(read_rules(settings.budgets), read_rates(settings))
     set_level(settings.log.level)
     ledger.sessions.rules = session_rules(settings)
@@ -284,6 +283,7 @@ async def take_in(rooms: Rooms, plan: Plan) -> None:
     rooms.prices.take_settings(settings)
     rooms.cache.configure(settings.cache)
     rooms.residency.configure(settings, plan.blueprint.keys)
+    rooms.port.certificate = plan.certificate
 
 
 def take_baseline(ledger: Ledger, prices: Prices) -> None:

@@ -77,5 +77,5 @@ def settle(settings: Settings, url: str, paths: Paths) -> Settings:
 def announce(addresses: Sequence[str]) -> None:
     """Tell the person in front of the terminal what to try."""
     ctl = which("lodestarctl") or str(Path(sys.executable).with_name("lodestarctl"))
-    base = f"http://{addresses[0]}"
+    base = addresses[0] if "://" in addresses[0] else f"http://{addresses[0]}"
     print(READY.format(base=base, ctl=ctl), flush=True)  # noqa: T201

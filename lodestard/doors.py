@@ -5,15 +5,17 @@ reload says. The proxy closes before everything, the control socket after everyt
 """
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from ssl import SSLContext
 
 import trio
 
 from lodestard.config import ConfigError, ConfigFault
 from lodestard.config.check_clients import KEYLESS
+from lodestard.config.listen import SECURE
 from lodestard.control.access import open_access
 from lodestard.control.server import control_handler
 from lodestard.control.server import write_fault as write_control_fault
@@ -22,9 +24,10 @@ from lodestard.domain.errors import Fault
 from lodestard.domain.settings import Settings
 from lodestard.domain.verbs import Verb
 from lodestard.endpoints import Endpoints
-from lodestard.house import House
+from lodestard.house import House, Plan
 from lodestard.http import (
     KEPT_DESCRIPTORS,
+    Certificate,
     HttpServer,
     adopt_listeners,
     find_exposed,
@@ -37,7 +40,7 @@ from lodestard.systemd import Notifier
 
 LAST_WORDS_S = 2.0
 DIALECT_OF_REFUSALS = "openai"
-PROXY, CONTROL = "proxy", "control"
+PROXY, PROXY_TLS, CONTROL = "proxy", "proxy-tls", "control"
 
 Sockets = Mapping[str, Sequence[int]]
 """Inherited descriptors by name."""
@@ -46,31 +49,45 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
-class Reach:
-    """Which of the proxy's open sockets other machines can reach. Owner: whoever opens the proxy."""
+class Port:
+    """The proxy's sockets that are open, and the certificate of those under TLS. Owner: whoever opens the proxy.
 
+    ``exposed`` are the addresses that other machines can reach; ``secure``: some are under TLS.
+    """
+
+    certificate: Certificate | None
     exposed: tuple[str, ...] = ()
+    secure: bool = False
 
-    def require_keys(self, settings: Settings) -> None:
-        """Raise ``ConfigError`` where they would be served without keys."""
-        if self.exposed and not settings.clients:
+    def check(self, plan: Plan) -> None:
+        """Raise ``ConfigError`` where what is open can't be served by ``plan``."""
+        if self.exposed and not plan.loaded.settings.clients:
             message = f"{', '.join(self.exposed)}: {KEYLESS}"
             raise ConfigError([ConfigFault(key="clients", message=message)])
+        if self.secure and plan.certificate is None:
+            message = "an address under TLS is open: it needs a certificate until the next start"
+            raise ConfigError([ConfigFault(key="server.tls.cert_file", message=message)])
+
+    def find_context(self) -> SSLContext:
+        """What a new connection under TLS is served with."""
+        assert self.certificate is not None, "checked when the port was opened, and at each reload"
+        return self.certificate.context
 
 
-async def open_proxy(house: House, sockets: Sockets, reach: Reach, nursery: trio.Nursery) -> HttpServer:
+async def open_proxy(house: House, sockets: Sockets, port: Port, nursery: trio.Nursery) -> HttpServer:
     """The port that tools point at: inherited from systemd where it holds it, otherwise opened.
+
+    Inherited sockets of the name ``proxy-tls`` are under TLS.
 
     Raises ``ConfigError`` where others can reach it and no client has a key; ``HouseFault`` where it can't be had.
     """
     settings = house.runtime.settings
-    inherited = sockets.get(PROXY, ())
-    listeners = adopt_listeners(inherited) if inherited else await open_tcp_listeners(settings.server.listen)
+    plain, secure = await open_listeners(settings, sockets)
     with ExitStack() as unless_served:
-        for listener in listeners:
+        for listener in (*plain, *secure):
             unless_served.callback(listener.socket.close)
-        reach.exposed = find_exposed(listeners)
-        reach.require_keys(settings)
+        port.exposed, port.secure = find_exposed([*plain, *secure]), bool(secure)
+        port.check(house.plan)
         unless_served.pop_all()
     server = HttpServer(
         Endpoints(house),
@@ -80,9 +97,27 @@ async def open_proxy(house: House, sockets: Sockets, reach: Reach, nursery: trio
         allowed_origins=frozenset(settings.server.allowed_origins),
         write_fault=write_proxy_fault,
         kept_descriptors=KEPT_DESCRIPTORS,
+        find_context=port.find_context,
     )
-    await nursery.start(partial(server.serve, listeners))
+    await nursery.start(partial(server.serve, plain, secure))
     return server
+
+
+async def open_listeners(
+    settings: Settings, sockets: Sockets
+) -> tuple[list[trio.SocketListener], list[trio.SocketListener]]:
+    """The proxy's plain ones, and those under TLS. Raises ``HouseFault``; then none is open."""
+    if sockets.get(PROXY) or sockets.get(PROXY_TLS):
+        return adopt_listeners(sockets.get(PROXY, ())), adopt_listeners(sockets.get(PROXY_TLS, ()))
+    addresses = settings.server.listen
+    plain = await open_tcp_listeners([text for text in addresses if not text.startswith(SECURE)])
+    try:
+        secure = [text.removeprefix(SECURE) for text in addresses if text.startswith(SECURE)]
+        return plain, await open_tcp_listeners(secure)
+    except BaseException:
+        for listener in plain:
+            listener.socket.close()
+        raise
 
 
 def write_proxy_fault(fault: Fault, _path: str) -> tuple[int, list[tuple[str, str]], bytes]:
@@ -140,6 +175,15 @@ async def close_control(control: ControlDoor) -> None:
     control.server.begin_drain()
     with trio.move_on_after(LAST_WORDS_S):
         await control.closed.wait()
+
+
+def hand_on(proxy: HttpServer, control: ControlDoor) -> dict[str, Callable[[], list[int]]]:
+    """The listening sockets by the names under which a successor inherits them; not taken before they are called."""
+    return {
+        PROXY: proxy.hand_on,
+        PROXY_TLS: partial(proxy.hand_on, secure=True),
+        CONTROL: control.server.hand_on,
+    }
 
 
 class Verbs(Mapping[str, Verb]):

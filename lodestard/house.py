@@ -17,6 +17,7 @@ from lodestard.config.write import Change
 from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.news import BudgetAlert
 from lodestard.generation import Blueprint, Foundation, Generation, run_generation
+from lodestard.http import Certificate
 from lodestard.protocols.codecs import CODECS
 from lodestard.runtime import Runtime
 
@@ -27,10 +28,14 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A configuration that was read: what is built from it, and where each value came from."""
+    """A configuration that was read: what is built from it, and where each value came from.
+
+    ``certificate`` is what its secure addresses are served with.
+    """
 
     loaded: Loaded
     blueprint: Blueprint
+    certificate: Certificate | None = None
 
 
 async def no_rehearsal() -> str:

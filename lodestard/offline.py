@@ -64,6 +64,8 @@ def doctor(config: Path | None, modules: Sequence[Module], *, as_json: bool) -> 
         state_dir = str(places(settings, reader.environ).state_dir)
         facts = look_around(settings, state_dir, os.environ, now_ms=clock.now_ms(), ports=True)
         facts = edit(facts, keys_missing=plan.blueprint.keys_missing)
+        if plan.certificate is not None:
+            facts = edit(facts, certificate=plan.certificate.file, certificate_expires_ms=plan.certificate.expires_ms)
     report = examine(facts, running=False)
     _show("doctor", report, doctor_lines, as_json=as_json)
     return EXIT_FAILURE if any(finding.severity == "error" for finding in report.findings) else EXIT_OK

@@ -117,6 +117,7 @@ class Panel:
     def state(self) -> HouseState:
         why, totals = self.house.why_not_ready, self.ledger.totals()
         control = Listener(address=str(self.places.control_socket), kind="control")
+        certificate = self.house.plan.certificate
         pools = cast("Mapping[str, PoolFigures]", getattr(self.runtime.sender, "status", {}))
         return HouseState(
             state=state_word(why, draining=self.house.draining),
@@ -131,6 +132,8 @@ class Panel:
             open_requests=totals.open_requests,
             ended_today=totals.requests_today,
             pools={name: (pool.open, pool.leased) for name, pool in pools.items()},
+            certificate=certificate.file if certificate is not None else "",
+            certificate_expires_ms=certificate.expires_ms if certificate is not None else 0,
         )
 
     def versions(self) -> Mapping[str, str]:

@@ -24,6 +24,7 @@ from lodestard.systemd import FIRST_FD, write_listen_fds
 
 ASIDE_FD = 256
 REHEARSAL_S = 30.0
+PROXY_SOCKETS, CONTROL_SOCKET = frozenset({"proxy", "proxy-tls"}), "control"
 HELD_BACK = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -40,11 +41,12 @@ def name_successor(
 ) -> Successor:
     """The sockets are handed on, but for those of ours whose place is another from now on."""
     before, after = was.loaded.settings, will.loaded.settings
-    stays = {
-        "proxy": before.server.listen == after.server.listen,
-        "control": before.control.socket == after.control.socket,
-    }
-    return Successor({name: take() for name, take in hand_on.items() if not ours or stays[name]}, ours)
+    moved: set[str] = set()
+    if before.server.listen != after.server.listen:
+        moved |= PROXY_SOCKETS
+    if before.control.socket != after.control.socket:
+        moved.add(CONTROL_SOCKET)
+    return Successor({name: take() for name, take in hand_on.items() if not ours or name not in moved}, ours)
 
 
 _held_back: list[int] = []

@@ -70,6 +70,7 @@ def start(arguments: argparse.Namespace, modules: Sequence[Module]) -> int:
 
 def run(arguments: argparse.Namespace, modules: Sequence[Module]) -> Successor | None:
     """Read what the process inherits, then live in trio."""
+    leave_no_core()
     require_extra(os.environ)
     allow_files()
     configure_logging("info", journal=journal_stream_is(STDERR_FD))
@@ -86,6 +87,12 @@ def allow_files() -> None:
     wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def leave_no_core() -> None:
+    """A core file would have keys and prompts in it. Who wants one raises the limit: prlimit --core=unlimited."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, most))
 
 
 def plan_boot(reader: Reader, announce: Callable[[Sequence[str]], None]) -> Boot:

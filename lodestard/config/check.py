@@ -71,7 +71,15 @@ def _check_server(settings: Settings) -> Iterator[Finding]:
             yield Finding(("server", "allowed_hosts", index), "expected a host name or address, without a port")
     for index, origin in enumerate(server.allowed_origins):
         yield from _check_origin(("server", "allowed_origins", index), origin)
-    for name, path in (("state_dir", settings.state_dir), ("control.socket", settings.control.socket)):
+    if server.tls.key_file and not server.tls.cert_file:
+        yield Finding(("server", "tls", "key_file"), "a key without cert_file")
+    places = {
+        "state_dir": settings.state_dir,
+        "control.socket": settings.control.socket,
+        "server.tls.cert_file": server.tls.cert_file,
+        "server.tls.key_file": server.tls.key_file,
+    }
+    for name, path in places.items():
         if path and not path.startswith(("/", "~/")):
             yield Finding(tuple(name.split(".")), "expected an absolute path, or one that starts with ~/")
 

@@ -67,3 +67,5 @@ def check_listen(path: KeyPath, text: str, settings: Settings) -> Iterator[Findi
         return
     if not address.loopback and not settings.clients:
         yield Finding(path, KEYLESS)
+    if address.secure and not settings.server.tls.cert_file:
+        yield Finding(path, "https:// needs a certificate: set [server.tls] cert_file and key_file")

@@ -7,12 +7,15 @@ import ipaddress
 
 import msgspec
 
+SECURE = "https://"
+
 
 class ListenAddress(msgspec.Struct, frozen=True):
-    """``host`` is an IP address without brackets; port 0 lets the system choose."""
+    """``host`` is an IP address without brackets; port 0 lets the system choose. ``secure``: under TLS."""
 
     host: str
     port: int
+    secure: bool = False
 
     @property
     def loopback(self) -> bool:
@@ -20,11 +23,14 @@ class ListenAddress(msgspec.Struct, frozen=True):
 
 
 def parse_listen(text: str) -> ListenAddress:
-    """``"127.0.0.1:4000"``, ``"[::1]:4000"``, ``"localhost:4000"``. Raises ``ValueError`` for anything else."""
-    host, colon, port = text.rpartition(":")
+    """``"127.0.0.1:4000"``, ``"[::1]:4000"``, ``"localhost:4000"``, ``"https://127.0.0.1:4443"``.
+
+    Raises ``ValueError`` for anything else.
+    """
+    host, colon, port = text.removeprefix(SECURE).rpartition(":")
     if not colon or not (port.isascii() and port.isdigit()) or len(port) > 5 or int(port) > 65_535:
         raise ValueError('expected ADDRESS:PORT such as "127.0.0.1:4000"')
-    return ListenAddress(_ip_address(host), int(port))
+    return ListenAddress(_ip_address(host), int(port), text.startswith(SECURE))
 
 
 def _ip_address(host: str) -> str:

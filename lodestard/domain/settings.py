@@ -38,6 +38,13 @@ class Limits(Record, frozen=True):
     json_depth: Positive = 64
 
 
+class Tls(Record, frozen=True):
+    """The certificate of the addresses that begin with ``https://``. Without a ``key_file`` the key is beside it."""
+
+    cert_file: str = ""
+    key_file: str = ""
+
+
 class Server(Record, frozen=True):
     """The proxy's listener. ``allowed_hosts`` are names beside the loopback ones that ``Host`` may carry.
 
@@ -54,6 +61,7 @@ class Server(Record, frozen=True):
     restart_drain_s: Seconds = 20.0
     leave_drain_s: Seconds = 60.0
     leave_drains: Positive = 32
+    tls: Tls = Tls()
     limits: Limits = Limits()
 
 

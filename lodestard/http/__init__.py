@@ -4,6 +4,7 @@ Law: no byte of a request reaches a handler before its head has passed the gramm
 connection that fails hurts no other one. Owner: ``HttpServer`` owns its listeners and its connections.
 """
 
+from lodestard.http.certificate import Certificate, read_certificate
 from lodestard.http.content import read_content
 from lodestard.http.exchange import HttpExchange
 from lodestard.http.faults import ClientLeft
@@ -15,6 +16,7 @@ from lodestard.http.terms import Handler, WriteFault
 
 __all__ = [
     "KEPT_DESCRIPTORS",
+    "Certificate",
     "ClientLeft",
     "Handler",
     "Headers",
@@ -26,5 +28,6 @@ __all__ = [
     "find_exposed",
     "open_tcp_listeners",
     "open_unix_listener",
+    "read_certificate",
     "read_content",
 ]

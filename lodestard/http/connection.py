@@ -17,6 +17,7 @@ from lodestard.http.head import check_unfinished, read_head, too_large
 from lodestard.http.last_head import LastHead
 from lodestard.http.link import Link
 from lodestard.http.terms import Terms
+from lodestard.http.tls_wire import TlsWire
 
 HEAD_END = b"\r\n\r\n"
 _NOTHING_YET = (b"", b"\r", b"\r\n")
@@ -42,6 +43,8 @@ class Connection:
         """Serve until the client or the server has enough; closes the socket, also when cancelled."""
         try:
             with self._link.scope:
+                if isinstance(self._wire, TlsWire) and not await self._shake_hands(self._wire):
+                    return
                 while await self._serve_next():
                     pass
         except ClientLeft:
@@ -51,6 +54,17 @@ class Connection:
         finally:
             self._link.sentry.forget(self._wire.fd)
             self._wire.close()
+
+    async def _shake_hands(self, wire: TlsWire) -> bool:
+        """At most as long as a head may take; a server that drains waits for nobody in it."""
+        traffic = self._link.traffic
+        traffic.begin_idle(wire)
+        try:
+            with trio.move_on_after(self._link.limits.head_timeout_s):
+                return await wire.shake_hands()
+        finally:
+            traffic.end_idle(wire)
+        return False
 
     async def _serve_next(self) -> bool:
         """One request; False where the connection ends with it."""

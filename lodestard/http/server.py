@@ -8,8 +8,11 @@ import logging
 import os
 import resource
 import socket
-from collections.abc import Iterator, Sequence
+import ssl
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -25,9 +28,12 @@ from lodestard.http.listeners import name_place
 from lodestard.http.peer import read_peer
 from lodestard.http.sentry import Sentry
 from lodestard.http.terms import Handler, Terms, WriteFault
+from lodestard.http.tls_wire import TlsWire
 from lodestard.http.traffic import Traffic
 from lodestard.http.wire import Wire
 
+FindContext = Callable[[], ssl.SSLContext]
+HTTPS = "https://"
 DRAIN_GRACE_S = 0.25
 """For how long idle connections stay open in a drain: a request that is on its way to us is still answered."""
 
@@ -51,7 +57,8 @@ logger = logging.getLogger(__name__)
 class HttpServer:
     """Our HTTP/1.1 server. ``allowed_hosts`` None admits any Host (for a Unix socket).
 
-    Connections that leave the process fewer than ``kept_descriptors`` are turned away.
+    Connections that leave the process fewer than ``kept_descriptors`` are turned away. ``find_context`` gives what a
+    new connection is served with that comes in under TLS.
     """
 
     def __init__(
@@ -64,16 +71,18 @@ class HttpServer:
         allowed_origins: frozenset[str],
         write_fault: WriteFault,
         kept_descriptors: int = 0,
+        find_context: FindContext | None = None,
     ) -> None:
         self._terms = Terms(handler, Door(allowed_hosts, allowed_origins), clock, write_fault)
         self._limits = limits
         self._kept_descriptors = kept_descriptors
         self._silent_until_s = -1.0
+        self._find_context = find_context
         self._dates = answer.DateLine(clock)
         self._traffic = Traffic(limits)
         self._drain_asked = trio.Event()
         self._closed = trio.Event()
-        self._socks: Sequence[socket.socket] = ()
+        self._entrances: Sequence[tuple[socket.socket, bool]] = ()
         self.addresses: tuple[str, ...] = ()
 
     @property
@@ -93,11 +102,12 @@ class HttpServer:
         self._traffic.draining = True
         self._drain_asked.set()
 
-    def hand_on(self) -> list[int]:
-        """Descriptors for the listening sockets, which stay open when ``serve`` closes them: clients that come in a
-        drain then wait in the backlog for whoever accepts next. They are the caller's, and close-on-exec.
+    def hand_on(self, *, secure: bool = False) -> list[int]:
+        """Descriptors for the listening sockets, the plain ones or those under TLS, which stay open when ``serve``
+        closes them: clients that come in a drain then wait in the backlog for whoever accepts next. They are the
+        caller's, and close-on-exec.
         """
-        return [os.dup(sock.fileno()) for sock in self._socks]
+        return [os.dup(sock.fileno()) for sock, is_secure in self._entrances if is_secure is secure]
 
     async def wait_closed(self) -> None:
         """Wait until ``serve`` has returned."""
@@ -106,36 +116,38 @@ class HttpServer:
     async def serve(
         self,
         listeners: Sequence[trio.SocketListener],
+        secure: Sequence[trio.SocketListener] = (),
         *,
         task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
-        """Serve until drained. Cancellation closes every connection at once. Closes the listeners in any case."""
+        """Serve until drained. Cancellation closes every connection at once. Closes the listeners in any case.
+
+        ``secure`` ones are served under TLS; their addresses begin with ``https://``.
+        """
         try:
-            with _taken_over(listeners) as socks, Sentry() as sentry:
-                self._socks, self.addresses = socks, tuple(name_place(sock.getsockname()) for sock in socks)
+            with _taken_over(listeners) as plain, _taken_over(secure) as sealed, Sentry() as sentry:
+                self._entrances = [*((sock, False) for sock in plain), *((sock, True) for sock in sealed)]
+                self.addresses = tuple(_name(sock, secure=is_secure) for sock, is_secure in self._entrances)
                 async with trio.open_nursery() as watchers:
                     watchers.start_soon(sentry.run)
                     watchers.start_soon(self._traffic.run_sweeper, self._limits.keep_alive_s)
                     watchers.start_soon(self._close_waiting)
                     task_status.started()
-                    await self._serve_connections(socks, sentry)
+                    await self._serve_connections(self._entrances, sentry)
                     watchers.cancel_scope.cancel()
         finally:
             self._closed.set()
 
-    async def _serve_connections(self, socks: Sequence[socket.socket], sentry: Sentry) -> None:
+    async def _serve_connections(self, entrances: Sequence[tuple[socket.socket, bool]], sentry: Sentry) -> None:
         async with trio.open_nursery() as connections:
-
-            def begin(sock: socket.socket, address: object) -> None:
-                self._begin(sock, address, sentry, connections)
-
             async with trio.open_nursery() as accepting:
-                for sock in socks:
-                    accepting.start_soon(Acceptor(sock, begin).run)
+                for sock, secure in entrances:
+                    lobby = _Lobby(sentry, connections, secure)
+                    accepting.start_soon(Acceptor(sock, partial(self._begin, lobby)).run)
                 await self._drain_asked.wait()
                 accepting.cancel_scope.cancel()
-            self._socks = ()
-            for sock in socks:
+            self._entrances = ()
+            for sock, _ in entrances:
                 sock.close()
 
     async def _close_waiting(self) -> None:
@@ -144,19 +156,25 @@ class HttpServer:
         await trio.sleep(DRAIN_GRACE_S)
         await self._traffic.run_sweeper(DRAIN_GRACE_S)
 
-    def _begin(self, sock: socket.socket, address: object, sentry: Sentry, nursery: trio.Nursery) -> None:
+    def _begin(self, lobby: "_Lobby", sock: socket.socket, address: object) -> None:
         try:
             sock.setblocking(False)
             peer = read_peer(sock, address)
         except OSError:
             sock.close()
             return
-        wire = Wire(sock, self._limits.write_timeout_s)
-        if self._is_last_but_few(wire.fd) or not self._traffic.admit(peer):
-            self._turn_away(wire)
+        if self._is_last_but_few(sock.fileno()) or not self._traffic.admit(peer):
+            self._turn_away(sock, secure=lobby.secure)
             return
-        link = Link(wire, peer, self._limits, self._dates, sentry, self._traffic)
-        nursery.start_soon(self._run_connection, link)
+        wire = self._make_wire(sock, secure=lobby.secure)
+        link = Link(wire, peer, self._limits, self._dates, lobby.sentry, self._traffic, lobby.secure)
+        lobby.connections.start_soon(self._run_connection, link)
+
+    def _make_wire(self, sock: socket.socket, *, secure: bool) -> Wire:
+        if not secure:
+            return Wire(sock, self._limits.write_timeout_s)
+        assert self._find_context is not None, "a secure listener without a certificate"
+        return TlsWire(sock, self._limits.write_timeout_s, self._find_context())
 
     async def _run_connection(self, link: Link) -> None:
         try:
@@ -176,12 +194,30 @@ class HttpServer:
             logger.warning("connections are turned away: this process may open %d files, and has", most)
         return True
 
-    def _turn_away(self, wire: Wire) -> None:
+    def _turn_away(self, sock: socket.socket, *, secure: bool) -> None:
+        """Say why, where that can be said without shaking hands first."""
+        if secure:
+            sock.close()
+            return
+        wire = Wire(sock, self._limits.write_timeout_s)
         fault = HouseFault(
             Code.OVERLOADED, "There are too many connections; close some, or try later.", retry_after_s=1
         )
         wire.send_if_possible(answer.write_refusal(*self._terms.write(fault, ""), self._dates.read()))
         wire.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Lobby:
+    """Where connections go that come in by one listener."""
+
+    sentry: Sentry
+    connections: trio.Nursery
+    secure: bool
+
+
+def _name(sock: socket.socket, *, secure: bool) -> str:
+    return f"{HTTPS if secure else ''}{name_place(sock.getsockname())}"
 
 
 @contextmanager

@@ -40,6 +40,13 @@ def test_a_key_is_nowhere(house: Daemon) -> None:
     assert KEY.encode() not in bytes_of(house.folder)
 
 
+def test_a_crash_leaves_no_core(house: Daemon) -> None:
+    assert house.process is not None
+    limits = Path(f"/proc/{house.process.pid}/limits").read_text()
+    (core,) = [line.split()[4] for line in limits.splitlines() if line.startswith("Max core file size")]
+    assert core == "0"
+
+
 def test_prompts_are_kept_nowhere_by_default(house: Daemon, world: World) -> None:
     world.answer_next(SAID, SAID, SAID)
     house.ctl("log-level", "debug")

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from ssl import SSLContext
 
 import httptools
 import trio
@@ -34,6 +35,7 @@ def build_server(
     limits: Limits | None = None,
     hosts: frozenset[str] | None = None,
     origins: tuple[str, ...] = (),
+    find_context: Callable[[], SSLContext] | None = None,
 ) -> HttpServer:
     return HttpServer(
         handler,
@@ -42,6 +44,7 @@ def build_server(
         allowed_hosts=hosts,
         allowed_origins=frozenset(origins),
         write_fault=write_fault,
+        find_context=find_context,
     )
 
 
@@ -144,15 +147,16 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(server: HttpServer) -> AsyncIterator[Serving]:
+async def serving(server: HttpServer, *, secure: bool = False) -> AsyncIterator[Serving]:
     """``server`` on a port of its own until the context is left."""
     listeners = await open_tcp_listeners(["127.0.0.1:0"])
+    sockets = ([], listeners) if secure else (listeners, [])
     async with trio.open_nursery() as nursery:
         life, ended = trio.CancelScope(), trio.Event()
 
-        async def live(**told: trio.TaskStatus[None]) -> None:
+        async def live(*, task_status: trio.TaskStatus[None]) -> None:
             with life:
-                await server.serve(listeners, **told)
+                await server.serve(*sockets, task_status=task_status)
             ended.set()
 
         await nursery.start(live)

@@ -19,11 +19,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from tests.fakes import canaries
+
 T = TypeVar("T")
 PATIENCE_S = 30.0
 POLL_S = 0.01
 KEY_VARIABLE = "LODESTAR_TEST_KEY"
-KEY = "sk-canary-4f1d7b6a90e2"
+KEY = canaries.PROCESS_KEY
+SENT_ALONG: dict[str, str] = {}
+"""Fields that every request has."""
 CHAT = "/v1/chat/completions"
 PAID_MODEL = "gpt-4o-mini"
 _HANDED_DOWN = ("NOTIFY_SOCKET", "JOURNAL_STREAM", "WATCHDOG_", "LISTEN_", "LODESTAR_", "XDG_", "CREDENTIALS_")
@@ -114,6 +118,7 @@ class Stream:
             data = self._response.read1(65536)
         except (http.client.IncompleteRead, ConnectionError):
             return False
+        canaries.require_none(data, "an answer")
         self.answer.body += data
         self.answer.whole = not data
         return bool(data)
@@ -150,11 +155,13 @@ def get(
     connection = connect(port)
     try:
         data = None if body is None else json.dumps(body).encode()
-        fields = {**({"content-type": "application/json"} if data else {}), **(headers or {})}
+        fields = {**SENT_ALONG, **({"content-type": "application/json"} if data else {}), **(headers or {})}
         connection.request(method, path, data, fields)
         response = connection.getresponse()
         told = {name.lower(): value for name, value in response.getheaders()}
-        return Answer(response.status, told, response.read())
+        answer = Answer(response.status, told, response.read())
+        canaries.require_none(answer.body + str(told).encode(), f"the answer to {method} {path}")
+        return answer
     finally:
         connection.close()
 
@@ -374,7 +381,7 @@ class Daemon:
         """A streamed chat completion, as soon as its head is there."""
         connection = connect(self.port)
         body = json.dumps(question(model, text, stream=True, **members)).encode()
-        connection.request("POST", CHAT, body, {"content-type": "application/json"})
+        connection.request("POST", CHAT, body, {**SENT_ALONG, "content-type": "application/json"})
         self.streams.append(Stream(connection))
         return self.streams[-1]
 

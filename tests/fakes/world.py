@@ -37,10 +37,11 @@ from lodestard.simulator.wire import Request as SimRequest
 from lodestard.simulator.world import Listener, open_simulators, simulate, simulate_provider
 from lodestard.store import open_snapshot
 from lodestard.systemd import Notifier
+from tests.fakes import canaries
 from tests.fakes.sim_client import SimReply
 
 CHAT = "/v1/chat/completions"
-KEYS = {"OPENAI_API_KEY": "sk-journey-openai", "XAI_API_KEY": "xai-journey"}
+KEYS = canaries.UPSTREAM_KEYS
 PATIENCE_S = 20.0
 
 # Prices are those of the simulated providers' own lists.
@@ -388,6 +389,7 @@ class Talk:
         if not data:
             answer.ended = "cut"
             return
+        canaries.require_none(data, "an answer")
         self._parser.feed_data(data)
         answer.status = self._parser.get_status_code()
         if self._bodiless and answer.headers:

@@ -1,13 +1,19 @@
 """The table that the fault tests end with: fault, dose, whether it held, and a figure. Seeds too."""
 
+import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.fakes.canaries import CLIENT_KEY, require_none, search, with_canary
+from tests.fakes.process import SENT_ALONG
+from tests.fakes.world import Talk
 from tests.faults.doses import Figure, Tell, draw_seed
 
 _PROPERTY = "fault"
@@ -32,6 +38,42 @@ def tell(record_property: Any) -> Tell:
     return put
 
 
+@pytest.fixture(autouse=True)
+def no_canary_escapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """I9, whatever a test does: every client sends a key that opens nothing, and no key is in what is left behind.
+
+    Answers are looked at by whoever reads them.
+    """
+    send = Talk.send
+
+    async def send_with_key(
+        self: Talk, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> None:
+        await send(self, method, path, body, with_canary(dict(headers or {})))
+
+    monkeypatch.setattr(Talk, "send", send_with_key)
+    monkeypatch.setitem(SENT_ALONG, "x-api-key", CLIENT_KEY)
+    with captured_log() as log:
+        yield
+    require_none(log.getvalue().encode(errors="replace"), "the log")
+    search(tmp_path)
+
+
+@contextmanager
+def captured_log() -> Iterator[StringIO]:
+    """What the house logs from here on, down to the finest."""
+    text, logger = StringIO(), logging.getLogger("lodestard")
+    handler = logging.StreamHandler(text)
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        yield text
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
 @pytest.fixture
 def ram_path(tmp_path: Path) -> Iterator[Path]:
     """A folder in memory, where there is one: for files that are synced often and need not outlive the machine."""
@@ -41,6 +83,7 @@ def ram_path(tmp_path: Path) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         yield Path(folder)
+        search(Path(folder))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

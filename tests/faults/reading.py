@@ -10,6 +10,8 @@ from typing import Any
 
 import trio
 
+from tests.fakes.canaries import require_none, with_canary
+
 PATIENCE_S = 10.0
 _LINGER_NONE = pack("ii", 1, 0)
 
@@ -80,7 +82,8 @@ class Seen:
 def write_request(body: dict[str, Any], headers: dict[str, str] | None = None) -> bytes:
     """A chat request that asks for the connection to be closed after it."""
     data = json.dumps(body).encode()
-    fields = {"host": "127.0.0.1", "connection": "close", "content-type": "application/json"} | (headers or {})
+    fields = {"host": "127.0.0.1", "connection": "close", "content-type": "application/json"}
+    fields |= with_canary(headers or {})
     lines = ["POST /v1/chat/completions HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, f"content-length: {len(data)}"]).encode() + b"\r\n\r\n" + data
 
@@ -111,7 +114,8 @@ async def reset(stream: trio.SocketStream) -> None:
 
 
 def read(data: bytes) -> Seen:
-    """Bytes of a connection → the one answer on it."""
+    """Bytes of a connection → the one answer on it, which has no key in it (I9)."""
+    require_none(data, "an answer")
     head, ended, rest = data.partition(b"\r\n\r\n")
     if not ended:
         return Seen(0, {}, b"", framed=False)

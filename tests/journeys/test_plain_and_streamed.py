@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.fakes.world import CHAT, World, chat
+from tests.fakes.world import CHAT, KEYS, World, chat
 from tests.journeys.conftest import Log
 
 SAID = ("request-id", "cache", "cost-usd", "overhead-ms", "attempts", "model", "reason")
@@ -95,7 +95,7 @@ async def test_the_upstream_gets_our_key_and_nothing_of_the_clients(world: World
     headers = {"authorization": "Bearer sk-clients-own", "x-private": "of the client", "cookie": "a=b"}
     await world.ask("gpt-4o-mini", headers=headers)
     (request,) = world.openai.app.requests
-    assert request.headers["authorization"] == "Bearer sk-journey-openai"
+    assert request.headers["authorization"] == f"Bearer {KEYS['OPENAI_API_KEY']}"
     assert "x-private" not in request.headers
     assert "cookie" not in request.headers
 

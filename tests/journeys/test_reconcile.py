@@ -19,6 +19,7 @@ from lodestard.simulator.paid.anthropic_app import AnthropicApp
 from lodestard.simulator.paid.meter import Entry, Tokens
 from lodestard.simulator.paid.openai_app import OpenAIApp
 from lodestard.store import open_snapshot
+from tests.fakes.canaries import UPSTREAM_KEYS
 from tests.fakes.world import SimUpstream, Stage, World, eventually, open_world
 
 DAY_MS = 86_400_000
@@ -233,7 +234,7 @@ async def test_pages_are_turned(tmp_path: Path, buckets: int) -> None:
         assert at.world.openai.asked - asked == 2 * -(-5 // buckets)
 
 
-@pytest.mark.parametrize("key", ["sk-journey-openai", "sk-ant-wrong"])
+@pytest.mark.parametrize("key", [UPSTREAM_KEYS["OPENAI_API_KEY"], "sk-ant-wrong"])
 async def test_a_key_that_is_no_admin_s_is_told_and_posts_nothing(
     tmp_path: Path, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:

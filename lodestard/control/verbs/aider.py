@@ -13,15 +13,20 @@ CONTEXT_OPTION = "num_ctx"
 
 def aider_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def aider(_arguments: Arguments) -> AiderFacts:
-        addresses = [each.address for each in desk.state().listeners if each.kind == "proxy"]
+        addresses = [url_of(each.address) for each in desk.state().listeners if each.kind == "proxy"]
         runtime = desk.runtime
         return AiderFacts(
-            base_url=f"http://{addresses[0]}/v1" if addresses else "",
+            base_url=f"{addresses[0]}/v1" if addresses else "",
             models=tuple(aider_model(alias, runtime) for alias in runtime.settings.models),
             key_needed=bool(runtime.clients.by_digest) and not runtime.clients.keyless_loopback,
         )
 
     return (Verb(name="aider", summary="what Aider's configuration is made from", needs="read", answer=aider),)
+
+
+def url_of(address: str) -> str:
+    """Where a listener is reached; one under TLS says so itself. Pure."""
+    return address if "://" in address else f"http://{address}"
 
 
 def aider_model(alias: str, runtime: Runtime) -> AiderModel:

@@ -6,6 +6,7 @@ be looked at is left out.
 
 import errno
 import http.client
+import ipaddress
 import os
 import shutil
 import socket
@@ -33,6 +34,7 @@ from lodestard.runtime import Runtime
 
 LOOK_TIMEOUT_S = 3.0
 MOST_BYTES = 4_000_000
+HTTPS = "https://"
 
 
 class UpstreamFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +55,11 @@ class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was looked at. What is empty gives no finding."""
+    """Everything that was looked at. What is empty gives no finding.
+
+    ``exposed`` are the proxy's addresses that other machines can reach; ``known_by_name``: there is something that
+    those may call it.
+    """
 
     now_ms: int
     newest_request_ms: int = 0
@@ -67,14 +73,18 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     state_dir: FolderFacts = FolderFacts()
     sqlite: str = ""
     ports_taken: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    known_by_name: bool = True
+    certificate: str = ""
+    certificate_expires_ms: int = 0
     systemd_extra_missing: bool = False
 
 
 async def gather(desk: Desk) -> Facts:
     """The facts of a running house. Ports are its own, so they are not looked at."""
-    runtime = desk.runtime
+    runtime, state = desk.runtime, desk.state()
     newest = await desk.reports.requests(1)
-    look = partial(look_around, runtime.settings, desk.state().state_dir, os.environ)
+    look = partial(look_around, runtime.settings, state.state_dir, os.environ)
     around = await trio.to_thread.run_sync(look)
     return msgspec.structs.replace(
         around,
@@ -87,6 +97,9 @@ async def gather(desk: Desk) -> Facts:
         prices=check_prices(runtime, desk.price_book()).findings,
         cards=look_at_hosts(desk),
         sqlite=desk.versions().get("sqlite", ""),
+        exposed=tuple(each.address for each in state.listeners if each.kind == "proxy" and is_exposed(each.address)),
+        certificate=state.certificate,
+        certificate_expires_ms=state.certificate_expires_ms,
     )
 
 
@@ -103,6 +116,8 @@ def look_around(
         baseline_without_price=baseline_without_price(settings),
         state_dir=look_at_folder(state_dir),
         ports_taken=tuple(address for address in settings.server.listen if ports and is_taken(address)),
+        exposed=tuple(address for address in settings.server.listen if is_exposed(address)),
+        known_by_name=bool(settings.server.allowed_hosts),
         systemd_extra_missing=bool(environ.get("NOTIFY_SOCKET")) and find_spec("systemd") is None,
     )
 
@@ -198,9 +213,18 @@ def names_of(models: object) -> set[str]:
     return names | {name.removesuffix(":latest") for name in names}
 
 
+def is_exposed(address: str) -> bool:
+    """Whether other machines can reach an address of the proxy's; a Unix socket's path is none. Pure."""
+    host = address.removeprefix(HTTPS).rpartition(":")[0].strip("[]")
+    try:
+        return not ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def is_taken(address: str) -> bool:
     """Whether somebody listens there already."""
-    host, _, port = address.rpartition(":")
+    host, _, port = address.removeprefix(HTTPS).rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

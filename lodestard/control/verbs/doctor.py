@@ -7,7 +7,7 @@ what it is and what to do.
 from collections.abc import Callable, Iterator
 
 from lodestard.control.messages import DoctorReport, Finding
-from lodestard.control.verbs.checkup import Facts, gather
+from lodestard.control.verbs.checkup import HTTPS, Facts, gather
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.gpu_doctor import examine_hosts
 from lodestard.domain.verbs import Arguments, Verb
@@ -15,6 +15,8 @@ from lodestard.domain.verbs import Arguments, Verb
 MIN_DISK_BYTES = 500_000_000
 OLDEST_SANE_MS = 1_735_689_600_000  # 2025-01-01: no lodestard is older
 CLOCK_SLACK_MS = 60_000
+DAY_MS = 86_400_000
+CERTIFICATE_WARN_MS = 21 * DAY_MS
 MIN_SQLITE = (3, 51, 3)
 OTHERS_BITS = 0o077
 
@@ -140,6 +142,33 @@ def _check_ports(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _check_doors(facts: Facts) -> Iterator[Finding]:
+    for address in facts.exposed:
+        if not address.startswith(HTTPS):
+            what = f"{address} is plain HTTP: keys, prompts and answers can be read on their way."
+            mend = f"Listen on {HTTPS}{address}, with [server.tls]; or put something with TLS before it."
+            yield _warning("plain_http", what, mend)
+    if facts.exposed and not facts.known_by_name:
+        what = "Other machines can reach the proxy, but every Host other than this machine's own is refused."
+        yield _warning("no_host", what, "Add the name or address that they use to [server] allowed_hosts.")
+
+
+def _check_certificate(facts: Facts) -> Iterator[Finding]:
+    if not facts.certificate:
+        return
+    mend = "Put a new one in its place, then lodestarctl config reload."
+    left_ms = facts.certificate_expires_ms - facts.now_ms
+    if left_ms <= 0:
+        yield _error("certificate", f"The certificate {facts.certificate} has expired.", mend)
+    elif left_ms < CERTIFICATE_WARN_MS:
+        days = max(1, round(left_ms / DAY_MS))
+        yield _warning(
+            "certificate",
+            f"The certificate {facts.certificate} expires in {days} day{'s' if days > 1 else ''}.",
+            mend,
+        )
+
+
 def _check_systemd(facts: Facts) -> Iterator[Finding]:
     if facts.systemd_extra_missing:
         yield _error(
@@ -162,6 +191,8 @@ CHECKS: tuple[Check, ...] = (
     _check_state_dir,
     _check_sqlite,
     _check_ports,
+    _check_doors,
+    _check_certificate,
     _check_systemd,
 )
 

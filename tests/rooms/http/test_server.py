@@ -249,7 +249,7 @@ async def test_a_connection_that_is_gone_at_once_is_no_trouble() -> None:
         theirs.close()
         ours.close()
         async with trio.open_nursery() as nursery:
-            running.server._begin(ours, None, None, nursery)  # type: ignore[arg-type]
+            running.server._begin(None, ours, None)  # type: ignore[arg-type]
             begun.append(len(nursery.child_tasks))
     assert begun == [0]
 

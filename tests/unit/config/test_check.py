@@ -33,6 +33,7 @@ def test_a_whole_configuration_has_nothing_to_say() -> None:
         ("127.0.0.1:4000", ListenAddress("127.0.0.1", 4000)),
         ("localhost:0", ListenAddress("127.0.0.1", 0)),
         ("[::1]:65535", ListenAddress("::1", 65535)),
+        ("https://127.0.0.1:4443", ListenAddress("127.0.0.1", 4443, secure=True)),
     ],
 )
 def test_listen_addresses(text: str, address: ListenAddress) -> None:

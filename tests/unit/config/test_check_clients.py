@@ -62,3 +62,11 @@ def test_names_that_no_client_can_have(name: str) -> None:
 def test_a_key_is_one_client_s() -> None:
     text = "".join(f'[clients.{name}]\nkey_sha256 = "{DIGEST}"\n' for name in ("ann", "bob"))
     assert faults(text) == {"clients.bob.key_sha256": "'ann' has the same key"}
+
+
+def test_an_address_under_tls_needs_a_certificate() -> None:
+    listen = '[server]\nlisten = ["https://127.0.0.1:4443"]\n'
+    assert "needs a certificate" in faults(listen)["server.listen[0]"]
+    assert faults(f'{listen}[server.tls]\ncert_file = "/c.pem"\n') == {}
+    assert "absolute path" in faults(f'{listen}[server.tls]\ncert_file = "c.pem"\n')["server.tls.cert_file"]
+    assert "without cert_file" in faults('[server.tls]\nkey_file = "/k.pem"\n')["server.tls.key_file"]

@@ -131,6 +131,8 @@ def test_every_key_of_any_text_is_found_and_no_other(data: dict[str, Any], multi
 
 def _implicit(value: Any, path: KeyPath = ()) -> list[KeyPath]:
     """Tables that hold nothing but tables are never written out by themselves."""
+    if isinstance(value, list):
+        return [each for index, member in enumerate(value) for each in _implicit(member, (*path, index))]
     if not isinstance(value, dict):
         return []
     found = [path] if path and all(isinstance(member, dict | list) for member in value.values()) else []

@@ -13,6 +13,7 @@ from lodestard.control.verbs.checkup import (
     Facts,
     FolderFacts,
     UpstreamFacts,
+    is_exposed,
     is_taken,
     look_around,
     look_at_folder,
@@ -36,7 +37,13 @@ def folder(**changes: object) -> Facts:
     return replaced(state_dir=msgspec.structs.replace(FOLDER, **changes))
 
 
+def certified(left_days: float) -> Facts:
+    return replaced(certificate="/c.pem", certificate_expires_ms=NOW_MS + int(left_days * 86_400_000))
+
+
 def test_nothing_wrong_is_no_finding() -> None:
+    assert examine(certified(21.1), running=True).findings == ()
+    assert examine(replaced(exposed=("https://192.0.2.1:4",)), running=True).findings == ()
     report = examine(HEALTHY, running=True)
     assert (report.findings, report.checks, report.running) == ((), len(CHECKS), True)
     assert examine(folder(path=""), running=False).findings == ()
@@ -71,6 +78,11 @@ def test_nothing_wrong_is_no_finding() -> None:
         (replaced(sqlite="3.40.1"), "sqlite", "error", "3.40.1"),
         (replaced(ports_taken=("127.0.0.1:4000",)), "port_taken", "error", "127.0.0.1:4000"),
         (replaced(systemd_extra_missing=True), "systemd", "error", "systemd extra"),
+        (replaced(exposed=("192.0.2.1:4000",)), "plain_http", "warning", "192.0.2.1:4000 is plain HTTP"),
+        (replaced(exposed=("https://192.0.2.1:4",), known_by_name=False), "no_host", "warning", "every Host"),
+        (certified(20.4), "certificate", "warning", "expires in 20 days"),
+        (certified(0.1), "certificate", "warning", "expires in 1 day."),
+        (certified(-0.1), "certificate", "error", "has expired"),
     ],
 )
 def test_each_finding_says_what_it_is_and_how_to_mend_it(facts: Facts, code: str, severity: str, says: str) -> None:
@@ -168,3 +180,20 @@ async def test_the_verb_looks_at_the_running_house(tmp_path: Path) -> None:
     assert "alias_unusable" not in codes  # a price that is missing is told of once, by its model
     assert ("upstream_down", "xai does not answer: it is down.") in found
     assert await verb.answer({})
+
+
+@pytest.mark.parametrize(
+    ("address", "exposed"),
+    [
+        ("127.0.0.1:4000", False),
+        ("[::1]:4000", False),
+        ("localhost:4000", False),
+        ("https://127.0.0.1:4443", False),
+        ("/run/lodestard.sock", False),
+        ("0.0.0.0:4000", True),
+        ("[::]:4000", True),
+        ("https://192.0.2.1:4443", True),
+    ],
+)
+def test_which_addresses_others_can_reach(address: str, exposed: bool) -> None:
+    assert is_exposed(address) is exposed
