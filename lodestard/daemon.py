@@ -37,7 +37,7 @@ from lodestard.endpoints import Endpoints
 from lodestard.generation import Foundation
 from lodestard.hooks import Signal
 from lodestard.house import House, Plan
-from lodestard.http import KEPT_DESCRIPTORS, HttpServer, adopt_listeners, open_tcp_listeners, open_unix_listener
+from lodestard.http import KEPT_DESCRIPTORS, HttpServer, Load, adopt_listeners, open_tcp_listeners, open_unix_listener
 from lodestard.inquiry import ask_model
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
 from lodestard.ledger import Ledger, LedgerOptions, SessionRules, open_ledger
@@ -103,6 +103,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> None:
             timezone=zone_name(settings),
             residency=residency,
             ask=ask_model,
+            load=Load(settings.server.limits.buffered_bytes),
         )
         residency.configure(settings, boot.plan.blueprint.keys)
         ledger.budgets.on_alert = foundation.budget_alert.tell
@@ -199,6 +200,7 @@ async def open_proxy(house: House, boot: Boot, nursery: trio.Nursery) -> HttpSer
         allowed_origins=frozenset(settings.server.allowed_origins),
         write_fault=write_proxy_fault,
         kept_descriptors=KEPT_DESCRIPTORS,
+        load=house.foundation.load,
     )
     await nursery.start(partial(server.serve, listeners))
     return server

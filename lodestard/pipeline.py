@@ -213,6 +213,8 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
                     record.place.note_first()
             if flight.has_readers:
                 waiting.extend(pieces)
+            if not flight.live:
+                flight.count(pieces)
             if flight.live and record.first_piece_ns:
                 await flight.deliver(waiting)
                 waiting = []

@@ -60,7 +60,7 @@ class Connection:
             await self._refuse(refused.fault, refused.status)
             return False
         exchange = HttpExchange(head, self._link, self._terms.clock.monotonic_ns())
-        fault = self._terms.door.check(head)
+        fault = self._terms.door.check(head) or self._link.traffic.shed(head)
         if fault is None:
             await self._handle(exchange)
         else:
@@ -132,6 +132,7 @@ class Connection:
                 await self._answer_fault(exchange, fault)
         finally:
             traffic.exchanges -= 1
+            exchange.release()
             if not exchange.finished or self._wire.unsent:
                 exchange.abort()
 

@@ -21,6 +21,7 @@ from lodestard.http.acceptor import Acceptor
 from lodestard.http.connection import Connection
 from lodestard.http.door import Door
 from lodestard.http.link import Link
+from lodestard.http.load import Load
 from lodestard.http.peer import read_peer
 from lodestard.http.sentry import Sentry
 from lodestard.http.terms import Handler, Terms, WriteFault
@@ -50,7 +51,8 @@ logger = logging.getLogger(__name__)
 class HttpServer:
     """Our HTTP/1.1 server. ``allowed_hosts`` None admits any Host (for a Unix socket).
 
-    Connections that leave the process fewer than ``kept_descriptors`` are turned away.
+    Connections that leave the process fewer than ``kept_descriptors`` are turned away. ``load`` is what others count
+    too.
     """
 
     def __init__(
@@ -63,13 +65,14 @@ class HttpServer:
         allowed_origins: frozenset[str],
         write_fault: WriteFault,
         kept_descriptors: int = 0,
+        load: Load | None = None,
     ) -> None:
         self._terms = Terms(handler, Door(allowed_hosts, allowed_origins), clock, write_fault)
         self._limits = limits
         self._kept_descriptors = kept_descriptors
         self._silent_until_s = -1.0
         self._dates = answer.DateLine(clock)
-        self._traffic = Traffic(limits)
+        self._traffic = Traffic(limits, load)
         self._drain_asked = trio.Event()
         self._closed = trio.Event()
         self.addresses: tuple[str, ...] = ()
@@ -137,7 +140,7 @@ class HttpServer:
         except OSError:
             sock.close()
             return
-        wire = Wire(sock, self._limits.write_timeout_s)
+        wire = Wire(sock, self._limits.write_timeout_s, self._traffic.load)
         if self._is_last_but_few(wire.fd) or not self._traffic.admit(peer):
             self._turn_away(wire)
             return
@@ -166,6 +169,7 @@ class HttpServer:
         fault = HouseFault(
             Code.OVERLOADED, "There are too many connections; close some, or try later.", retry_after_s=1
         )
+        self._traffic.load.note_turned_away()
         wire.send_if_possible(answer.write_refusal(*self._terms.write(fault, ""), self._dates.read()))
         wire.close()
 
