@@ -32,7 +32,7 @@ from lodestard.doors import Port, Sockets, close_control, close_proxy, hand_on, 
 from lodestard.generation import Foundation
 from lodestard.hooks import Signal
 from lodestard.house import House, Plan, no_rehearsal
-from lodestard.http import HttpServer
+from lodestard.http import HttpServer, Load
 from lodestard.inquiry import ask_model
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
 from lodestard.ledger import Ledger, LedgerOptions, SessionRules, open_ledger
@@ -106,6 +106,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
             timezone=zone_name(settings),
             residency=residency,
             ask=ask_model,
+            load=Load(settings.server.limits.buffered_bytes),
         )
         residency.configure(settings, boot.plan.blueprint.keys)
         ledger.budgets.on_alert = foundation.budget_alert.tell

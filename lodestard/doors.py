@@ -98,6 +98,7 @@ async def open_proxy(house: House, sockets: Sockets, port: Port, nursery: trio.N
         write_fault=write_proxy_fault,
         kept_descriptors=KEPT_DESCRIPTORS,
         find_context=port.find_context,
+        load=house.foundation.load,
     )
     await nursery.start(partial(server.serve, plain, secure))
     return server

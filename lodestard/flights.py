@@ -22,17 +22,18 @@ import trio
 from lodestard.domain.attempt import AttemptRecord
 from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.ports import EntryPort, Ticket
-from lodestard.domain.reply import Draft, Piece, Reply
+from lodestard.domain.reply import Draft, Piece, Reply, size_of
 from lodestard.domain.request import Request
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.http.firewall import log_defect
+from lodestard.http.load import Load
 
 Sink = Callable[[Sequence[Piece]], Awaitable[None]]
-PIECE_OVERHEAD_BYTES = 200
+Fly = Callable[["Flight"], Awaitable[None]]
 DEFAULT_BUFFER_BYTES = 64 * 1024 * 1024  # 131,072 tokens of OpenAI's, each an event of about 300 bytes
-ALL_BUFFERS_BYTES = 256 * 1024 * 1024
 DRAINED_S = 60.0
 DRAINED_MOST = 64
+DRAINED_SHARE = 0.25  # of all that may be held: what nobody may come back for must not keep new requests out
 
 
 class RetryKey(NamedTuple):
@@ -127,7 +128,13 @@ class Flight(msgspec.Struct, eq=False):
         return self.live or self.key is not None
 
     def _keep(self, pieces: Sequence[Piece]) -> None:
-        more_bytes = sum(piece_size(piece) for piece in pieces)
+        if self.live:
+            self.count(pieces)  # others were counted while they came
+        self.pieces.extend(pieces)
+
+    def count(self, pieces: Sequence[Piece]) -> None:
+        """Count what is kept of them until the end. Raises ``HouseFault``, ``UpstreamFault`` where it is too much."""
+        more_bytes = sum(size_of(piece) for piece in pieces)
         self.size_bytes += more_bytes
         if not self.take_room(more_bytes):
             raise HouseFault(Code.OVERLOADED, "The answers under way take more memory than there is for them.")
@@ -135,12 +142,13 @@ class Flight(msgspec.Struct, eq=False):
             raise UpstreamFault(
                 Code.UPSTREAM_GARBAGE, f"The answer is larger than {self.buffer_bytes} bytes; it was given up."
             )
-        self.pieces.extend(pieces)
 
     def open_attempt(self, candidate: Candidate, now_ns: int) -> AttemptRecord:
         """Begin an attempt; what a failed one had gathered is forgotten (nothing of it was released)."""
         if self.attempts:
             self.draft = Draft()
+            self.take_room(-self.size_bytes)
+            self.size_bytes = 0
         record = AttemptRecord(candidate, now_ns)
         self.attempts.append(record)
         return record
@@ -214,12 +222,6 @@ class Flight(msgspec.Struct, eq=False):
         return cost
 
 
-def piece_size(piece: Piece) -> int:
-    """About how many bytes a buffered piece takes."""
-    text = len(piece.text) + len(piece.reasoning) + len(piece.raw)
-    return PIECE_OVERHEAD_BYTES + text + sum(len(call.arguments) for call in piece.tool_calls)
-
-
 @dataclass(slots=True)
 class LeavePolicy:
     """What becomes of a flight that nobody waits for: paid ones may be drained to their final usage.
@@ -255,14 +257,15 @@ class Flights:
     finds it instead of paying twice.
     """
 
-    def __init__(self, nursery: trio.Nursery, fly: Callable[[Flight], Awaitable[None]], policy: LeavePolicy) -> None:
+    def __init__(self, nursery: trio.Nursery, fly: Fly, policy: LeavePolicy, load: Load | None = None) -> None:
         self._nursery = nursery
         self._fly = fly
         self._policy = policy
         self._by_key: dict[str, Flight] = {}
         self._by_retry: dict[RetryKey, Flight] = {}
         self._drained: deque[tuple[float, Flight]] = deque()
-        self._buffered_bytes = 0
+        self._drained_bytes = 0
+        self.load = load or Load()
         self._waiting = trio.lowlevel.ParkingLot()
         self.under_way = 0
 
@@ -328,7 +331,7 @@ class Flights:
         self.under_way -= 1
         if self._waiting and not self.under_way:
             self._waiting.unpark_all()
-        self._buffered_bytes -= flight.size_bytes
+        self.load.put(-flight.size_bytes)
         if not (flight.left and self._keep_paid(flight)):
             self._forget(flight)
 
@@ -341,26 +344,31 @@ class Flights:
         if flight.retry_key is not None:
             self._by_retry.setdefault(flight.retry_key, flight)
         self._drained.append((trio.current_time() + DRAINED_S, flight))
-        self._buffered_bytes += flight.size_bytes
+        self._drained_bytes += flight.size_bytes
+        self.load.put(flight.size_bytes)
         self._forget_drained()
         return True
 
     def _forget_drained(self) -> None:
         """Those that nobody came back for in time, and the oldest of too many."""
-        while self._drained and (len(self._drained) > DRAINED_MOST or self._drained[0][0] <= trio.current_time()):
+        most_bytes, now_s = self.load.limit_bytes * DRAINED_SHARE, trio.current_time()
+        while kept := self._drained:
+            if len(kept) <= DRAINED_MOST and self._drained_bytes <= most_bytes and kept[0][0] > now_s:
+                return
             self._forget_oldest()
 
     def _forget_oldest(self) -> None:
         _, flight = self._drained.popleft()
-        self._buffered_bytes -= flight.size_bytes
+        self._drained_bytes -= flight.size_bytes
+        self.load.put(-flight.size_bytes)
         self._forget(flight)
 
     def _take_room(self, more_bytes: int) -> bool:
         """Count what a flight buffers. What is kept for retries makes room first; False where that is not enough."""
-        self._buffered_bytes += more_bytes
-        while self._buffered_bytes > ALL_BUFFERS_BYTES and self._drained:
+        self.load.put(more_bytes)
+        while self.load.over and self._drained:
             self._forget_oldest()
-        return self._buffered_bytes <= ALL_BUFFERS_BYTES
+        return not self.load.over
 
     def _forget(self, flight: Flight) -> None:
         if flight.key is not None and self._by_key.get(flight.key) is flight:

@@ -23,6 +23,7 @@ from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.flights import Flight, Flights, LeavePolicy
 from lodestard.hooks import Hooks, Signal
+from lodestard.http import Load
 from lodestard.module import Module, run_guarded, settings_of
 from lodestard.pipeline import fly
 from lodestard.protocols.codecs import CODECS
@@ -62,6 +63,7 @@ class Foundation:
     residency: Residency | None = None
     attempts: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended, of all generations"))
     ask: Callable[[Question, Runtime], Awaitable[Answered]] = ask_nobody
+    load: Load = field(default_factory=Load)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             sender=sender,
             admission=open_admission(foundation, spoken),
             residency=foundation.residency,
-            flights=Flights(nursery, fly_here, plan_leaving(settings)),
+            flights=Flights(nursery, fly_here, plan_leaving(settings), foundation.load),
             look_at=partial(look_at, sender, spoken),
             open_origin=open_origin,
             secret=blueprint.secret,

@@ -42,7 +42,7 @@ from lodestard.domain.request import Caller
 from lodestard.domain.usage import Usage
 from lodestard.endpoints import Endpoints
 from lodestard.house import House
-from lodestard.http import HttpServer
+from lodestard.http import HttpServer, Load
 from lodestard.inside import InnerExchange, ask_inside
 from lodestard.ledger import Ledger, Reports, SessionReports, SessionRow, verify
 from lodestard.ledger.budgets import Budgets
@@ -53,6 +53,7 @@ from lodestard.runtime import Runtime
 from lodestard.store import open_snapshot
 
 LEDGER_FILE = "ledger.db"
+MIB = 1 << 20
 OURS = "lodestard"
 RUNS_ON = ("apsw", "genai-prices", "httptools", "msgspec", "trio")
 
@@ -131,6 +132,7 @@ class Panel:
             held_nano_usd=totals.held_nano_usd,
             open_requests=totals.open_requests,
             ended_today=totals.requests_today,
+            overload=tell_load(self.house.foundation.load),
             pools={name: (pool.open, pool.leased) for name, pool in pools.items()},
             certificate=certificate.file if certificate is not None else "",
             certificate_expires_ms=certificate.expires_ms if certificate is not None else 0,
@@ -265,6 +267,15 @@ def state_word(why_not_ready: str, *, draining: bool) -> Literal["ready", "degra
     if draining:
         return "draining"
     return "degraded" if why_not_ready else "ready"
+
+
+def tell_load(load: Load) -> str:
+    """What is or was too much for the house, in words; empty where nothing was within a minute."""
+    if not load.sends_away:
+        return ""
+    held = f"{load.held_bytes / MIB:.0f} of {load.limit_bytes / MIB:.0f} MiB are held for clients"
+    away = f"{load.shed_requests} requests and {load.turned_away} connections were sent away (503) so far"
+    return f"{held}; {away}"
 
 
 def versions() -> dict[str, str]:

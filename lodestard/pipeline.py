@@ -228,6 +228,8 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
                     record.place.note_first()
             if has_readers:
                 waiting.extend(pieces)
+            if not flight.live:
+                flight.count(pieces)
             if flight.live and record.first_piece_ns:
                 await flight.deliver(waiting)
                 waiting = []

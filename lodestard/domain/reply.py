@@ -12,6 +12,7 @@ import msgspec
 
 from lodestard.domain.usage import Durations, Usage
 
+PIECE_OVERHEAD_BYTES = 200
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "function_call", "error"]
 
 
@@ -87,6 +88,12 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
     def complete(self) -> bool:
         """Whether every choice came to an end of its own (worth keeping), rather than being cut."""
         return bool(self.choices) and all(choice.finish not in (None, "error") for choice in self.choices)
+
+
+def size_of(piece: Piece) -> int:
+    """About how many bytes a piece takes where it is kept."""
+    text = len(piece.text) + len(piece.reasoning) + len(piece.raw)
+    return PIECE_OVERHEAD_BYTES + text + sum(len(call.arguments) for call in piece.tool_calls)
 
 
 class Draft:

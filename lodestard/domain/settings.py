@@ -35,6 +35,7 @@ class Limits(Record, frozen=True):
     write_timeout_s: Seconds = 10.0
     connections: Positive = 12_000
     connections_per_peer: Positive = 256
+    buffered_bytes: Positive = 256 * 1024 * 1024
     json_depth: Positive = 64
 
 

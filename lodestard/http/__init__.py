@@ -10,6 +10,7 @@ from lodestard.http.exchange import HttpExchange
 from lodestard.http.faults import ClientLeft
 from lodestard.http.headers import Headers
 from lodestard.http.listeners import adopt_listeners, find_exposed, open_tcp_listeners, open_unix_listener
+from lodestard.http.load import Load
 from lodestard.http.peer import Peer
 from lodestard.http.server import KEPT_DESCRIPTORS, HttpServer
 from lodestard.http.terms import Handler, WriteFault
@@ -22,6 +23,7 @@ __all__ = [
     "Headers",
     "HttpExchange",
     "HttpServer",
+    "Load",
     "Peer",
     "WriteFault",
     "adopt_listeners",

@@ -79,7 +79,8 @@ class Connection:
             await self._refuse(refused.fault, refused.status)
             return False
         exchange = HttpExchange(head, self._link, self._terms.clock.monotonic_ns())
-        fault = None if known is not None else self._terms.door.check(head)
+        unwelcome = None if known is not None else self._terms.door.check(head)
+        fault = unwelcome or self._link.traffic.shed(head)
         if fault is None:
             if known is None:
                 self._last_head.note(raw, head)
@@ -153,6 +154,7 @@ class Connection:
                 await self._answer_fault(exchange, fault)
         finally:
             traffic.exchanges -= 1
+            exchange.release()
             if not exchange.finished or self._wire.unsent:
                 exchange.abort()
 

@@ -36,6 +36,8 @@ class Carrier(Protocol):
 
     async def read_body(self) -> bytes: ...
 
+    def hold(self, size_bytes: int) -> None: ...
+
 
 async def read_content(exchange: Carrier, limits: Limits) -> bytes:
     """The body without its content coding.
@@ -48,7 +50,7 @@ async def read_content(exchange: Carrier, limits: Limits) -> bytes:
         return await exchange.read_body()
     undo = _choose(field)
     body = await exchange.read_body()
-    return body if undo is None else await _undo_within(undo, body, limits)
+    return body if undo is None else await _undo_within(undo, body, limits, exchange.hold)
 
 
 Undo = Callable[[memoryview], Iterator[bytes]]
@@ -70,7 +72,7 @@ def _choose(field: str) -> Undo | None:
     return _CODINGS[codings[0]]
 
 
-async def _undo_within(undo: Undo, body: bytes, limits: Limits) -> bytes:
+async def _undo_within(undo: Undo, body: bytes, limits: Limits, hold: Callable[[int], None]) -> bytes:
     most_bytes = min(limits.body_bytes, max(ANY_RATIO_BYTES, len(body) * limits.body_ratio))
     pieces, size = [], 0
     try:
@@ -82,6 +84,7 @@ async def _undo_within(undo: Undo, body: bytes, limits: Limits) -> bytes:
                     f"The request's body becomes larger than {most_bytes} bytes when it is decompressed.",
                 )
             pieces.append(piece)
+            hold(len(body) + size)
             await trio.lowlevel.checkpoint()
     except _Broken:
         raise CallerFault(Code.INVALID_REQUEST, "The body is not what its content-encoding says, or cut.") from None

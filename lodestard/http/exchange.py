@@ -65,7 +65,7 @@ class HttpExchange:
         self.started = False
         self.finished = False
         self._link = link
-        self._body = RequestBody(head, link.wire, link.limits)
+        self._body = RequestBody(head, link.wire, link.limits, link.traffic.load)
         self._modern = head.modern
         self._may_persist = head.persistent
         self._persistent = head.persistent
@@ -104,10 +104,18 @@ class HttpExchange:
     async def read_body(self) -> bytes:
         """The whole body; again the same when called again. Asks for it with a 100 where the client waits for one.
 
-        Raises ``CallerFault``: REQUEST_TOO_LARGE, REQUEST_TIMEOUT, INVALID_REQUEST (bad framing, ended early); and
-        ``ClientLeft``. Can be called again after a cancellation.
+        Raises ``CallerFault``: REQUEST_TOO_LARGE, REQUEST_TIMEOUT, INVALID_REQUEST (bad framing, ended early);
+        ``HouseFault``: OVERLOADED; and ``ClientLeft``. Can be called again after a cancellation.
         """
         return await self._body.read()
+
+    def hold(self, size_bytes: int) -> None:
+        """Count that so much is kept of the body, in whatever form. Raises ``HouseFault`` where that is too much."""
+        self._body.hold(size_bytes)
+
+    def release(self) -> None:
+        """The handler is done: nothing of the body is kept any more."""
+        self._body.release()
 
     async def respond(self, status: int, headers: answer.Fields, body: bytes) -> None:
         """The whole answer in one send. HEAD, 204 and 304 send no body.

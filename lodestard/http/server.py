@@ -25,6 +25,7 @@ from lodestard.http.connection import Connection
 from lodestard.http.door import Door
 from lodestard.http.link import Link
 from lodestard.http.listeners import name_place
+from lodestard.http.load import Load
 from lodestard.http.peer import read_peer
 from lodestard.http.sentry import Sentry
 from lodestard.http.terms import Handler, Terms, WriteFault
@@ -58,7 +59,7 @@ class HttpServer:
     """Our HTTP/1.1 server. ``allowed_hosts`` None admits any Host (for a Unix socket).
 
     Connections that leave the process fewer than ``kept_descriptors`` are turned away. ``find_context`` gives what a
-    new connection is served with that comes in under TLS.
+    new connection is served with that comes in under TLS. ``load`` is what others count too.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class HttpServer:
         write_fault: WriteFault,
         kept_descriptors: int = 0,
         find_context: FindContext | None = None,
+        load: Load | None = None,
     ) -> None:
         self._terms = Terms(handler, Door(allowed_hosts, allowed_origins), clock, write_fault)
         self._limits = limits
@@ -79,7 +81,7 @@ class HttpServer:
         self._silent_until_s = -1.0
         self._find_context = find_context
         self._dates = answer.DateLine(clock)
-        self._traffic = Traffic(limits)
+        self._traffic = Traffic(limits, load)
         self._drain_asked = trio.Event()
         self._closed = trio.Event()
         self._entrances: Sequence[tuple[socket.socket, bool]] = ()
@@ -172,9 +174,9 @@ class HttpServer:
 
     def _make_wire(self, sock: socket.socket, *, secure: bool) -> Wire:
         if not secure:
-            return Wire(sock, self._limits.write_timeout_s)
+            return Wire(sock, self._limits.write_timeout_s, self._traffic.load)
         assert self._find_context is not None, "a secure listener without a certificate"
-        return TlsWire(sock, self._limits.write_timeout_s, self._find_context())
+        return TlsWire(sock, self._limits.write_timeout_s, self._traffic.load, self._find_context())
 
     async def _run_connection(self, link: Link) -> None:
         try:
@@ -199,10 +201,11 @@ class HttpServer:
         if secure:
             sock.close()
             return
-        wire = Wire(sock, self._limits.write_timeout_s)
+        wire = Wire(sock, self._limits.write_timeout_s, self._traffic.load)
         fault = HouseFault(
             Code.OVERLOADED, "There are too many connections; close some, or try later.", retry_after_s=1
         )
+        self._traffic.load.note_turned_away()
         wire.send_if_possible(answer.write_refusal(*self._terms.write(fault, ""), self._dates.read()))
         wire.close()
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 import trio
 
 from lodestard.http.faults import ClientLeft
+from lodestard.http.load import Load
 from lodestard.http.wire import RECEIVE_BYTES, Wire
 
 _SPOKE_PLAINLY = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST"})
@@ -27,14 +28,13 @@ logger = logging.getLogger(__name__)
 class TlsWire(Wire):
     """Takes over ``sock``, which must not block. Nothing else may be done before ``shake_hands``."""
 
-    __slots__ = ("_ended", "_incoming", "_outgoing", "_parted", "_resetting", "_shaken", "_tls")
+    __slots__ = ("_incoming", "_outgoing", "_parted", "_resetting", "_shaken", "_tls")
 
-    def __init__(self, sock: socket.socket, write_timeout_s: float, context: ssl.SSLContext) -> None:
-        super().__init__(sock, write_timeout_s)
+    def __init__(self, sock: socket.socket, write_timeout_s: float, load: Load, context: ssl.SSLContext) -> None:
+        super().__init__(sock, write_timeout_s, load)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._shaken = False
-        self._ended = False
         self._parted = False
         self._resetting = False
 
@@ -67,36 +67,43 @@ class TlsWire(Wire):
     # -- receiving ---------------------------------------------------------------------------------------------
 
     async def receive(self) -> bool:
-        """Wait for more bytes; there may be none of the client's among them. False at the end."""
-        if self._ended:
+        """As a plain one's; what it adds may be nothing. A close_notify is an end too."""
+        if self.ended:
             return False
-        if not await self._receive_sealed():
-            self._ended = True
+        goes_on = await self._receive_sealed()
         if self._parted:
             self.received += self._incoming.read()  # only counted, by whoever waits for the client to go
-            return not self._ended
+            return goes_on
         before = len(self.received)
         self._open_sealed()
         self._send_records()
-        return not self._ended or len(self.received) > before
+        return (goes_on and not self.ended) or len(self.received) > before
 
     async def _receive_sealed(self) -> bool:
-        await trio.lowlevel.wait_readable(self._fd)
+        """False at the end, and where ``stop_receiving`` came first."""
+        goes_on = True
+        try:
+            await trio.lowlevel.wait_readable(self._fd)
+        except trio.ClosedResourceError:
+            goes_on = False
         try:
             data = self._sock.recv(RECEIVE_BYTES)
         except BlockingIOError:
-            return True
+            return goes_on
         except OSError:
             raise self._lost() from None
+        if not data:
+            self.ended = True
+            return False
         self._incoming.write(data)
-        return bool(data)
+        return True
 
     def _open_sealed(self) -> None:
         """Decrypt all that is here. Raises ``ClientLeft`` where it is no TLS."""
         try:
             while data := self._tls.read(RECEIVE_BYTES):
                 self.received += data
-            self._ended = True
+            self.ended = True
         except ssl.SSLWantReadError:
             pass
         except ssl.SSLError:

@@ -1,4 +1,4 @@
-"""What goes on in a server: how many connections, from whom, which of them wait for a request.
+"""What goes on in a server: how many connections, from whom, which of them wait for a request, what is too much.
 
 Law: changed only in sync code. ``idle`` is in the order in which its connections began to wait, so that only its
 front can be due: an idle connection costs no timer of its own.
@@ -8,7 +8,10 @@ from collections import Counter
 
 import trio
 
+from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.settings import Limits
+from lodestard.http.head import RequestHead
+from lodestard.http.load import Load
 from lodestard.http.peer import Peer
 from lodestard.http.wire import Wire
 
@@ -16,8 +19,9 @@ from lodestard.http.wire import Wire
 class Traffic:
     """Counters and the idle connections of one server."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, load: Load | None = None) -> None:
         self._limits = limits
+        self.load = load or Load(limits.buffered_bytes)
         self._per_peer: Counter[str] = Counter()
         self._idle: dict[Wire, float] = {}
         self.connections = 0
@@ -32,6 +36,13 @@ class Traffic:
         self.connections += 1
         self._per_peer[key] += 1
         return True
+
+    def shed(self, head: RequestHead) -> Fault | None:
+        """Why a request is sent away, or None. One without a body asks for little: it is always served."""
+        if not self.load.heavy or head.length == 0:
+            return None
+        self.load.note_shed()
+        return HouseFault(Code.OVERLOADED, "Too much is under way here; try again in a moment.", retry_after_s=1)
 
     def release(self, peer: Peer) -> None:
         self.connections -= 1

@@ -17,6 +17,7 @@ import termios
 import trio
 
 from lodestard.http.faults import ClientLeft
+from lodestard.http.load import Load
 
 RECEIVE_BYTES = 64 * 1024
 LEAST_BYTES_PER_S = 1024
@@ -30,10 +31,24 @@ _RESET = struct.pack("ii", 1, 0)
 class Wire:
     """Takes over ``sock``, which must not block."""
 
-    __slots__ = ("_fd", "_lock", "_rest", "_sock", "_unturned", "_write_timeout_s", "broken", "ended", "received")
+    __slots__ = (
+        "_fd",
+        "_held_bytes",
+        "_load",
+        "_lock",
+        "_rest",
+        "_sock",
+        "_unturned",
+        "_write_timeout_s",
+        "broken",
+        "ended",
+        "received",
+    )
 
-    def __init__(self, sock: socket.socket, write_timeout_s: float) -> None:
+    def __init__(self, sock: socket.socket, write_timeout_s: float, load: Load) -> None:
         self._sock = sock
+        self._load = load
+        self._held_bytes = 0
         self._fd = sock.fileno()
         self._write_timeout_s = write_timeout_s
         self._lock: trio.Lock | None = None  # made when a send first has to wait
@@ -105,9 +120,18 @@ class Wire:
             await self._flush()
 
     async def _flush(self) -> None:
-        while self._rest:
-            await self._wait_writable()
-            self._rest = self._rest[self._try_send(self._rest) :]
+        try:
+            while self._rest:
+                self._hold(len(self._rest))
+                await self._wait_writable()
+                self._rest = self._rest[self._try_send(self._rest) :]
+        finally:
+            self._hold(len(self._rest))
+
+    def _hold(self, size_bytes: int) -> None:
+        """Count what waits here for a slow reader."""
+        self._load.put(size_bytes - self._held_bytes)
+        self._held_bytes = size_bytes
 
     async def _wait_writable(self) -> None:
         """A large buffer is writable again only after much of it is gone: a slow reader is told by what is acked."""
@@ -176,4 +200,5 @@ class Wire:
         if self._sock.fileno() >= 0:
             trio.lowlevel.notify_closing(self._sock)
             self._sock.close()
+        self._hold(0)
         self.broken = True

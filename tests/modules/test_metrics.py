@@ -147,8 +147,13 @@ async def test_savings_are_told_by_lever_and_may_fall() -> None:
 
 async def test_what_is_now() -> None:
     async with offered() as (runtime, _):
+        runtime.flights.load.put(7)
+        runtime.flights.load.note_shed()
         with runtime.hooks.is_up.provide(lambda upstream: upstream != "paid"):
             page = await read_page(runtime)
+        assert page["lodestar_buffered_bytes"][0].value == 7
+        assert page["lodestar_shed_requests_total"][0].value == 1
+        assert page["lodestar_turned_away_connections_total"][0].value == 0
         assert page["lodestar_held_nano_usd"][0].value == 12
         assert page["lodestar_open_requests"][0].value == 3
         assert page["lodestar_flights"][0].value == 0

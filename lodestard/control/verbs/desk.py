@@ -220,8 +220,8 @@ class BudgetDesk(Protocol):
 class HouseState(msgspec.Struct, frozen=True, kw_only=True):
     """The house at this moment. ``why`` says why it is not ready; ``pools`` maps an upstream to (open, busy).
 
-    ``ended_today`` is the ledger's count of the day's requests. ``certificate`` is the file of the listener's
-    certificate, where it has one.
+    ``ended_today`` is the ledger's count of the day's requests. ``overload`` says what was too much, if anything was
+    within a minute. ``certificate`` is the file of the listener's certificate, where it has one.
     """
 
     state: Literal["starting", "ready", "degraded", "draining"]
@@ -235,6 +235,7 @@ class HouseState(msgspec.Struct, frozen=True, kw_only=True):
     held_nano_usd: int = 0
     open_requests: int = 0
     ended_today: int = 0
+    overload: str = ""
     pools: Mapping[str, tuple[int, int]] = {}
     certificate: str = ""
     certificate_expires_ms: int = 0

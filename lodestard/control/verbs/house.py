@@ -158,6 +158,9 @@ def find_problems(runtime: Runtime, state: HouseState, upstreams: Sequence[Upstr
     """What a person should know, worst first."""
     if state.why:
         yield Problem(severity="error", what=f"No request should be sent here: {state.why}.")
+    if state.overload:
+        advice = "Who sends or reads so much? [server.limits] buffered_bytes and connections say how much may be."
+        yield Problem(severity="warning", what=f"Too much at once: {state.overload}.", advice=advice)
     for upstream in upstreams:
         if upstream.state == "down":
             what = f"{upstream.name} is down{f': {upstream.detail}' if upstream.detail else ''}."

@@ -98,3 +98,10 @@ class Page:
         for name in self._runtime.settings.upstreams:
             up.add_metric((name,), int(self._runtime.hooks.is_up(name)))
         yield up
+        yield from self._load()
+
+    def _load(self) -> Iterator[Metric]:
+        load = self._runtime.flights.load
+        yield GaugeMetricFamily("lodestar_buffered_bytes", "Held in memory for clients.", load.held_bytes)
+        yield CounterMetricFamily("lodestar_shed_requests", "Requests sent away: too many bytes.", load.shed_requests)
+        yield CounterMetricFamily("lodestar_turned_away_connections", "Connections beyond a cap.", load.turned_away)

@@ -15,6 +15,7 @@ from lodestard.http import acceptor, head
 from lodestard.http.body import RequestBody
 from lodestard.http.connection import Connection
 from lodestard.http.faults import Refused
+from lodestard.http.load import Load
 from lodestard.http.peer import Peer
 from lodestard.http.traffic import Traffic
 from lodestard.http.wire import Wire
@@ -121,7 +122,19 @@ def spins() -> None:
     acceptor.BACK_OFF_S = 0.0
 
 
+def counts_nothing() -> None:
+    """There is always room."""
+    Load.take = lambda _self, _more_bytes: True  # type: ignore[assignment,method-assign]
+
+
+def forgets_to_give_back() -> None:
+    """What was counted for a body stays counted."""
+    RequestBody.release = lambda _self: None  # type: ignore[assignment,method-assign]
+
+
 DEFECTS: dict[str, Defect] = {
+    "counts nothing": counts_nothing,
+    "forgets to give back": forgets_to_give_back,
     "keeps no descriptor": keeps_no_descriptor,
     "spins": spins,
     "waits for heads": waits_for_heads,

@@ -1,6 +1,7 @@
 """Real processes with a defect that clients' faults must bring to light, one by one."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 from lodestard.domain.settings import Limits
 from tests.fakes import process
 from tests.fakes.process import World, simulated
-from tests.faults import exhaustion, smuggling
+from tests.faults import exhaustion, overload, smuggling
 from tests.faults.bodies import CASES, IMPATIENT, Worst, overfeed
 from tests.faults.dribblers import HURRIED, LATE_S, Dribble, fill_up, keep_big
 from tests.faults.exhaustion import MOST_SHARE, strain
@@ -86,3 +87,17 @@ def test_waiting_for_descriptors_that_is_busy(tmp_path: Path, world: World, monk
     with measured(tmp_path, world, defect="spins") as daemon:
         monkeypatch.setattr(exhaustion, "ask_control", lambda _daemon: None)
         assert strain(daemon, 0, "can't be accepted").share > MOST_SHARE
+
+
+@pytest.mark.parametrize(
+    ("defect", "words"), [("counts nothing", "is sent away"), ("forgets to give back", "served again|any more")]
+)
+def test_bytes_that_are_miscounted(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, defect: str, words: str
+) -> None:
+    monkeypatch.setattr(overload, "wait_for", partial(process.wait_for, patience_s=2.0))
+    with (
+        measured(tmp_path, world, overload.SETTINGS, defect) as daemon,
+        pytest.raises(AssertionError, match=words),
+    ):
+        overload.overload(daemon, 24)

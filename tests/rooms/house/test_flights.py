@@ -12,6 +12,7 @@ from lodestard.domain.reply import Piece
 from lodestard.domain.upstream import Plan
 from lodestard.domain.usage import Usage
 from lodestard.flights import Flight, LeavePolicy
+from lodestard.http import Load
 from lodestard.runtime import Runtime
 from tests.fakes.rooms import (
     FakeEntry,
@@ -299,13 +300,13 @@ async def test_a_long_paid_stream_fits_into_the_buffer(autojump_clock: MockClock
 
 
 async def test_all_buffers_together_have_a_bound_and_what_waits_for_retries_makes_room(
-    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+    autojump_clock: MockClock,
 ) -> None:
-    monkeypatch.setattr("lodestard.flights.ALL_BUFFERS_BYTES", 2_000)
     async with trio.open_nursery() as nursery:
         big = [Piece(text="x" * 500)]
-        sender = ScriptedSender({"paid": Script([[big, END], [big, END], [big, big, big, END]])})
+        sender = ScriptedSender({"paid": Script([[big, END], [big, END], [big] * 7 + [END]])})
         runtime = make_runtime(nursery, sender)
+        load = runtime.flights.load = Load(4_800)
         faults: list[Fault | None] = []
         for key in "abc":
             flight = make_flight(make_plan(make_candidate()), key=key)
@@ -319,7 +320,7 @@ async def test_all_buffers_together_have_a_bound_and_what_waits_for_retries_make
     assert faults[:2] == [None, None]
     assert faults[2] is not None
     assert faults[2].code is Code.OVERLOADED
-    assert runtime.flights._buffered_bytes == 0
+    assert (load.held_bytes, load.heavy) == (0, False)
 
 
 async def test_an_answer_larger_than_the_buffer_is_given_up(autojump_clock: MockClock) -> None:

@@ -16,6 +16,7 @@ import trio.testing
 
 from lodestard.domain.settings import Limits
 from lodestard.http import Certificate, ClientLeft, HttpExchange, read_certificate
+from lodestard.http.load import Load
 from lodestard.http.tls_wire import TlsWire
 from tests.fakes.certificate import make_certificate
 from tests.fakes.http_server import Client, Handler, Serving, build_server, echo, read_answers, serving
@@ -312,7 +313,7 @@ async def pair(certificate: Certificate, *, buffer_bytes: int = 0) -> AsyncItera
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
     ours.setblocking(False)
-    wire = TlsWire(ours, 30.0, certificate.context)
+    wire = TlsWire(ours, 30.0, Load(), certificate.context)
     client = trusting(certificate).wrap_socket(theirs, server_hostname="127.0.0.1", do_handshake_on_connect=False)
     client.settimeout(10)
     with client:

@@ -10,6 +10,7 @@ import trio
 import trio.testing
 
 from lodestard.http.faults import ClientLeft
+from lodestard.http.load import Load
 from lodestard.http.peer import read_peer
 from lodestard.http.wire import Wire
 
@@ -22,7 +23,7 @@ def wire_pair() -> Iterator[tuple[Wire, socket.socket]]:
         theirs = socket.create_connection(listener.getsockname())
         ours, _ = listener.accept()
     ours.setblocking(False)
-    wire = Wire(ours, 30.0)
+    wire = Wire(ours, 30.0, Load())
     yield wire, theirs
     wire.close()
     theirs.close()

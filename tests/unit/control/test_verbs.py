@@ -109,6 +109,7 @@ async def test_status_joins_pools_health_and_the_ledger() -> None:
             connections=3,
             exchanges=1,
             held_nano_usd=5,
+            overload="9 of 10 MiB are held",
             pools={"t600": (2, 1)},
         ),
     )
@@ -144,8 +145,9 @@ async def test_status_joins_pools_health_and_the_ledger() -> None:
     assert (today.cache_hits, today.cache_lookups) == (3, 8)
     assert (today.cost_nano_usd, today.held_nano_usd, today.saved_nano_usd) == (30, 5, 60)
     assert today.prompt_tokens + today.completion_tokens == 160
-    assert [problem.severity for problem in status.problems] == ["error", "error", "warning"]
-    assert "refused" in status.problems[1].what
+    assert [problem.severity for problem in status.problems] == ["error", "warning", "error", "warning"]
+    assert status.problems[1].what == "Too much at once: 9 of 10 MiB are held."
+    assert "refused" in status.problems[2].what
     assert {asked[1] for asked in desk.reports.asked if asked[0] != "day"} == {NOW_MS - NOW_MS % DAY_MS}
 
 

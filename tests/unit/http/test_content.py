@@ -32,6 +32,10 @@ class Carried:
         self.headers = Headers([] if coding is None else [("content-encoding", coding)])
         self.body = body
         self.read = False
+        self.most_held_bytes = 0
+
+    def hold(self, size_bytes: int) -> None:
+        self.most_held_bytes = size_bytes
 
     async def read_body(self) -> bytes:
         self.read = True
@@ -127,7 +131,9 @@ async def test_the_limit_of_a_body_counts_what_comes_out(coding: str) -> None:
 
 @pytest.mark.parametrize("coding", ["gzip", "zstd"])
 async def test_the_ratio_counts_beyond_the_first_mib(coding: str) -> None:
-    assert len(await read_content(Carried(coding, pack(coding, bytes(ANY_RATIO_BYTES))), LIMITS)) == ANY_RATIO_BYTES
+    carried = Carried(coding, pack(coding, bytes(ANY_RATIO_BYTES)))
+    assert len(await read_content(carried, LIMITS)) == ANY_RATIO_BYTES
+    assert carried.most_held_bytes == len(carried.body) + ANY_RATIO_BYTES
     assert await refusal(coding, pack(coding, bytes(ANY_RATIO_BYTES + 1))) is Code.REQUEST_TOO_LARGE
 
 
