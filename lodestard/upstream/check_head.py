@@ -27,7 +27,7 @@ async def check_head(response: Response, blame: Blame, read_error: ReadError) ->
     """
     if response.status in _REDIRECTS:
         raise blame.redirect(response.status)
-    compressed = response.header(b"content-encoding").lower() not in (b"", b"identity")
+    compressed = response.coded
     if response.status not in _SUCCESSES:
         body = b"" if compressed else await _error_body(response)
         raise read_error(response.status, response.headers, body)

@@ -17,6 +17,8 @@ from lodestard.upstream.connection import Connection
 from lodestard.upstream.faults import Blame, Expired, Lost, Malformed
 from lodestard.upstream.request_head import Fields, encode_head
 
+_CODING_BYTES = len(b"content-encoding")
+
 
 class Lessor(Protocol):
     """What an exchange asks of its pool."""
@@ -79,6 +81,16 @@ class Response:
             if len(key) == len(name) and key.lower() == name:
                 return value
         return b""
+
+    @property
+    def coded(self) -> bool:
+        """Whether its content is compressed, by any of the lines that may say so."""
+        return any(
+            len(name) == _CODING_BYTES
+            and name.lower() == b"content-encoding"
+            and value.strip().lower() not in (b"", b"identity")
+            for name, value in self.raw_headers
+        )
 
     @property
     def complete(self) -> bool:
