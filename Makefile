@@ -12,6 +12,7 @@ RUN_STAMP := .venv/run.stamp
 DEV_STAMP := .venv/dev.stamp
 SYSTEMD_STAMP := .venv/systemd.stamp
 AIDER_STAMP := .venv-aider/ready.stamp
+FUZZ_STAMP := .venv-fuzz/ready.stamp
 LITELLM_STAMP := .venv-litellm/ready.stamp
 PORTKEY_STAMP := .node-portkey/ready.stamp
 PORTKEY_LOCKS := packaging/locks/bench-portkey
@@ -69,6 +70,12 @@ test-systemd: systemd-tools ## boot a Debian 12 with systemd and run the daemon 
 .PHONY: faults
 faults: $(DEV_STAMP) ## every fault at the doses of the table (LODESTAR_DOSE=N: N times; LODESTAR_SEED=N: again)
 	@LODESTAR_DOSE=$${LODESTAR_DOSE:-1} $(BIN)/pytest tests/faults
+
+FUZZ_S ?= 60
+.PHONY: fuzz
+fuzz: $(FUZZ_STAMP) ## every reader of foreign bytes under a fuzzer (FUZZ_S=60 seconds each; FUZZ="sse answer": these)
+	@if [ -x .venv-fuzz/bin/python ]; then .venv-fuzz/bin/python -m tests.fuzz.run --seconds $(FUZZ_S) $(FUZZ); \
+	else echo "NOT RUN: the fuzzer needs Python 3.11 (make clean, then make fuzz with it)"; fi
 
 .PHONY: lint
 lint: $(DEV_STAMP) ## ruff (format and rules) and flake8-async
@@ -198,6 +205,10 @@ $(SYSTEMD_STAMP): packaging/locks/systemd.txt packaging/locks/build.txt $(DEV_ST
 
 $(AIDER_STAMP): packaging/locks/aider.txt
 	@bash packaging/setup/aider.sh "$(PYTHON)" .venv-aider packaging/locks/aider.txt
+	@touch $@
+
+$(FUZZ_STAMP): packaging/locks/fuzz.txt packaging/locks/run.txt
+	@bash packaging/setup/fuzz.sh "$(PYTHON)" .venv-fuzz packaging/locks/run.txt packaging/locks/fuzz.txt
 	@touch $@
 
 $(LITELLM_STAMP): packaging/locks/bench-litellm.txt

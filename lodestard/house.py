@@ -3,6 +3,7 @@
 Law: one owner of both. Everything here is sync but ``reload``, so that no request can see a house half changed.
 """
 
+import gc
 import logging
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
@@ -117,10 +118,18 @@ class House:
             generation.retire()
             raise
         self.generation.retire()
+        self.nursery.start_soon(self._clear_up_after, self.generation)
         self._older = tuple(old for old in (*self._older, self.generation) if not old.closed)
         self._current, self.plan = generation, plan
         logger.info("configuration reloaded: %d changed, %d at the next restart", *map(len, _sizes(changes)))
         return changes
+
+    async def _clear_up_after(self, generation: Generation) -> None:
+        """Give back what a generation was made of: it is full of cycles, and large against what a request leaves."""
+        await generation.wait_closed()
+        del generation
+        await trio.lowlevel.checkpoint()
+        gc.collect()
 
     def _refuse_closing(self) -> None:
         """A generation that came now would be cut with its requests: nobody would wait for it."""

@@ -15,6 +15,7 @@ MAX_FRAMING_BYTES = 64 * 1024
 """Bytes of chunk extensions and trailers in a row, between two bytes of the body."""
 
 MAX_FIELDS = 256
+MAX_INTERIMS = 32
 _FIRST_BYTE = ord("H")
 _REASON = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")  # RFC 9112 section 4
 
@@ -25,12 +26,13 @@ _VERSIONS = ("1.1", "1.0")
 _FIRST_FINAL_STATUS = 200
 _LAST_STATUS = 599
 _BODILESS = (204, 304)
+_UNCODED = (b"", b"identity")
 
 
 class AnswerReader:
     """The answers of one connection, one after another. ``begin`` before each.
 
-    ``content_type`` and ``coding`` (Content-Encoding) are the first values of these fields, or nothing.
+    ``content_type`` is the first value of that field, or nothing; ``coded``: a Content-Encoding says so, in any line.
     """
 
     __slots__ = (
@@ -40,12 +42,13 @@ class AnswerReader:
         "_field_bytes",
         "_framing_bytes",
         "_head_bytes",
+        "_interims",
         "_keep_alive",
         "_parser",
         "_whole",
         "_wrong",
         "answered",
-        "coding",
+        "coded",
         "complete",
         "content_type",
         "excess",
@@ -70,11 +73,13 @@ class AnswerReader:
         self._field_bytes = 0
         self._framing_bytes = 0
         self._head_bytes = 0
+        self._interims = 0
         self._keep_alive = False
         self._whole: int | None = None
         self._wrong = ""
         self.answered = False
-        self.coding = self.content_type = b""
+        self.coded = False
+        self.content_type = b""
         self.complete = False
         self.fields: RawFields = []
         self.head_done = False
@@ -144,7 +149,7 @@ class AnswerReader:
             self.excess = True
 
     def on_status(self, reason: bytes) -> None:
-        if reason != b"OK" and not _REASON.fullmatch(reason):
+        if reason != b"OK" and not self.complete and not _REASON.fullmatch(reason):
             self._wrong = "its status line has a control byte in it"
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -161,8 +166,11 @@ class AnswerReader:
             return
         parser = self._parser
         status = parser.get_status_code()
-        if 100 <= status < _FIRST_FINAL_STATUS:  # RFC 9110 section 15.2: read past any number of them
+        if 100 <= status < _FIRST_FINAL_STATUS:  # RFC 9110 section 15.2: read past several of them
             self.fields = []
+            self._interims += 1
+            if self._interims > MAX_INTERIMS:
+                self._wrong = f"it has more than {MAX_INTERIMS} interim answers before it"
             return
         if parser.get_http_version() not in _VERSIONS:
             self._wrong = "its version of HTTP is neither 1.0 nor 1.1"
@@ -198,7 +206,7 @@ class AnswerReader:
             elif name == b"content-type":
                 self.content_type = self.content_type or value
             elif name == b"content-encoding":
-                self.coding = self.coding or value
+                self.coded = self.coded or value.strip().lower() not in _UNCODED
         return framed
 
     def _check_coding(self, value: bytes, *, first: bool) -> None:

@@ -24,9 +24,7 @@ async def check_head(response: Response, blame: Blame, read_error: ReadError) ->
     """Returns where the body of ``response`` can be read. Raises what ``read_error`` makes of a refusal, and
     ``UpstreamFault`` for a redirect (UPSTREAM_ERROR), compression and HTML (UPSTREAM_GARBAGE).
     """
-    status = response.status
-    coding = response.coding
-    compressed = bool(coding) and coding.lower() != b"identity"
+    status, compressed = response.status, response.coded
     if not _FIRST_SUCCESS <= status < _FIRST_REDIRECT:
         if _FIRST_REDIRECT <= status < _FIRST_REFUSAL:
             raise blame.redirect(status)

@@ -79,9 +79,9 @@ class Response:
         return self._connection.reader.content_type
 
     @property
-    def coding(self) -> bytes:
-        """The content's coding as it came; nothing where there is none."""
-        return self._connection.reader.coding
+    def coded(self) -> bool:
+        """Whether its content is compressed, by any of the lines that may say so."""
+        return self._connection.reader.coded
 
     @property
     def complete(self) -> bool:

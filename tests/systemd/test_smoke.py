@@ -4,7 +4,9 @@ The tests run in order, over one boot: install, start, ask, read, reload, stop.
 """
 
 import json
+import resource
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -35,6 +37,26 @@ with urllib.request.urlopen(request, timeout=30) as answer:
 """
 
 
+ASK_ON = """\
+import http.client, json, time
+began_s, answered, failed, longest_s = time.monotonic(), 0, [], 0.0
+body = json.dumps({"model": "local-llama", "messages": [{"role": "user", "content": "on and on"}]})
+while time.monotonic() - began_s < 8:
+    at_s = time.monotonic()
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", 4000, timeout=30)
+        connection.request("POST", "/v1/chat/completions", body, {"content-type": "application/json"})
+        assert json.load(connection.getresponse())["choices"]
+        answered += 1
+    except Exception as error:
+        failed.append(repr(error))
+    connection.close()
+    longest_s = max(longest_s, time.monotonic() - at_s)
+    time.sleep(0.02)
+print(json.dumps({"answered": answered, "failed": failed, "longest_s": longest_s}))
+"""
+
+
 def why_not() -> str:
     return missing_tools() or missing_python()
 
@@ -46,6 +68,7 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Debian]:
     folder = tmp_path_factory.mktemp("debian")
     files = {
         "ask.py": ("/opt/ask.py", ASK),
+        "ask_on.py": ("/opt/ask_on.py", ASK_ON),
         "simulator.service": ("/etc/systemd/system/simulator.service", SIMULATOR_UNIT),
         "key": ("/etc/credstore/lodestard.openai", CANARY),
         "lodestard.toml": ("/etc/lodestard/lodestard.toml", (ROOT / "config/lodestard.toml").read_text()),
@@ -93,6 +116,17 @@ def test_it_starts(debian: Debian) -> None:
         int(shown(debian, f"{name}TimestampMonotonic")) for name in ("ExecMainStart", "ActiveEnter")
     )
     assert (ready_us - started_us) / 1e6 <= READY_S
+
+
+def test_it_lives_behind_the_units_walls(debian: Debian) -> None:
+    """The kernel's word: the filter of system calls is on, no privilege can be had, the limits are the unit's."""
+    pid = shown(debian, "MainPID")
+    status = dict(line.split(":\t", 1) for line in debian.run("cat", f"/proc/{pid}/status").splitlines())
+    assert (status["Seccomp"], status["NoNewPrivs"], int(status["CapBnd"], 16)) == ("2", "1", 0)
+    (files,) = [line for line in debian.run("cat", f"/proc/{pid}/limits").splitlines() if "open files" in line]
+    _, most_here = resource.getrlimit(resource.RLIMIT_NOFILE)  # a container can't be given more
+    assert int(files.split()[4]) == (32_768 if most_here < 0 else min(32_768, most_here))
+    assert shown(debian, "TimeoutStopUSec") == "2min 30s"
 
 
 def test_it_runs_as_its_own_user(debian: Debian) -> None:
@@ -158,6 +192,28 @@ def test_a_reload_keeps_it_up(debian: Debian) -> None:
     pid = shown(debian, "MainPID")
     debian.run("systemctl", "reload", "lodestard.service")
     debian.wait_until(lambda: "reloaded" in shown(debian, "StatusText"), "the reload", timeout_s=10)
+    assert shown(debian, "MainPID") == pid
+    assert ask(debian)["body"]["choices"]
+
+
+def test_a_restart_loses_no_request(debian: Debian) -> None:
+    pid = shown(debian, "MainPID")
+    with ThreadPoolExecutor(1) as clients:
+        seen = clients.submit(debian.run, "/usr/bin/python3", "/opt/ask_on.py")
+        report = json.loads(debian.run("/opt/lodestard/bin/lodestarctl", "restart", "--json"))["data"]
+        figures = json.loads(seen.result())
+    assert (report["ok"], report["by"], report["state"]) == (True, "lodestard.service", "ready")
+    assert str(report["pid"]) == shown(debian, "MainPID") != pid
+    assert figures["failed"] == []
+    assert figures["answered"] > 20
+    print(f"restart in a unit: {figures}, {report['waited_s']} s")  # noqa: T201
+
+
+def test_who_may_not_restart_a_unit_is_told_how(debian: Debian) -> None:
+    pid = shown(debian, "MainPID")
+    told = debian.ask("su", "member", "--shell=/bin/sh", "--command=/opt/lodestard/bin/lodestarctl restart")
+    assert told.returncode == 4, told.stderr
+    assert "As root: systemctl restart lodestard.service" in told.stderr
     assert shown(debian, "MainPID") == pid
     assert ask(debian)["body"]["choices"]
 

@@ -30,7 +30,7 @@ async def test_a_request_as_it_goes_out_and_its_answer(autojump_clock: object) -
         async with pool.request(Call(method="POST", path="/p?q=1", headers=(("x-b", "3"),), body=b"{}")) as response:
             assert response.status == 201
             assert response.headers == {"x-a": "1, 2", "content-length": "2"}
-            assert (response.content_type, response.coding) == (b"", b"")
+            assert (response.content_type, response.coded) == (b"", False)
             assert await response.receive_some() == b"hi"
             assert await response.receive_some() == b""
             assert response.complete

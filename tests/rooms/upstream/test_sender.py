@@ -309,6 +309,11 @@ async def test_an_error_body_that_breaks_off() -> None:
         (error(b"301 Moved", b"", b"location: http://elsewhere/\r\n"), Code.UPSTREAM_ERROR, "redirects .status 301"),
         (error(b"307 Moved", b""), Code.UPSTREAM_ERROR, "redirects .status 307"),
         (error(b"200 OK", b"x", b"content-encoding: gzip\r\n"), Code.UPSTREAM_GARBAGE, "compressed"),
+        (
+            error(b"200 OK", b"x", b"content-encoding: identity\r\nContent-Encoding: gzip\r\n"),
+            Code.UPSTREAM_GARBAGE,
+            "compressed",
+        ),
         (error(b"200 OK", b"x", b"content-type: text/html\r\n"), Code.UPSTREAM_GARBAGE, "web page"),
         (b"220 smtp ready\r\n", Code.UPSTREAM_GARBAGE, "can't be read"),
     ],

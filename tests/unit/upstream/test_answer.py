@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodestard.upstream.answer import MAX_FIELDS, MAX_FRAMING_BYTES, MAX_HEAD_BYTES, AnswerReader
+from lodestard.upstream.answer import MAX_FIELDS, MAX_FRAMING_BYTES, MAX_HEAD_BYTES, MAX_INTERIMS, AnswerReader
 from lodestard.upstream.faults import Lost, Malformed
 
 LENGTH = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nX-A: b\r\n\r\nhello world"
@@ -84,7 +84,7 @@ def test_answers_follow_one_another_on_a_connection() -> None:
 
 
 def test_a_second_answer_that_nobody_asked_for_spoils_the_connection() -> None:
-    for more in (b"HTTP/1.1 200 OK\r\n", LENGTH, b"junk"):
+    for more in (b"HTTP/1.1 200 OK\r\n", LENGTH, b"junk", b"HTTP/1.1 200 \x1b\r\n", b"HTTP/2.0 999\r\n\r\n"):
         reader = read(LENGTH + more)
         assert reader.take() == b"hello world"
         assert (reader.complete, reader.reusable, reader.status) == (True, False, 200)
@@ -115,6 +115,32 @@ def test_a_reason_may_be_absent_or_in_any_tongue() -> None:  # RFC 9112 section 
         assert read(line + SIZED).take() == b"abc"
 
 
+def test_interim_answers_are_read_past_up_to_a_number() -> None:  # RFC 9110 section 15.2
+    interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert read(interim * MAX_INTERIMS + LENGTH).take() == b"hello world"
+    for portion in (1, 7, 100_000):
+        reader, flood = AnswerReader(), interim * (MAX_INTERIMS + 1) + LENGTH
+        with pytest.raises(Malformed, match="interim"):
+            for at in range(0, len(flood), portion):
+                reader.feed(flood[at : at + portion])
+        assert not reader.reusable
+
+
+@pytest.mark.parametrize(
+    ("head", "reusable"),
+    [
+        (b"HTTP/1.0 200 OK\r\n", False),
+        (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n", True),
+        (b"HTTP/1.1 200 OK\r\nConnection: close\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nConnection: keep-alive, Close\r\n", False),
+        (b"HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nConnection: close\r\n", False),
+    ],
+)
+def test_who_closes_says_so(head: bytes, reusable: bool) -> None:  # RFC 9112 section 9.3
+    reader = read(head + SIZED)
+    assert (reader.take(), reader.reusable) == (b"abc", reusable)
+
+
 def test_an_answer_to_head_has_no_body() -> None:
     reader = read(LENGTH, bodiless=True)
     assert (reader.complete, reader.reusable, reader.take()) == (True, False, b"")
@@ -130,6 +156,10 @@ REFUSED = {
     "a line end first": b"\r\n" + OK + SIZED,
     "a line feed first": b"\n" + OK + SIZED,
     "version in lower case": b"http/1.1 200 OK\r\n" + SIZED,
+    "version 1.10": b"HTTP/1.10 200 OK\r\n" + SIZED,
+    "version 01.1": b"HTTP/01.1 200 OK\r\n" + SIZED,
+    "version alone": b"HTTP/1.1\r\n" + SIZED,
+    "a space first": b" HTTP/1.1 200 OK\r\n" + SIZED,
     "version 1.2": b"HTTP/1.2 200 OK\r\n" + SIZED,
     "two spaces": b"HTTP/1.1  200 OK\r\n" + SIZED,
     "a tab": b"HTTP/1.1\t200 OK\r\n" + SIZED,
@@ -141,6 +171,10 @@ REFUSED = {
     "bare CR in the reason": b"HTTP/1.1 200 O\rK\r\n" + SIZED,
     # fields, section 5
     "space before the colon": OK + b"X : y\r\n" + SIZED,
+    "tab before the colon": OK + b"X\t: y\r\n" + SIZED,
+    "name beyond ASCII": OK + b"X\xff: y\r\n" + SIZED,
+    "folded by a tab": OK + b"X: a\r\n\tb\r\n" + SIZED,
+    "folded length": OK + b"Content-Length:\r\n 3\r\n\r\nabc",
     "no name": OK + b": y\r\n" + SIZED,
     "name no token": OK + b"X(): y\r\n" + SIZED,
     "no colon": OK + b"nonsense\r\n" + SIZED,
@@ -153,6 +187,13 @@ REFUSED = {
     "more fields than are taken": OK + b"A: b\r\n" * (MAX_FIELDS + 1) + SIZED,
     # framing, section 6
     "empty length": OK + b"Content-Length:\r\n\r\n",
+    "length after a vertical tab": OK + b"Content-Length: \x0b3\r\n\r\nabc",
+    "length with a comma": OK + b"Content-Length: 3,\r\n\r\nabc",
+    "no length of a 304": b"HTTP/1.1 304 N\r\nContent-Length: x\r\n\r\n",
+    "length and chunked of a 204": b"HTTP/1.1 204 N\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n",
+    "chunked with a parameter": OK + b"Transfer-Encoding: chunked;q=1\r\n\r\n0\r\n\r\n",
+    "chunked with a comma": OK + b"Transfer-Encoding: chunked,\r\n\r\n0\r\n\r\n",
+    "gzip and chunked in two lines": OK + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     "length in two words": OK + b"Content-Length: 3 3\r\n\r\nabc",
     "hexadecimal length": OK + b"Content-Length: 0x3\r\n\r\nabc",
     "length with an underscore": OK + b"Content-Length: 1_0\r\n\r\nabc",
@@ -175,10 +216,20 @@ REFUSED = {
     "overflowing size": IN_CHUNKS + b"10000000000000003\r\nabc\r\n0\r\n\r\n",
     "bare LF after a size": IN_CHUNKS + b"3\nabc\r\n0\r\n\r\n",
     "bare LF after the data": IN_CHUNKS + b"3\r\nabc\n0\r\n\r\n",
+    "size after a space": IN_CHUNKS + b" 3\r\nabc\r\n0\r\n\r\n",
+    "size with a tab": IN_CHUNKS + b"3\t\r\nabc\r\n0\r\n\r\n",
+    "empty extension": IN_CHUNKS + b"3;\r\nabc\r\n0\r\n\r\n",
+    "two semicolons": IN_CHUNKS + b"3; ;\r\nabc\r\n0\r\n\r\n",
+    "tab in an extension": IN_CHUNKS + b"3;\ta\r\nabc\r\n0\r\n\r\n",
+    "extension never closed": IN_CHUNKS + b'3;a="x\r\nabc\r\n0\r\n\r\n',
+    "line end in a quoted extension": IN_CHUNKS + b'3;a="x\r\n"\r\nabc\r\n0\r\n\r\n',
+    "bare CR in an extension": IN_CHUNKS + b"3;a\rb\r\nabc\r\n0\r\n\r\n",
+    "extension beyond ASCII": IN_CHUNKS + b"3;a=\xff\r\nabc\r\n0\r\n\r\n",
     "bare LF in an extension": IN_CHUNKS + b"3;a\nabc\r\n0\r\n\r\n",
     "control byte in an extension": IN_CHUNKS + b"3;a=\x01\r\nabc\r\n0\r\n\r\n",
     "bare LF for the end": IN_CHUNKS + b"3\r\nabc\r\n0\n\n",
     "trailer no field": IN_CHUNKS + b"0\r\nnonsense\r\n\r\n",
+    "space before a trailer's colon": IN_CHUNKS + b"0\r\nX : a\r\n\r\n",
     "trailer folded": IN_CHUNKS + b"0\r\nX: a\r\n b\r\n\r\n",
     "trailer with a NUL": IN_CHUNKS + b"0\r\nX: \0\r\n\r\n",
     "a length for a trailer": IN_CHUNKS + b"0\r\nContent-Length: 5\r\n\r\n",
