@@ -71,7 +71,7 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
         plan=exchange.plan,
         entry=exchange.entry,
         ticket=exchange.ticket,
-        idempotency_key=exchange.idempotency_key,
+        idempotency_key="" if key is None else exchange.idempotency_key,
         live=exchange.request.stream,
     )
     if key is not None:
