@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import msgspec
+import trio
 
 from lodestard.bid import Bid, OutputCap, make_bid, within_room
 from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
@@ -72,6 +73,7 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
         entry=exchange.entry,
         ticket=exchange.ticket,
         idempotency_key="" if key is None else exchange.idempotency_key,
+        scope=exchange.http.scope if key is None else trio.CancelScope(),
         live=exchange.request.stream,
     )
     if key is not None:
