@@ -93,8 +93,9 @@ class Endpoints:
 async def chat_completions(http: HttpExchange, runtime: Runtime, principal: Principal, *, origin: str = "") -> None:
     """POST /v1/chat/completions. ``origin`` is the part of the house that asks, where it is no client."""
     require_json(http)
-    limits = runtime.settings.server.limits
-    request = openai_chat.read_request(await read_content(http, limits), depth=limits.json_depth)
+    limits, cache = runtime.settings.server.limits, runtime.cache
+    body, depth = await read_content(http, limits), limits.json_depth
+    request = cache.recall(body, depth) or openai_chat.read_request(body, depth=depth)
     caller = identify_caller(http.headers, request, principal)
     if origin:
         caller = msgspec.structs.replace(caller, origin=origin)
@@ -102,6 +103,8 @@ async def chat_completions(http: HttpExchange, runtime: Runtime, principal: Prin
     exchange = Exchange(http, request, entry.caller, entry, runtime)
     try:
         await answer(exchange, runtime)
+        if exchange.result.cache == "hit":
+            cache.remember(body, depth, request)
     except ClientLeft:
         exchange.mark_left()
         raise

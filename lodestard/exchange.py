@@ -292,14 +292,15 @@ class Exchange(msgspec.Struct, eq=False):
 
     def _reason(self) -> str:
         """Why this model, and what a budget changed about it."""
-        reason = self._asked_plan().reason
-        note = self.flight.note if self.flight is not None else ""
+        flight = self.flight
+        if flight is None:
+            return self.plan.reason
+        reason, note = (flight.arranged or self.plan).reason, flight.note
         return f"{reason}; {note}" if reason and note else reason or note
 
     def _asked_plan(self) -> Plan:
         """The plan, in the order in which its flight asks it."""
-        flight = self.flight
-        return self.plan if flight is None or flight.arranged is None else flight.arranged
+        return self.plan if self.flight is None else self.flight.arranged or self.plan
 
     def _attempts(self) -> list[AttemptRecord]:
         return [] if self.flight is None or self.joined else self.flight.attempts

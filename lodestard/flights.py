@@ -329,7 +329,7 @@ class Flights:
 
     def _ended(self, flight: Flight) -> None:
         self.under_way -= 1
-        if self._waiting and not self.under_way:
+        if not self.under_way and self._waiting:
             self._waiting.unpark_all()
         self.load.put(-flight.size_bytes)
         if not (flight.left and self._keep_paid(flight)):

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import msgspec
+import trio
 
 from lodestard.bid import Bid, OutputCap, make_bid, within_room
 from lodestard.domain.attempt import AttemptRecord
@@ -74,7 +75,8 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
         plan=exchange.plan,
         entry=exchange.entry,
         ticket=exchange.ticket,
-        retry_key=exchange.retry_key,
+        retry_key=None if key is None else exchange.retry_key,
+        scope=exchange.http.scope if key is None else trio.CancelScope(),
         live=exchange.request.stream,
     )
     if key is not None:

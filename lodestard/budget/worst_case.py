@@ -14,7 +14,7 @@ import msgspec
 
 from lodestard.budget.pricing import round_up
 from lodestard.domain.price import USUAL_TIERS, Price, Rates, Tier
-from lodestard.domain.request import ImagePart, OtherPart, Part, Request
+from lodestard.domain.request import ImagePart, OtherPart, Part, Request, TextPart
 
 PROJECT_TIER = "priority"  # what a project at OpenAI may have set for requests that name no tier
 
@@ -102,6 +102,8 @@ def _prompt_bound(request: Request, bounds: Bounds) -> int:
     tokens = request.size_bytes + bounds.overhead_tokens
     for message in request.conversation.messages:
         for part in message.parts:
+            if type(part) is TextPart:
+                continue
             if isinstance(part, ImagePart):
                 tokens += bounds.image_tokens - len(part.data)
             elif isinstance(part, OtherPart):

@@ -12,7 +12,7 @@ the body counts, unknown ones too, byte for byte as the client sent it, but for:
 too many, never a wrong answer.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 
 import msgspec
@@ -40,9 +40,8 @@ _FORM = b"lodestar-cache-1"
 
 def digest_request(request: Request, principal: str) -> bytes:
     """All of the request but its target: 32 bytes. About 30 µs for 30 KB."""
-    parts = [_FORM, request.dialect.encode(), principal.encode("utf-8", "surrogatepass")]
-    parts.extend(_semantic(request.members))
-    return _hash(parts)
+    principal_bytes = principal.encode("utf-8", "surrogatepass")
+    return _hash([_FORM, request.dialect.encode(), principal_bytes, *_semantic(request.members)])
 
 
 def key_of(digest: bytes, target: Target) -> str:
@@ -50,14 +49,16 @@ def key_of(digest: bytes, target: Target) -> str:
     return _hash([digest, target.upstream.encode(), target.model.encode()]).hex()
 
 
-def _semantic(members: Mapping[str, msgspec.Raw]) -> Iterator[bytes]:
+def _semantic(members: Mapping[str, msgspec.Raw]) -> list[bytes]:
+    """Names and values of the members that count, in turns."""
+    parts: list[bytes] = []
     for name in sorted(members.keys() - NEUTRAL):
         value = bytes(members[name]).strip()
         if value != b"null":
-            yield name.encode("utf-8", "surrogatepass")
-            yield value
+            parts += (name.encode("utf-8", "surrogatepass"), value)
+    return parts
 
 
 def _hash(parts: list[bytes]) -> bytes:
     """Each part with its length before it, so that no two lists of parts run together into one text."""
-    return sha256(b"".join(b"%d:%b" % (len(part), part) for part in parts)).digest()
+    return sha256(b"".join([b"%d:%b" % (len(part), part) for part in parts])).digest()

@@ -15,32 +15,26 @@ from lodestard.domain.upstream import Target
 class Ticket:
     """What the cache may do for one request. The digest is made when it is first wanted, and once."""
 
-    __slots__ = ("_digest", "_principal", "_request", "_target", "ruling")
+    __slots__ = ("_digest", "cacheable", "principal", "reason", "request", "ruling", "target")
 
     def __init__(self, request: Request, target: Target, principal: str, ruling: Ruling) -> None:
-        self._request = request
-        self._target = target
-        self._principal = principal
-        self._digest = b""
+        self.request = request
+        self.target = target
+        self.principal = principal
         self.ruling = ruling
+        self.cacheable = ruling.look
+        self.reason = ruling.reason
+        self._digest = b""
 
     @property
     def key(self) -> str:
         """The key under which ``target``, the first that would be asked, is looked for."""
-        return self.key_for(self._target)
+        return self.key_for(self.target)
 
     def key_for(self, target: Target) -> str:
         """The key of the same request where ``target`` has answered it."""
-        self._digest = self._digest or digest_request(self._request, self._principal)
+        self._digest = self._digest or digest_request(self.request, self.principal)
         return key_of(self._digest, target)
-
-    @property
-    def cacheable(self) -> bool:
-        return self.ruling.look
-
-    @property
-    def reason(self) -> str:
-        return self.ruling.reason
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

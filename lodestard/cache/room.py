@@ -12,6 +12,7 @@ import trio
 
 from lodestard.cache.disk import DiskTier
 from lodestard.cache.entry import CorruptError, Entry, pack, unpack
+from lodestard.cache.latest import Latest
 from lodestard.cache.memory import MemoryTier
 from lodestard.cache.records import CacheStats, Counters, Kept, ModelStats, Ticket, count_models
 from lodestard.cache.rules import rule, worth_keeping
@@ -42,6 +43,7 @@ class Cache:
         self._store = store
         self._clock = clock
         self._memory = MemoryTier(settings.memory_bytes)
+        self._latest = Latest()
         self._disk = DiskTier(store, self._bounds) if store is not None else None
         self.counters = Counters()
 
@@ -50,6 +52,14 @@ class Cache:
     def ticket(self, request: Request, target: Target, principal: str, cache_control: str) -> Ticket:
         """What may be done for this request. Its key, about 30 µs for 30 KB, is made where it is wanted."""
         return Ticket(request, target, principal, rule(request, self._settings, cache_control))
+
+    def recall(self, body: bytes, depth: int) -> Request | None:
+        """See the port."""
+        return self._latest.recall(body, depth)
+
+    def remember(self, body: bytes, depth: int, request: Request) -> None:
+        """See the port."""
+        self._latest.remember(body, depth, request)
 
     def find(self, ticket: ports.Ticket) -> Kept | None:
         """The kept answer: about 10 µs from memory, 30 from disk. Raises nothing."""
@@ -77,18 +87,24 @@ class Cache:
         self._keep(Entry(key=key, target=target, created_ms=now_ms, cost_nano_usd=cost_nano_usd, packed=packed))
 
     def _find(self, ticket: Ticket) -> Kept | None:
-        key = ticket.key
+        found = self._latest.find(ticket)
+        key = ticket.key if found is None else found.key
         entry = self._memory.get(key) or self._from_disk(key)
-        if entry is None or not self._fresh_enough(entry, ticket.ruling.max_age_s):
+        now_ms = self._clock.now_ms()
+        if entry is None or not self._fresh_enough(entry, ticket.ruling.max_age_s, now_ms):
             return None
-        try:
-            reply = unpack(entry.packed)
-        except CorruptError:
-            self._drop(key)
-            return None
+        if found is not None and found.entry is entry:
+            kept = found.kept
+        else:
+            try:
+                kept = _unpacked(entry)
+            except CorruptError:
+                self._drop(key)
+                return None
+            self._latest.note(ticket, key, entry, kept)
         if self._disk is not None:
-            self._disk.touch(key, self._clock.now_ms())
-        return Kept(reply=reply, target=entry.target, created_ms=entry.created_ms, cost_nano_usd=entry.cost_nano_usd)
+            self._disk.touch(key, now_ms)
+        return kept
 
     def _from_disk(self, key: str) -> Entry | None:
         entry = self._disk.get(key) if self._disk is not None else None
@@ -96,16 +112,15 @@ class Cache:
             self._memory.put(entry)
         return entry
 
-    def _fresh_enough(self, entry: Entry, max_age_s: float | None) -> bool:
-        age_ms = self._age_ms(entry)
+    def _fresh_enough(self, entry: Entry, max_age_s: float | None, now_ms: int) -> bool:
+        age_ms = _age_ms(entry, now_ms)
         if age_ms >= self._ttl_ms:
             self._drop(entry.key)
             return False
         return max_age_s is None or age_ms <= max_age_s * MS_PER_S
 
     def _age_ms(self, entry: Entry) -> int:
-        """An entry from the future (the clock was set back) is as stale as one from as far in the past."""
-        return abs(self._clock.now_ms() - entry.created_ms)
+        return _age_ms(entry, self._clock.now_ms())
 
     def _keep(self, entry: Entry) -> bool:
         if entry.packed.size_bytes > self._settings.max_entry_bytes:
@@ -138,10 +153,12 @@ class Cache:
             named = model is None or model in (entry.target.model, str(entry.target))
             return named and (before_ms is None or entry.created_ms < before_ms)
 
+        self._latest.clear()
         count = self._memory.drop_where(matches)
         if self._disk is not None:
             count = await self._disk.clear(model, before_ms)
             self._memory.drop_where(matches)  # what was read back meanwhile
+            self._latest.clear()
         return count
 
     async def stats(self) -> CacheStats:
@@ -232,6 +249,17 @@ class Cache:
             max_bytes=self._settings.max_bytes,
             compress_above_bytes=self._settings.compress_above_bytes,
         )
+
+
+def _age_ms(entry: Entry, now_ms: int) -> int:
+    """An entry from the future (the clock was set back) is as stale as one from as far in the past."""
+    return abs(now_ms - entry.created_ms)
+
+
+def _unpacked(entry: Entry) -> Kept:
+    """Raises ``CorruptError``."""
+    reply = unpack(entry.packed)
+    return Kept(reply=reply, target=entry.target, created_ms=entry.created_ms, cost_nano_usd=entry.cost_nano_usd)
 
 
 @asynccontextmanager

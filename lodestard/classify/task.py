@@ -48,7 +48,7 @@ def read_opening(request: Request) -> str:
 
 def is_aider(opening: str) -> bool:
     """Whether it is one of Aider's prompts: its requests carry nothing else that says so."""
-    return opening.startswith(_AIDER_OPENINGS)
+    return opening != "" and opening.startswith(_AIDER_OPENINGS)
 
 
 def name_task(opening: str, request: Request) -> str:
@@ -57,7 +57,7 @@ def name_task(opening: str, request: Request) -> str:
     if is_aider(opening):
         return next(task for start, task in AIDER_TASKS if opening.startswith(start))
     conversation = request.conversation
-    if opening.startswith(_COMPLETER_OPENINGS) or _fills_a_gap(request):
+    if (opening and opening.startswith(_COMPLETER_OPENINGS)) or _fills_a_gap(request):
         return "autocomplete"
     if conversation.tools:
         return "tools"
@@ -72,6 +72,7 @@ def _fills_a_gap(request: Request) -> bool:
     if not messages or messages[-1].role != "user" or len(messages) > 2:
         return False
     text = messages[-1].text
-    if len(messages) == 1 and text[:OPENING].lstrip().startswith(_LONE_STARTS):
+    if messages[0] is messages[-1] and text[:OPENING].lstrip().startswith(_LONE_STARTS):
         return True
-    return messages[0].role != "assistant" and text[-_FIM_TAIL:].rstrip().endswith(_FIM_ENDS)
+    tail = text[-_FIM_TAIL:]
+    return ">" in tail and messages[0].role != "assistant" and tail.rstrip().endswith(_FIM_ENDS)

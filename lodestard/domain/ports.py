@@ -322,6 +322,14 @@ class CachePort(Protocol):
         """What may be done for this request. Raises nothing."""
         ...
 
+    def recall(self, body: bytes, depth: int) -> Request | None:
+        """What was read from the same bytes under the same limit of depth, if that was answered from here lately."""
+        ...
+
+    def remember(self, body: bytes, depth: int, request: Request) -> None:
+        """``request``, read from ``body``, was answered from here: it may come again."""
+        ...
+
     def find(self, ticket: Ticket) -> Kept | None:
         """The kept answer, in the loop. A broken cache has none."""
         ...

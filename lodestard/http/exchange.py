@@ -4,8 +4,9 @@ Law: an answer is begun once and ended once, whole or visibly cut. A client that
 ``ClientLeft``. Owner: the connection's task; tasks of the handler may send too, whole pieces at a time.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from enum import Enum
+from typing import Any
 
 import trio
 
@@ -101,13 +102,13 @@ class HttpExchange:
         """Whether the client may still be sending, so that closing at once could lose it the answer."""
         return self.finished and not self.aborted and (self._may_persist or not self._body.settle())
 
-    async def read_body(self) -> bytes:
+    def read_body(self) -> Coroutine[Any, Any, bytes]:
         """The whole body; again the same when called again. Asks for it with a 100 where the client waits for one.
 
         Raises ``CallerFault``: REQUEST_TOO_LARGE, REQUEST_TIMEOUT, INVALID_REQUEST (bad framing, ended early);
         ``HouseFault``: OVERLOADED; and ``ClientLeft``. Can be called again after a cancellation.
         """
-        return await self._body.read()
+        return self._body.read()
 
     def hold(self, size_bytes: int) -> None:
         """Count that so much is kept of the body, in whatever form. Raises ``HouseFault`` where that is too much."""

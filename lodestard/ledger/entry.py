@@ -25,7 +25,8 @@ NS_PER_US = 1_000
 MAX_TOKENS = 10**12
 MAX_US = 10**15
 COUNTED = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
-assert Usage.__struct_fields__[: len(COUNTED)] == COUNTED  # they come first
+_COUNTS = len(COUNTED)
+assert Usage.__struct_fields__[:_COUNTS] == COUNTED  # they come first
 
 
 class Entry(msgspec.Struct, eq=False):
@@ -230,7 +231,7 @@ def uncached(usage: Usage) -> Usage:
 
 def is_plausible(usage: Usage) -> bool:
     """Whether the figures can be anybody's bill. Garbage must neither be charged nor break the row."""
-    counts = msgspec.structs.astuple(usage)[: len(COUNTED)]
+    counts = msgspec.structs.astuple(usage)[:_COUNTS]
     return min(counts) >= 0 and max(counts) <= MAX_TOKENS and 0 <= (usage.billed_nano_usd or 0) <= MAX_NANO_USD
 
 

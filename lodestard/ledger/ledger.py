@@ -326,12 +326,12 @@ def _applicant(entry: Entry, target: Target, *, free: bool) -> Applicant:
 
 
 def _entry(entry: EntryPort) -> Entry:
-    if not isinstance(entry, Entry):
+    if type(entry) is not Entry:
         raise TypeError("not an entry of this ledger")
     return entry
 
 
 def _attempt(attempt: AttemptPort) -> Attempt:
-    if not isinstance(attempt, Attempt):
+    if type(attempt) is not Attempt:
         raise TypeError("not an attempt of this ledger")
     return attempt

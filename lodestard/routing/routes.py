@@ -2,11 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+import msgspec
+
 from lodestard.domain.ports import PricesPort
 from lodestard.domain.price import Price, Quote
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.routing.catalog import Catalog, reprice
 from lodestard.routing.choose import View, choose_free, choose_route
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A plan that stands as long as its upstreams are as they were: by name, whether they were thought to be up."""
+
+    plan: Plan
+    were_up: tuple[tuple[str, bool], ...]
 
 
 class Routes:
@@ -28,24 +37,30 @@ class Routes:
         self._prices = prices
         self._now_ms = now_ms
         self._quotes: Mapping[str, Quote] | None = None
-        self._down: frozenset[str] = frozenset()
-        self._plans: dict[str, Plan] = {}
+        self._plans: dict[str, Made] = {}
 
     @property
     def aliases(self) -> Sequence[str]:
         return tuple(self.catalog.aliases)
 
     def choose(self, alias: str) -> Plan:
-        """See the port. Pure, so an alias's plan stands until another upstream is down, or a price is another one."""
+        """See the port. Pure, so an alias's plan stands until one of its upstreams comes or goes, or a price."""
         self._take_prices()
+        made = self._plans.get(alias)
+        if made is not None:
+            for name, up in made.were_up:
+                if self._is_up(name) is not up:
+                    break
+            else:
+                return made.plan
+        return self._make(alias)
+
+    def _make(self, alias: str) -> Plan:
         down = self._find_down()
-        if down != self._down:
-            self._down, self._plans = down, {}
-        plan = self._plans.get(alias)
-        if plan is None:
-            plan = choose_route(alias, View(catalog=self.catalog, down=down))
-            if alias in self.catalog.aliases:  # what else clients may name has no end
-                self._plans[alias] = plan
+        plan = choose_route(alias, View(catalog=self.catalog, down=down))
+        if alias in self.catalog.aliases:  # what else clients may name has no end
+            names = dict.fromkeys(offer.target.upstream for offer in self.catalog.aliases[alias])
+            self._plans[alias] = Made(plan, tuple((name, name not in down) for name in names))
         return plan
 
     def price_of(self, target: Target) -> Price | None:

@@ -121,7 +121,7 @@ class Writer:
 
     @property
     def _closed(self) -> bool:
-        return self._closing.is_set() and self._close_at < 0
+        return self._close_at < 0 and self._closing.is_set()
 
     def close(self) -> None:
         """Ask the task to write what is queued and end, within ``close_s``."""

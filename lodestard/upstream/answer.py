@@ -44,6 +44,7 @@ class AnswerReader:
         "_head_bytes",
         "_interims",
         "_keep_alive",
+        "_large",
         "_parser",
         "_whole",
         "_wrong",
@@ -74,6 +75,7 @@ class AnswerReader:
         self._framing_bytes = 0
         self._head_bytes = 0
         self._interims = 0
+        self._large = False
         self._keep_alive = False
         self._whole: int | None = None
         self._wrong = ""
@@ -108,6 +110,8 @@ class AnswerReader:
             if data[0] != _FIRST_BYTE:  # llhttp reads past line ends before the version, and knows RTSP and ICE
                 self.excess = True
                 raise Malformed("it does not begin with HTTP/")
+        if not self.head_done and self._head_bytes + len(data) > MAX_HEAD_BYTES:
+            self._large, self._field_bytes = True, self._head_bytes  # only now can its fields be too many
         held = len(self._body)
         try:
             self._parser.feed_data(data)
@@ -155,10 +159,11 @@ class AnswerReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.head_done:  # a second answer, or trailers, which nobody asked for
             return
-        self._field_bytes += len(name) + len(value)
-        if self._field_bytes > MAX_HEAD_BYTES:
-            self._wrong = _LARGE_HEAD
-            return
+        if self._large:
+            self._field_bytes += len(name) + len(value)
+            if self._field_bytes > MAX_HEAD_BYTES:
+                self._wrong = _LARGE_HEAD
+                return
         self.fields.append((name, value))
 
     def on_headers_complete(self) -> None:

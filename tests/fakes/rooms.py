@@ -152,6 +152,12 @@ class FakeCache:
     def find(self, ticket: FakeTicket) -> None:
         return None
 
+    def recall(self, body: bytes, depth: int) -> Request | None:
+        return None
+
+    def remember(self, body: bytes, depth: int, request: Request) -> None:
+        pass
+
     def keep_nowait(self, ticket: FakeTicket, reply: Reply, target: Target, cost_nano_usd: int) -> None:
         self.kept.append((ticket.key, reply, target, cost_nano_usd))
 

@@ -543,3 +543,27 @@ async def test_over_a_real_file(autojump_clock: Any, clock: TrioClock, tmp_path:
             keep(cache, f"q{run}")
             assert await cache.clear(model="nobody") == 0
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_request_that_is_remembered_finds_what_any_other_would(autojump_clock: Any, clock: TrioClock) -> None:
+    asked = request("p")
+    async with open_cache(CacheSettings(ttl_s=100.0), None, clock) as cache:
+
+        def look(principal: str = "local") -> str | None:
+            kept = cache.find(cache.ticket(asked, TARGET, principal, ""))
+            return kept.reply.choices[0].text if kept else None
+
+        keep(cache, text="first")
+        cache.remember(b"{}", 64, asked)
+        assert cache.recall(b"{}", 64) is asked
+        assert [look(), look(), look("another")] == ["first", "first", None]
+        keep(cache, text="second")
+        assert [look(), look()] == ["second", "second"]
+        await trio.sleep(101)
+        assert look() is None
+        keep(cache, text="third")
+        assert [look(), look()] == ["third", "third"]
+        await cache.clear()
+        assert cache.recall(b"{}", 64) is None
+        assert look() is None
+    assert cache.counters.hits == 6

@@ -120,3 +120,24 @@ def test_total_and_deterministic(alias: str, down: set[str]) -> None:
     chosen = {candidate.target for candidate in first.candidates}
     assert chosen.isdisjoint(rejection.target for rejection in first.rejected)
     assert all(candidate.price is not None for candidate in first.candidates)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["local", "auto", "gpt-4o"]), st.sets(st.sampled_from(["t600", "openai"]))))
+)
+def test_a_plan_that_was_kept_is_the_one_that_would_be_chosen_now(asked: list[tuple[str, set[str]]]) -> None:
+    down: set[str] = set()
+    routes = Routes(CATALOG, lambda name: name not in down)
+    for alias, now_down in asked:
+        down.clear()
+        down |= now_down
+        assert routes.choose(alias) == choose_route(alias, View(catalog=CATALOG, down=frozenset(down)))
+
+
+def test_only_upstreams_of_the_alias_are_asked_after_once_its_plan_is_made() -> None:
+    looked: list[str] = []
+    routes = Routes(CATALOG, lambda name: not looked.append(name))  # type: ignore[func-returns-value]
+    plan = routes.choose("local")
+    looked.clear()
+    assert routes.choose("local") is plan
+    assert looked == ["t600"]
