@@ -26,6 +26,8 @@ NEVER_AT_REST = {
     "httpx",
     "importlib.metadata",
     "lodestard.modules.alerts.channels",
+    "lodestard.modules.eval_idle.loop",
+    "lodestard.modules.reconcile.loop",
     "lodestard.offline",
     "lodestard.simulator",
     "multiprocessing",

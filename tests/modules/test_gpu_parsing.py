@@ -259,7 +259,7 @@ def written(sample: Sample) -> str:
         return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
     inside = ",".join(f'{name}="{escaped(value)}"' for name, value in sample.labels.items())
-    return f"{sample.name}{{{inside}}} {sample.value!r}".replace("inf", "Inf").replace("nan", "NaN")
+    return f"{sample.name}{{{inside}}} {sample.value!r}"
 
 
 @given(st.builds(Sample, names, labels, st.floats(allow_nan=False, allow_infinity=False)))
