@@ -5,10 +5,13 @@ import json
 import signal
 import socket
 import ssl
+import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from tests.daemon.test_service_manager import HANDING_OVER
 from tests.fakes.certificate import make_certificate
 from tests.fakes.process import CHAT, KEY, MakeDaemon, free_port, question, wait_for
 
@@ -42,6 +45,10 @@ def ask(port: int, cert: Path) -> int:
         return response.status
     finally:
         connection.close()
+
+
+def answers(port: int, cert: Path) -> bool:
+    return ask(port, cert) == http.client.OK
 
 
 def test_a_certificate_is_shown_renewed_and_kept_when_the_new_one_is_broken(
@@ -106,3 +113,20 @@ def test_it_does_not_start_with_a_certificate_that_can_not_be_used(make_daemon: 
     daemon.spawn()
     assert daemon.wait() == 78
     assert str(key) in daemon.log
+
+
+def test_a_socket_that_it_was_handed_is_under_tls_by_its_name(make_daemon: MakeDaemon, tmp_path: Path) -> None:
+    cert, key = make(tmp_path, "first")
+    tls = {"cert_file": str(cert), "key_file": str(key)}
+    for settings, status in (({"server": {"tls": tls}}, 0), ({}, 78)):
+        daemon = make_daemon(settings)
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            port = proxy.getsockname()[1]
+            wrap = [sys.executable, "-c", HANDING_OVER, "proxy-tls", str(proxy.fileno())]
+            daemon.spawn(wrap=wrap, pass_fds=[proxy.fileno()])
+        if status:
+            assert daemon.wait() == status
+            assert "needs a certificate" in daemon.log
+        else:
+            wait_for(partial(answers, port, cert), "it answers under TLS")
+            assert daemon.stop() == 0

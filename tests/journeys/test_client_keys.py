@@ -1,6 +1,7 @@
 """Clients with keys of their own: who gets in, as whom, and what is shared with nobody."""
 
 import logging
+import socket
 from collections.abc import AsyncIterator, Mapping
 from itertools import product
 from pathlib import Path
@@ -11,9 +12,14 @@ from typing import Any
 import msgspec
 import pytest
 
+from lodestard.classify.principal import Refusal
 from lodestard.config import ConfigError
 from lodestard.domain.client import digest_of, write_key
+from lodestard.domain.errors import HouseFault
 from lodestard.domain.question import Question
+from lodestard.domain.settings import Server, Settings
+from lodestard.doors import open_listeners
+from lodestard.gate import MOST_PEERS, QUIET_NS, Gate
 from lodestard.http import find_exposed
 from lodestard.modules import metrics
 from lodestard.start import known_reason
@@ -160,3 +166,34 @@ def test_which_sockets_others_can_reach() -> None:
     ]
     listeners.append(SimpleNamespace(socket=SimpleNamespace(family=AF_UNIX, getsockname=lambda: "/run/x")))
     assert find_exposed(listeners) == ("0.0.0.0:2", "[::]:4", "192.0.2.1:5")  # type: ignore[arg-type]
+
+
+async def test_a_budget_of_a_key_binds_whatever_else_is_said(tmp_path: Path) -> None:
+    budget = '\n[budgets.ann]\nscope = "principal"\nof = "ann"\nusd = 0.00002\nat_limit = "refuse"\n'
+    async with open_world(tmp_path, CLIENTS + budget) as world:
+        refused = await world.ask("gpt-4o-mini", "word " * 400, headers={**bearer(ANN), "x-lodestar-user": "eve"})
+        assert (refused.status, refused.error["code"]) == (400, "budget_refused")
+        assert "client 'ann'" in refused.error["message"]
+        assert (await ask(world, BOB, "gpt-4o-mini")).status == 200
+
+
+def test_of_those_who_were_told_of_only_so_many_are_remembered(caplog: pytest.LogCaptureFixture) -> None:
+    gate, refusal = Gate(), Refusal("none", "")
+    for number in range(MOST_PEERS + 1):
+        gate._log(f"peer {number}", refusal, number)
+    assert len(gate._told_ns) == MOST_PEERS
+    caplog.clear()
+    for peer, now_ns, told in (("peer 0", 5, 1), ("peer 9", 5, 1), ("peer 9", QUIET_NS + 9, 2)):
+        gate._log(peer, refusal, now_ns)
+        assert len(caplog.records) == told
+
+
+async def test_one_address_that_can_not_be_had_opens_none(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.create_server(("127.0.0.1", 0)) as probe:
+        free, busy = probe.getsockname()[1], taken.getsockname()[1]
+        probe.close()
+        settings = Settings(server=Server(listen=(f"127.0.0.1:{free}", f"https://127.0.0.1:{busy}")))
+        with pytest.raises(HouseFault, match="another process uses it"):
+            await open_listeners(settings, {})
+        with socket.create_server(("127.0.0.1", free)):
+            pass

@@ -1,6 +1,8 @@
 """The listener under TLS: what it speaks, whom it refuses, and that nothing is lost, torn or waited for in vain."""
 
 import logging
+import os
+import select
 import socket
 import ssl
 import struct
@@ -285,6 +287,42 @@ async def test_a_slow_reader_gets_all_of_it_in_order(certificate: Certificate) -
             pieces = pieces[index + 1 :]
 
 
+async def test_an_answer_arrives_though_the_request_still_comes(certificate: Certificate) -> None:
+    """It lingers: what comes is read and thrown away, so that the answer is not lost to a reset."""
+    async with house(certificate, limits=Limits(body_bytes=1000)) as running:
+        stream = await connect(running, certificate)
+        await stream.send_all(b"POST /a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 900000\r\n\r\n")
+        with suppress(trio.BrokenResourceError):
+            await stream.send_all(b"x" * 300_000)
+        answer = await client_of(stream).read()
+        assert (answer.status, answer.complete) == (413, True)
+
+
+async def test_openssl_s_own_client_may_change_its_keys(certificate: Certificate) -> None:
+    async with house(certificate) as running:
+        command = f"openssl s_client -connect 127.0.0.1:{running.port} -tls1_3 -CAfile {certificate.file}"
+        said = await trio.to_thread.run_sync(change_keys, command.split())
+        assert b"HTTP/1.1 200 OK" in said
+
+
+def change_keys(command: list[str]) -> bytes:
+    """Talk to ``openssl s_client``: one of its commands once it has shaken hands, then a request."""
+    said = b""
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line, until in ((b"", b"Verify return code: 0"), (b"K\n", b"KEYUPDATE"), (GET, b"\n/a\n")):
+            process.stdin.write(line)
+            process.stdin.flush()
+            while until not in said and select.select([process.stdout], [], [], 10)[0]:
+                if not (piece := os.read(process.stdout.fileno(), 65536)):
+                    break
+                said += piece
+        process.kill()
+    return said
+
+
 async def test_the_scheme_is_told(certificate: Certificate) -> None:
     async def handler(exchange: HttpExchange) -> None:
         await exchange.respond(200, [], str(exchange.secure).encode())
@@ -367,6 +405,41 @@ async def test_sends_of_several_tasks_are_not_mixed(certificate: Certificate) ->
             await trio.to_thread.run_sync(read_all)
         assert (waiting, wire.unsent) == (True, False)
     assert sorted(texts) == sorted(got[at : at + 400_000] for at in range(0, len(got), 400_000))
+
+
+async def at_once(_fd: int) -> None:
+    await trio.lowlevel.checkpoint()
+
+
+async def test_readiness_for_nothing_is_borne(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with pair(certificate) as (wire, _):
+        monkeypatch.setattr(trio.lowlevel, "wait_readable", at_once)
+        assert await wire.receive()
+        assert wire.received == b""
+
+
+async def test_nothing_is_sent_behind_the_end(certificate: Certificate) -> None:
+    async with pair(certificate) as (wire, client):
+        wire.end_sending()
+        with pytest.raises(ClientLeft):
+            await wire.send(b"more")
+        assert await trio.to_thread.run_sync(client.recv, 100) == b""
+
+
+async def test_records_of_openssl_s_own_wait_for_room_and_go_before_what_follows(
+    certificate: Certificate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with pair(certificate) as (wire, client):
+        wire._tls.write(b"first, ")  # a record that nobody has sent yet
+        with monkeypatch.context() as full:
+            full.setattr(TlsWire, "_try_send", lambda _self, _data: 0)
+            wire._send_records()
+        assert wire.unsent
+        await wire.send(b"second")
+        got = b""
+        while len(got) < len(b"first, second"):
+            got += await trio.to_thread.run_sync(client.recv, 100)
+        assert got == b"first, second"
 
 
 # -- certificates --------------------------------------------------------------------------------------------------

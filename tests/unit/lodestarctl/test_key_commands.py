@@ -1,5 +1,7 @@
 """The commands about keys: what they ask of the daemon, what they print, and how they end."""
 
+import io
+
 import pytest
 
 from lodestarctl import exit_codes
@@ -45,6 +47,19 @@ def test_a_key_is_revoked_when_it_was_said_so(run: Run, report: ReloadReport, st
     assert not run.client.calls
     assert run("keys", "revoke", "laptop", "--yes", answers=answers) == status
     assert run.client.calls == [("keys.revoke", {"name": "laptop"})]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("said", "done"), [("y\n", True), ("Yes\n", True), ("\n", False), ("n\n", False)])
+def test_a_person_is_asked(run: Run, said: str, done: bool) -> None:
+    answers = {"keys.revoke": KeyRevoked(name="laptop", report=OK)}
+    assert run("keys", "revoke", "laptop", answers=answers, stdin=Terminal(said)) == exit_codes.OK
+    assert bool(run.client.calls) == done
+    assert "Revoke the key of laptop?" in run.err
 
 
 def test_the_list(run: Run) -> None:
