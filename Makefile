@@ -70,6 +70,10 @@ test-systemd: systemd-tools ## boot a Debian 12 with systemd and run the daemon 
 faults: $(DEV_STAMP) ## every fault at the doses of the table (LODESTAR_DOSE=N: N times; LODESTAR_SEED=N: again)
 	@LODESTAR_DOSE=$${LODESTAR_DOSE:-1} $(BIN)/pytest tests/faults
 
+.PHONY: soak
+soak: $(DEV_STAMP) ## mixed traffic at full rate for LODESTAR_SOAK_S seconds (30): does anything grow?
+	@LODESTAR_SOAK_S=$${LODESTAR_SOAK_S:-30} $(BIN)/pytest tests/faults/test_soak.py
+
 .PHONY: lint
 lint: $(DEV_STAMP) ## ruff (format and rules) and flake8-async
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }
