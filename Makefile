@@ -77,6 +77,10 @@ fuzz: $(FUZZ_STAMP) ## every reader of foreign bytes under a fuzzer (FUZZ_S=60 s
 	@if [ -x .venv-fuzz/bin/python ]; then .venv-fuzz/bin/python -m tests.fuzz.run --seconds $(FUZZ_S) $(FUZZ); \
 	else echo "NOT RUN: the fuzzer needs Python 3.11 (make clean, then make fuzz with it)"; fi
 
+.PHONY: soak
+soak: $(DEV_STAMP) ## mixed traffic at full rate for LODESTAR_SOAK_S seconds (30): does anything grow?
+	@LODESTAR_SOAK_S=$${LODESTAR_SOAK_S:-30} $(BIN)/pytest tests/faults/test_soak.py
+
 .PHONY: lint
 lint: $(DEV_STAMP) ## ruff (format and rules) and flake8-async
 	@$(BIN)/ruff format --check --quiet . || { $(BIN)/ruff format --check . ; exit 1; }

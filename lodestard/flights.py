@@ -240,8 +240,8 @@ class LeavePolicy:
         current = flight.current
         if current is None or not current.sent or current.candidate.target.upstream not in self.drain_upstreams:
             return False
-        if self.under_way >= self.most:
-            return False
+        if self._drained in flight.on_landed or self.under_way >= self.most:
+            return self._drained in flight.on_landed  # a retry came and left: it is counted already
         self.under_way += 1
         flight.on_landed.append(self._drained)
         return True

@@ -5,14 +5,13 @@ import json
 import signal
 import socket
 import ssl
-import sys
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.daemon.test_service_manager import HANDING_OVER
 from tests.fakes.certificate import make_certificate
+from tests.fakes.handing_over import Holder
 from tests.fakes.process import CHAT, KEY, MakeDaemon, free_port, question, wait_for
 
 pytestmark = pytest.mark.daemon
@@ -122,8 +121,7 @@ def test_a_socket_that_it_was_handed_is_under_tls_by_its_name(make_daemon: MakeD
         daemon = make_daemon(settings)
         with socket.create_server(("127.0.0.1", 0)) as proxy:
             port = proxy.getsockname()[1]
-            wrap = [sys.executable, "-c", HANDING_OVER, "proxy-tls", str(proxy.fileno())]
-            daemon.spawn(wrap=wrap, pass_fds=[proxy.fileno()])
+            daemon.spawn(**Holder({"proxy-tls": proxy}).how)
         if status:
             assert daemon.wait() == status
             assert "needs a certificate" in daemon.log

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes.world import CHAT, World, chat, open_world
+from tests.fakes.world import CHAT, World, chat, eventually, open_world
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -156,3 +156,24 @@ async def test_a_paid_upstream_that_is_told_to_stop_is_charged_at_its_hold(tmp_p
         (attempt,) = told.attempts
         assert (attempt.state, attempt.cost_nano_usd) == ("unknown", attempt.held_nano_usd)
         assert told.request.cost_nano_usd >= world.openai.bill_nano_usd > 0
+
+
+async def test_who_leaves_twice_is_drained_once(tmp_path: Path) -> None:
+    """The retry of a client that left attaches to the drain, and leaves too: it is still that one drain."""
+    async with open_world(tmp_path, "[server]\nleave_drains = 1\n") as world:
+        retry = {"x-stainless-retry-count": "1"}
+        with world.openai.held():
+            async with world.open() as first:
+                await first.send("POST", CHAT, chat("gpt-4o-mini"))
+                await world.openai.wait_asked()
+                (flight,) = world.house.runtime.flights._by_key.values()
+                await first.leave()
+                await eventually(lambda: not flight.subscribers, "the first client's end")
+                async with world.open() as again:
+                    await again.send("POST", CHAT, chat("gpt-4o-mini"), retry)
+                    await world.wait_open(2)
+                    await again.leave()
+                    await eventually(lambda: not flight.subscribers, "the retry's end")
+        await world.settle()
+        assert (world.openai.asked, world.openai.app.left) == (1, 0)
+        assert sum(row.cost_nano_usd for row in await world.rows()) == world.openai.bill_nano_usd > 0

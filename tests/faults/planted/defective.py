@@ -3,6 +3,7 @@
 Run as ``python defective.py NAME COMMAND…``, where the command is the one that starts ``lodestard``.
 """
 
+import socket
 import sys
 from collections.abc import Callable
 
@@ -132,7 +133,33 @@ def forgets_to_give_back() -> None:
     RequestBody.release = lambda _self: None  # type: ignore[assignment,method-assign]
 
 
+def keeps_a_little() -> None:
+    """Of each exchange something is kept for ever: as much as one read can bring."""
+    kept: list[bytearray] = []
+    release = RequestBody.release
+
+    def keep(self: RequestBody) -> None:
+        kept.append(bytearray(b"a" * 65_536))
+        release(self)
+
+    RequestBody.release = keep  # type: ignore[method-assign]
+
+
+def leaves_sockets_open() -> None:
+    """A connection that ended without a goodbye is not closed."""
+    kept: list[socket.socket] = []
+    forget = Wire.close
+
+    def close(self: Wire) -> None:
+        kept.append(self._sock.dup())
+        forget(self)
+
+    Wire.close = close  # type: ignore[method-assign]
+
+
 DEFECTS: dict[str, Defect] = {
+    "keeps a little": keeps_a_little,
+    "leaves sockets open": leaves_sockets_open,
     "counts nothing": counts_nothing,
     "forgets to give back": forgets_to_give_back,
     "keeps no descriptor": keeps_no_descriptor,

@@ -14,8 +14,10 @@ from tests.faults import exhaustion, overload, smuggling
 from tests.faults.bodies import CASES, IMPATIENT, Worst, overfeed
 from tests.faults.dribblers import HURRIED, LATE_S, Dribble, fill_up, keep_big
 from tests.faults.exhaustion import MOST_SHARE, strain
+from tests.faults.figures import MIB
 from tests.faults.idlers import MOST_EACH_BYTES, price_of_idling
 from tests.faults.processes import measured
+from tests.faults.soak import soak
 
 pytestmark = pytest.mark.daemon
 
@@ -87,6 +89,19 @@ def test_waiting_for_descriptors_that_is_busy(tmp_path: Path, world: World, monk
     with measured(tmp_path, world, defect="spins") as daemon:
         monkeypatch.setattr(exhaustion, "ask_control", lambda _daemon: None)
         assert strain(daemon, 0, "can't be accepted").share > MOST_SHARE
+
+
+def test_a_little_of_each_request_that_is_kept(tmp_path: Path, world: World) -> None:
+    with measured(tmp_path, world, defect="keeps a little") as daemon:
+        assert soak(daemon, 1, 4).per_thousand_bytes > 30 * MIB
+
+
+def test_sockets_that_stay_open(tmp_path: Path, world: World) -> None:
+    with (
+        measured(tmp_path, world, defect="leaves sockets open") as daemon,
+        pytest.raises(AssertionError, match="descriptors before"),
+    ):
+        soak(daemon, 1, 2)
 
 
 @pytest.mark.parametrize(
