@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.fakes.process import World, simulated
 from tests.faults.doses import Figure, Tell, draw_seed
 
 _PROPERTY = "fault"
@@ -20,6 +21,13 @@ def seed(record_property: Any) -> int:
     record_property("seed", drawn)
     print(f"LODESTAR_SEED={drawn}")  # noqa: T201  shown where the test fails
     return drawn
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    """The simulators as processes, for those who need no meter of their own."""
+    with simulated() as world:
+        yield world
 
 
 @pytest.fixture
