@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.fakes.canaries import CLIENT_KEY, require_none, search, with_canary
-from tests.fakes.process import SENT_ALONG
+from tests.fakes.process import SENT_ALONG, World, simulated
 from tests.fakes.world import Talk
 from tests.faults.doses import Figure, Tell, draw_seed
 
@@ -26,6 +26,13 @@ def seed(record_property: Any) -> int:
     record_property("seed", drawn)
     print(f"LODESTAR_SEED={drawn}")  # noqa: T201  shown where the test fails
     return drawn
+
+
+@pytest.fixture(scope="session")
+def world() -> Iterator[World]:
+    """The simulators as processes, for those who need no meter of their own."""
+    with simulated() as world:
+        yield world
 
 
 @pytest.fixture

@@ -191,6 +191,6 @@ def come_down_to(daemon: Daemon, descriptors: int) -> Held:
     wait_for(
         lambda: look(daemon).descriptors <= descriptors,
         f"{descriptors} descriptors at most, seen {look(daemon).descriptors}",
-        patience_s=5.0,
+        patience_s=3.0,
     )
     return look(daemon)

@@ -15,7 +15,6 @@ from tests.fakes.process import (
     World,
     environ,
     overlay,
-    simulated,
     wait_for,
 )
 from tests.faults.doses import Figure, Tell, dose
@@ -57,7 +56,7 @@ class Hup:
 
 def reload_often(daemon: Daemon, times: int) -> tuple[Held, Held]:
     """So many reloads, every other one with another alias; what the process holds before and after."""
-    hup, stream = Hup(daemon), daemon.stream("paced", max_tokens=12)
+    hup, stream = Hup(daemon), daemon.stream("paced", max_tokens=6)
     stream.wait_text()
     before = look(daemon)
     for number in range(WARM_UP + times):
@@ -77,19 +76,18 @@ def check_whole(stream: Stream) -> None:
     assert answer.done, "a stream was cut by a reload"
 
 
-def test_many_reloads(tmp_path: Path, tell: Tell) -> None:
-    times = dose(30, 1_000)
-    with simulated() as world:
-        daemon = Daemon(tmp_path, with_paced(world))
-        try:
-            write_good(daemon)
-            daemon.start(env=environ(tmp_path, coverage=False))
-            before, after = reload_often(daemon, times)
-            assert after.resident_mib - before.resident_mib <= MOST_MORE_MIB, (before, after)
-            assert "Traceback" not in daemon.log
-            assert daemon.stop() == 0
-        finally:
-            daemon.end()
+def test_many_reloads(world: World, tmp_path: Path, tell: Tell) -> None:
+    times = dose(20, 1_000)
+    daemon = Daemon(tmp_path, with_paced(world))
+    try:
+        write_good(daemon)
+        daemon.start(env=environ(tmp_path, coverage=False))
+        before, after = reload_often(daemon, times)
+        assert after.resident_mib - before.resident_mib <= MOST_MORE_MIB, (before, after)
+        assert "Traceback" not in daemon.log
+        assert daemon.stop() == 0
+    finally:
+        daemon.end()
     more_mib, more = after.resident_mib - before.resident_mib, after.descriptors - before.descriptors
     tell(
         Figure(
@@ -98,17 +96,16 @@ def test_many_reloads(tmp_path: Path, tell: Tell) -> None:
     )
 
 
-def test_configurations_that_are_wrong(tmp_path: Path, seed: int, tell: Tell) -> None:
-    times, luck = dose(40, 100), random.Random(seed)
-    with simulated() as world:
-        daemon = Daemon(tmp_path, with_paced(world))
-        try:
-            good = write_good(daemon)
-            daemon.start(env=environ(tmp_path, coverage=False))
-            refuse_all(daemon, good, times, luck)
-            assert daemon.stop() == 0
-        finally:
-            daemon.end()
+def test_configurations_that_are_wrong(world: World, tmp_path: Path, seed: int, tell: Tell) -> None:
+    times, luck = dose(30, 100), random.Random(seed)
+    daemon = Daemon(tmp_path, with_paced(world))
+    try:
+        good = write_good(daemon)
+        daemon.start(env=environ(tmp_path, coverage=False))
+        refuse_all(daemon, good, times, luck)
+        assert daemon.stop() == 0
+    finally:
+        daemon.end()
     assert SECRET not in daemon.log
     tell(Figure("F15 invalid TOML", f"{times} files", "each refused with key and line; one stream through all"))
 
@@ -116,7 +113,7 @@ def test_configurations_that_are_wrong(tmp_path: Path, seed: int, tell: Tell) ->
 def refuse_all(daemon: Daemon, good: str, times: int, luck: random.Random) -> None:
     """Each is refused and changes nothing; now and then by SIGHUP, as a service manager does."""
     desk = Desk(daemon)
-    before, stream = desk.values(), daemon.stream("paced", max_tokens=12)
+    before, stream = desk.values(), daemon.stream("paced", max_tokens=6)
     stream.wait_text()
     for number in range(times):
         spoilt = WAYS[number % len(WAYS)](good, luck)

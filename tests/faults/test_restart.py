@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.handing_over import holding
-from tests.fakes.process import QUIET, Daemon, environ, overlay, simulated
+from tests.fakes.process import QUIET, Daemon, World, environ, overlay
 from tests.faults.doses import Figure, Tell, dose
 from tests.faults.restarts import Load, check_books, check_load, restart_under_load
 
@@ -20,9 +20,9 @@ def figure(load: Load) -> str:
     return f"{load.answered} answers, none broken, {again} asked again, longest {load.longest_s:.2f} s"
 
 
-def test_with_socket_activation(tmp_path: Path, seed: int, tell: Tell) -> None:
+def test_with_socket_activation(world: World, tmp_path: Path, seed: int, tell: Tell) -> None:
     """As ``systemctl restart`` does: a SIGTERM, then another process with the same sockets."""
-    with simulated() as world, holding(tmp_path / "held.sock") as holder:
+    with holding(tmp_path / "held.sock") as holder:
         daemon = Daemon(tmp_path, overlay(world.settings(), QUIET), port=holder.port)
         plain = environ(tmp_path, coverage=False)
 
@@ -42,21 +42,20 @@ def test_with_socket_activation(tmp_path: Path, seed: int, tell: Tell) -> None:
     tell(Figure("F16 restart, socket activation", f"{dose(SHORT, TABLE)} restarts", figure(load)))
 
 
-def test_by_itself(tmp_path: Path, seed: int, tell: Tell) -> None:
+def test_by_itself(world: World, tmp_path: Path, seed: int, tell: Tell) -> None:
     """``lodestarctl restart``: the process begins anew, with its sockets and its number."""
-    with simulated() as world:
-        daemon = Daemon(tmp_path, overlay(world.settings(), QUIET))
+    daemon = Daemon(tmp_path, overlay(world.settings(), QUIET))
 
-        def restart() -> None:
-            assert daemon.ctl_json("restart")["state"] == "ready"
+    def restart() -> None:
+        assert daemon.ctl_json("restart")["state"] == "ready"
 
-        try:
-            daemon.start(env=environ(tmp_path, coverage=False))
-            load = restart_under_load(daemon, seed, dose(SHORT, TABLE), restart)
-            check_load(load)
-            assert daemon.stop() == 0
-            check_books(load, daemon)
-        finally:
-            daemon.end()
+    try:
+        daemon.start(env=environ(tmp_path, coverage=False))
+        load = restart_under_load(daemon, seed, dose(SHORT, TABLE), restart)
+        check_load(load)
+        assert daemon.stop() == 0
+        check_books(load, daemon)
+    finally:
+        daemon.end()
     assert load.longest_s < MOST_S
     tell(Figure("F16 restart, by itself", f"{dose(SHORT, TABLE)} restarts", figure(load)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lodestard.control.messages import ConfigProblem, ReloadReport
-from tests.fakes.process import Daemon, environ, simulated
+from tests.fakes.process import Daemon, World, environ
 from tests.faults.planted import kept_generations
 from tests.faults.reloads import Spoilt, add_unknown, check_refused, write_good
 from tests.faults.test_reload import refuse_all, reload_often, with_paced
@@ -19,20 +19,20 @@ pytestmark = pytest.mark.daemon
     ("defect", "words"),
     [("keep", "descriptors at most"), ("cut", "a stream was cut"), ("half", "was refused changed")],
 )
-def test_a_daemon_that(tmp_path: Path, defect: str, words: str) -> None:
-    with simulated() as world:
-        daemon = Daemon(tmp_path, with_paced(world))
-        wrap = (sys.executable, kept_generations.__file__, defect)
-        try:
-            good = write_good(daemon)
-            daemon.start(wrap=wrap, env=environ(tmp_path, coverage=False))
-            with pytest.raises(AssertionError, match=words):
-                if defect == "half":
-                    refuse_all(daemon, good, 5, random.Random(3))
-                else:
-                    reload_often(daemon, 15)
-        finally:
-            daemon.kill()  # it may wait for ever for what it keeps
+def test_a_daemon_that(world: World, tmp_path: Path, defect: str, words: str) -> None:
+    daemon = Daemon(tmp_path, with_paced(world))
+    wrap = (sys.executable, kept_generations.__file__, defect)
+    try:
+        good = write_good(daemon)
+        daemon.start(wrap=wrap, env=environ(tmp_path, coverage=False))
+        with pytest.raises(AssertionError, match=words):
+            if defect == "half":
+                refuse_all(daemon, good, 5, random.Random(3))
+            else:
+                reload_often(daemon, 15)
+    finally:
+        daemon.kill()  # it may wait for ever for what it keeps
+        daemon.end()
 
 
 def test_a_report_that_names_another_place() -> None:
