@@ -53,13 +53,20 @@ _held_back: list[int] = []
 
 
 def stand_by() -> None:
-    """Signals that come when nobody heeds them any more, for the rooms are closing, end nothing by themselves.
+    """A signal that comes when nobody heeds it any more, for the rooms are closing, is held back; a second one kills.
 
     To be called before somebody heeds them: whoever does so puts back what was there before, which is this.
     """
     for number in HELD_BACK:
-        signal.signal(number, lambda came, _frame: _held_back.append(came))
+        signal.signal(number, _hold_back)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _hold_back(number: int, _frame: object) -> None:
+    if _held_back:  # whoever asks twice does not want to wait
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+    _held_back.append(number)
 
 
 def command() -> list[str]:

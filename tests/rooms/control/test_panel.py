@@ -1,5 +1,6 @@
 """The verbs over a whole house: its own rooms, in front of simulated upstreams."""
 
+import dataclasses
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from lodestard.control.messages.prices import CostExplanation, PriceCheck, Price
 from lodestard.control.verbs import core_verbs
 from lodestard.domain.errors import Code, Fault
 from lodestard.inside import read_chunk, read_fault
-from lodestard.panel import Panel, Places, state_word, verify_file, versions
+from lodestard.panel import Panel, Places, moves, state_word, verify_file, versions
 from tests.fakes.world import CHAT, World, chat, eventually, open_world
 
 
@@ -216,6 +217,40 @@ async def test_the_house_is_verified_examined_and_drained(tmp_path: Path) -> Non
                 await verbs.call("drain")
                 assert (await verbs.call("status")).state == "draining"
             assert (await talk.receive()).ended == "whole"
+
+
+async def test_a_unit_is_made_ready_for_the_restart_that_systemd_does(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (world, verbs):
+        assert world.house.drain_s == 120.0
+        places = dataclasses.replace(verbs.panel.places, unit="lodestard.service")
+        report = await Verbs(dataclasses.replace(verbs.panel, places=places)).call("restart")
+        assert (report.ok, report.unit, report.drain_s, report.moves) == (True, "lodestard.service", 20.0, False)
+        assert (world.house.draining, world.house.restarts_with) == (False, None)
+        world.house.begin_drain()  # the SIGTERM that comes is a restart's
+        assert world.house.drain_s == 20.0
+
+
+async def test_what_would_not_start_is_not_restarted(tmp_path: Path) -> None:
+    async def rehearse() -> str:
+        return "No module named 'trio'"
+
+    async with opened(tmp_path) as (world, verbs):
+        world.house.rehearse = rehearse
+        with pytest.raises(Fault, match="this one serves on: No module named 'trio'"):
+            await verbs.call("restart")
+        assert not world.house.draining
+        (tmp_path / "conf.d").mkdir(exist_ok=True)
+        (tmp_path / "conf.d" / "wrong.toml").write_text("[log]\nlevle = 1\n")
+        report = await verbs.call("restart")
+        assert (report.ok, report.faults[0].key, report.faults[0].line) == (False, "log.levle", 2)
+        assert (await world.ask("gpt-4o", max_tokens=5)).status == 200
+
+
+def test_where_the_control_socket_goes() -> None:
+    here = Path("/run/lodestard.sock")
+    assert not moves(here, "")
+    assert not moves(here, "/run/lodestard.sock")
+    assert moves(here, "/run/elsewhere.sock")
 
 
 def test_words_and_versions() -> None:

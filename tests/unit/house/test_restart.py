@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
@@ -58,6 +59,14 @@ def test_the_next_image_gets_sockets_words_and_signals(monkeypatch: pytest.Monke
     signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
     heed_again()
     assert heard == [signal.SIGTERM]
+
+
+def test_a_second_signal_does_not_wait() -> None:
+    child = "import os, signal; from lodestard.restart import stand_by; stand_by()\n"
+    child += "for _ in range({times}): os.kill(os.getpid(), signal.SIGTERM)\nprint('on', flush=True)"
+    for times, status in ((1, 0), (2, -signal.SIGTERM)):
+        done = subprocess.run([sys.executable, "-c", child.format(times=times)], check=False, timeout=30)
+        assert done.returncode == status
 
 
 def test_the_command_is_the_one_that_started_us() -> None:
