@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import trio
 
-from lodestard import daemon
+from lodestard import doors
 from lodestard.__main__ import main
 from lodestard.domain.settings import Limits
 from lodestard.http import acceptor, head
@@ -114,7 +114,7 @@ def admits_all() -> None:
 
 def keeps_no_descriptor() -> None:
     """Clients of the proxy may have every one."""
-    daemon.KEPT_DESCRIPTORS = 0  # type: ignore[attr-defined]
+    doors.KEPT_DESCRIPTORS = 0  # type: ignore[attr-defined]
 
 
 def spins() -> None:

@@ -11,7 +11,8 @@ from lodestard.residency.card import Card
 from lodestard.residency.mover import Mover
 from lodestard.residency.place import CardPlace
 from lodestard.residency.state import Load, Visit
-from lodestard.upstream import host_calls, response
+from lodestard.upstream import host_calls
+from lodestard.upstream.connection import Connection
 from tests.faults import test_resets_at_card as resets
 from tests.faults import test_slow_card as cards
 from tests.faults import test_slow_upstream as upstreams
@@ -42,16 +43,12 @@ async def leave_a_card(folder: Path, at_s: float) -> None:
 async def test_a_deadline_that_is_late(
     ram_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Late:
-        """Trio, half a second behind."""
+    receive = Connection.receive
 
-        def __getattr__(self, name: str) -> object:
-            return getattr(trio, name)
+    async def receive_late(self: Connection, due_s: float) -> None:
+        await receive(self, due_s + 0.5)
 
-        def current_time(self) -> float:
-            return trio.current_time() + 0.5
-
-    monkeypatch.setattr(response, "trio", Late())
+    monkeypatch.setattr(Connection, "receive", receive_late)
     with found("given up after 10.5"):
         await slow_upstream(ram_path, STALLED)
 
