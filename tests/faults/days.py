@@ -35,7 +35,7 @@ BUSY_S = 600.0
 POLL_S = 180.0
 VISITS = 8
 MOST_MORE = 0.02
-MOST_EACH_BYTES = 1_024
+MOST_EACH_BYTES = 2_048
 """What is kept up to a bound (sessions, samples, the last hours' sums) still fills up."""
 PACED = Machine(
     models=ALL_MODELS, pace=Pace(load_s=4.0, unload_s=1.0, prefill_tokens_per_s=1000.0, decode_tokens_per_s=100.0)

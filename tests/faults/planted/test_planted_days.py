@@ -21,7 +21,7 @@ async def test_a_little_of_each_answer_that_is_kept(
     ended, kept = Flights._ended, []
 
     def keep(self: Flights, flight: Any) -> None:
-        kept.append(bytearray(4_096))
+        kept.append(bytearray(16_384))
         ended(self, flight)
 
     monkeypatch.setattr(Flights, "_ended", keep)
