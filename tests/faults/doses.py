@@ -8,7 +8,9 @@ import os
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import pytest
 
 T = TypeVar("T")
 
@@ -21,6 +23,11 @@ def factor() -> int:
 def dose(short: int, table: int) -> int:
     """How often this time."""
     return factor() * table or short
+
+
+def table_only() -> Any:
+    """For what the short dose leaves out: a second planted defect of a kind that a first one stands for."""
+    return pytest.mark.skipif(not factor(), reason="in the doses of the table")
 
 
 def draw_seed() -> int:

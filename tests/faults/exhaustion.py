@@ -21,10 +21,10 @@ from tests.faults.figures import descriptors, processor_s
 SPARE = KEPT_DESCRIPTORS + 6
 """Some clients are let in; the others must leave what is kept alone."""
 FLOOD = 60
-WATCHED_S = 1.0
+WATCHED_S = 0.6
 MOST_SHARE = 0.25
 """Of one processor: five times of what waiting at a tenth of a second may cost."""
-ASKED = 3
+ASKED = 2
 
 
 @dataclass

@@ -18,11 +18,12 @@ from unittest.mock import patch
 import msgspec
 import trio
 
+from lodestard.budget.rules import read_rules
 from lodestard.cache import open_cache
 from lodestard.domain.host_ports import ModelHost
 from lodestard.domain.price import Quote
 from lodestard.domain.secret import Secret
-from lodestard.domain.settings import Settings, Upstream
+from lodestard.domain.settings import Budget, Settings, Upstream
 from lodestard.doors import write_proxy_fault
 from lodestard.endpoints import Endpoints
 from lodestard.generation import Blueprint, Foundation, open_runtime
@@ -58,7 +59,7 @@ AGES_S = 100_000.0
 PRICES = {"input": Decimal("0.15"), "output": Decimal("0.60"), "max_output_tokens": 16384}
 
 
-def settle() -> Settings:
+def settle(poll_s: float = 15.0) -> Settings:
     """One card with two models, one paid provider, and short deadlines of different lengths."""
     limits = {"first_byte_timeout_s": HEAD_S, "idle_timeout_s": IDLE_S, "plain_timeout_s": PLAIN_S}
     card = {"dialect": "ollama", "url": "http://127.0.0.1:11434", "free": True, "load_timeout_s": LOAD_S}
@@ -76,7 +77,7 @@ def settle() -> Settings:
                 "openai": {**paid, **limits},
             },
             "models": {alias: {"route": route} for alias, route in routes.items()},
-            "residency": {"predict": False},
+            "residency": {"predict": False, "poll_s": poll_s},
             "cache": {"enabled": False},
             "prices": {f"openai/{PAID}": PRICES},
         },
@@ -176,10 +177,15 @@ class Still:
 
 @asynccontextmanager
 async def open_still(
-    folder: Path, machine: Machine = INSTANT, *, faults: Mapping[str, str] = MappingProxyType({})
+    folder: Path,
+    machine: Machine = INSTANT,
+    *,
+    faults: Mapping[str, str] = MappingProxyType({}),
+    budgets: Mapping[str, Budget] = MappingProxyType({}),
+    poll_s: float = 15.0,
 ) -> AsyncIterator[Still]:
     """The house, its Ollama on ``machine`` and with these ``faults_of`` it; leaving it checks that all is at rest."""
-    settings, clock = settle(), TrioClock()
+    settings, clock = settle(poll_s), TrioClock()
 
     def wall_ns() -> int:
         return clock.now_ms() * 1_000_000
@@ -197,9 +203,10 @@ async def open_still(
             return dials[blame.upstream]
 
         options = StoreOptions(durable=False)
+        rules = LedgerOptions(timezone="UTC", strict=True, rules=read_rules(budgets))
         async with (
             open_store(folder / "ledger.db", [SCHEMA], options=options, clock=clock, run=run_inline) as store,
-            open_ledger(store, clock, options=LedgerOptions(timezone="UTC", strict=True)) as ledger,
+            open_ledger(store, clock, options=rules) as ledger,
             open_cache(settings.cache, None, clock) as cache,
             open_residency(open_host, clock, NoKeepsake()) as room,
         ):
@@ -268,6 +275,7 @@ async def serve(runtime: Runtime, folder: Path) -> AsyncIterator[HttpServer]:
         allowed_hosts=None,
         allowed_origins=frozenset(),
         write_fault=write_proxy_fault,
+        load=runtime.flights.load,
     )
     listener = await open_unix_listener(str(folder / "proxy.sock"))
     async with trio.open_nursery() as nursery:

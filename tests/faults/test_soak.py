@@ -12,7 +12,7 @@ from tests.faults.processes import measured
 from tests.faults.soak import soak
 
 pytestmark = pytest.mark.daemon
-SHORT_S, TABLE_S = 5, 30
+SHORT_S, TABLE_S = 4, 30
 WARM_REQUESTS = 10_000
 """By then is there what is only kept up to a bound: pages of databases, samples of times."""
 MOST_MORE_DESCRIPTORS = 4

@@ -7,6 +7,7 @@ nothing is left: no hold, no flight, no lease, no task, no socket; and no secret
 import os
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import le
 from pathlib import Path
@@ -167,14 +168,14 @@ def footprint(world: World) -> tuple[int, int]:
         pool._sweep()  # else one whose other end is closed may wait for its keeper's next round
     pooled = sum(status.open for status in sender.status.values())
     root = trio.lowlevel.current_root_task()
-    return 0 if root is None else _count_tasks(root), _sockets() - 2 * pooled
+    return 0 if root is None else count_tasks(root), _sockets() - 2 * pooled
 
 
-def _count_tasks(task: trio.lowlevel.Task) -> int:
+def count_tasks(task: trio.lowlevel.Task) -> int:
     """It and all below it, less those that come and go at rest."""
     if task.name.endswith(COME_AND_GO):
         return 0
-    return 1 + sum(_count_tasks(child) for nursery in task.child_nurseries for child in nursery.child_tasks)
+    return 1 + sum(count_tasks(child) for nursery in task.child_nurseries for child in nursery.child_tasks)
 
 
 def _sockets() -> int:
@@ -188,26 +189,35 @@ def check_providers(world: World) -> int:
     What was captured was billed so, one by one; what was billed otherwise is unknown, and not charged lower.
     """
     total = 0
-    sql = "SELECT state, prompt_tokens, cost_nano_usd FROM attempt WHERE upstream = ? AND state <> 'released'"
     for name in ("openai", "xai"):
-        with open_snapshot(world.folder / "state" / "ledger.db") as snapshot:
-            rows = snapshot.read(sql, (name,))
-        captured = Counter((int(prompt or 0), int(cost or 0)) for state, prompt, cost in rows if state == "captured")
-        held = sorted((int(cost or 0) for state, _, cost in rows if state == "unknown"), reverse=True)
-        billed = Counter((entry.tokens.prompt, entry.nano_usd) for entry in world.upstreams[name].meter.entries)
-        assert not captured - billed, f"{name}: captured, but not billed so: {captured - billed}"
-        others = sorted((nano_usd for _, nano_usd in (billed - captured).elements()), reverse=True)
-        assert len(others) <= len(held), f"{name}: billed, but in no attempt: {others}, {held}"
-        assert all(cost >= bill for cost, bill in zip(held, others, strict=False)), f"{name}: {others}, {held}"
-        total += len(held)
+        bills = [(entry.tokens.prompt, entry.nano_usd) for entry in world.upstreams[name].meter.entries]
+        total += compare_bills(world.folder / "state" / "ledger.db", name, Counter(bills))
     return total
+
+
+def compare_bills(file: Path, name: str, billed: Counter[tuple[int, int]]) -> int:
+    """One provider's bills, by prompt tokens and amount. Gives its unknown attempts."""
+    sql = "SELECT state, prompt_tokens, cost_nano_usd FROM attempt WHERE upstream = ? AND state <> 'released'"
+    with open_snapshot(file) as snapshot:
+        rows = snapshot.read(sql, (name,))
+    captured = Counter((int(prompt or 0), int(cost or 0)) for state, prompt, cost in rows if state == "captured")
+    held = sorted((int(cost or 0) for state, _, cost in rows if state == "unknown"), reverse=True)
+    assert not captured - billed, f"{name}: captured, but not billed so: {captured - billed}"
+    others = sorted((nano_usd for _, nano_usd in (billed - captured).elements()), reverse=True)
+    assert len(others) <= len(held), f"{name}: billed, but in no attempt: {others}, {held}"
+    assert all(cost >= bill for cost, bill in zip(held, others, strict=False)), f"{name}: {others}, {held}"
+    return len(held)
 
 
 def check_secrets(folder: Path, log: str) -> None:
     """No key and no prompt in the log or in any file of the state folder."""
-    secrets = [CANARY, *KEYS.values()]
+    look_for([CANARY, *KEYS.values()], folder / "state", log)
+
+
+def look_for(secrets: Sequence[str], folder: Path, log: str) -> None:
+    """None of them is in the log or in any file."""
     found = [f"the log: {secret}" for secret in secrets if secret in log]
-    for file in (folder / "state").rglob("*"):
+    for file in folder.rglob("*"):
         data = file.read_bytes() if file.is_file() else b""
         found += [f"{file.name}: {secret}" for secret in secrets if secret.encode() in data]
     assert not found, found

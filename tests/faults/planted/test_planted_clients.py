@@ -12,6 +12,7 @@ from tests.fakes import process
 from tests.fakes.process import World, simulated
 from tests.faults import exhaustion, overload, smuggling
 from tests.faults.bodies import CASES, IMPATIENT, Worst, overfeed
+from tests.faults.doses import table_only
 from tests.faults.dribblers import HURRIED, LATE_S, Dribble, fill_up, keep_big
 from tests.faults.exhaustion import MOST_SHARE, strain
 from tests.faults.figures import MIB
@@ -28,7 +29,7 @@ def world() -> Iterator[World]:
         yield world
 
 
-@pytest.mark.parametrize("name", ["sized", "chunked"])
+@pytest.mark.parametrize("name", ["sized", pytest.param("chunked", marks=table_only())])
 def test_a_body_that_is_read_before_it_is_refused(tmp_path: Path, name: str) -> None:
     case = next(case for case in CASES if case.name == name)
     with (
@@ -38,7 +39,9 @@ def test_a_body_that_is_read_before_it_is_refused(tmp_path: Path, name: str) -> 
         overfeed(daemon, case, Worst())
 
 
-@pytest.mark.parametrize("defect", ["believes both lengths", "goes on after a refusal"])
+@pytest.mark.parametrize(
+    "defect", ["goes on after a refusal", pytest.param("believes both lengths", marks=table_only())]
+)
 def test_a_request_that_is_two(tmp_path: Path, defect: str) -> None:
     with (
         measured(tmp_path, None, smuggling.SETTINGS, defect) as daemon,
@@ -61,7 +64,13 @@ def test_idle_connections_that_are_not_cheap(tmp_path: Path, world: World) -> No
     assert cost.each_bytes > 4 * MOST_EACH_BYTES
 
 
-@pytest.mark.parametrize(("defect", "words"), [("waits for heads", "slow head"), ("waits for readers", "slow read")])
+@pytest.mark.parametrize(
+    ("defect", "words"),
+    [
+        ("waits for readers", "slow read"),
+        pytest.param("waits for heads", "slow head", marks=table_only()),
+    ],
+)
 def test_slow_clients_that_are_waited_for(tmp_path: Path, world: World, defect: str, words: str) -> None:
     limits = {"server": {"limits": HURRIED}}
     with measured(tmp_path, world, limits, defect) as daemon:
@@ -85,6 +94,7 @@ def test_a_control_socket_that_starves(tmp_path: Path, world: World, monkeypatch
             strain(daemon, 6, "can't be accepted")
 
 
+@table_only()
 def test_waiting_for_descriptors_that_is_busy(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     with measured(tmp_path, world, defect="spins") as daemon:
         monkeypatch.setattr(exhaustion, "ask_control", lambda _daemon: None)
@@ -96,6 +106,7 @@ def test_a_little_of_each_request_that_is_kept(tmp_path: Path, world: World) -> 
         assert soak(daemon, 1, 4).per_thousand_bytes > 30 * MIB
 
 
+@table_only()
 def test_sockets_that_stay_open(tmp_path: Path, world: World) -> None:
     with (
         measured(tmp_path, world, defect="leaves sockets open") as daemon,
@@ -105,7 +116,11 @@ def test_sockets_that_stay_open(tmp_path: Path, world: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("defect", "words"), [("counts nothing", "is sent away"), ("forgets to give back", "served again|any more")]
+    ("defect", "words"),
+    [
+        ("forgets to give back", "served again|any more"),
+        pytest.param("counts nothing", "is sent away", marks=table_only()),
+    ],
 )
 def test_bytes_that_are_miscounted(
     tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, defect: str, words: str
