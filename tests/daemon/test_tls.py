@@ -128,3 +128,16 @@ def test_a_socket_that_it_was_handed_is_under_tls_by_its_name(make_daemon: MakeD
         else:
             wait_for(partial(answers, port, cert), "it answers under TLS")
             assert daemon.stop() == 0
+
+
+def test_a_restart_hands_on_what_is_under_tls(make_daemon: MakeDaemon, tmp_path: Path) -> None:
+    daemon, secure_port = make_daemon(), free_port()
+    cert, key = make(tmp_path, "first")
+    listen = [f"127.0.0.1:{daemon.port}", f"https://127.0.0.1:{secure_port}"]
+    daemon.write({"server": {"listen": listen, "tls": {"cert_file": str(cert), "key_file": str(key)}}})
+    daemon.start()
+    assert ask(secure_port, cert) == daemon.ask("auto").status == 200
+    assert daemon.ctl("restart").returncode == 0
+    assert ask(secure_port, cert) == daemon.ask("auto").status == 200
+    addresses = {each["address"] for each in daemon.ctl_json("status")["listeners"]}
+    assert {f"127.0.0.1:{daemon.port}", f"https://127.0.0.1:{secure_port}"} <= addresses
