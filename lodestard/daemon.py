@@ -41,7 +41,7 @@ from lodestard.panel import Panel, Places
 from lodestard.prices.refresh import Prices, open_prices
 from lodestard.request_log import open_request_log
 from lodestard.residency.room import Residency, open_residency
-from lodestard.restart import Successor, heed_again, name_successor
+from lodestard.restart import Successor, name_successor
 from lodestard.routing.catalog import baseline_price
 from lodestard.store import StoreOptions, open_store
 from lodestard.store.keepsake import FileKeepsake
@@ -200,7 +200,6 @@ async def heed_signals(
     """SIGTERM or SIGINT drains, a second one stops at once, SIGHUP reloads. Heeded before any door is open."""
     boot.stand_by()
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
-        heed_again()
         task_status.started()
         async for number in signals:
             if number == signal.SIGHUP:

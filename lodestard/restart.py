@@ -1,8 +1,8 @@
 """The process begins anew: same number, same command, same listening sockets; whatever is installed by now.
 
 Law: nothing of the old image is open any more when this is called, but the listening sockets. They keep their
-clients waiting until the new image accepts. Signals that come in between are the new image's to heed (SIGTERM,
-SIGINT) or not needed (SIGHUP: the configuration is about to be read anyway).
+clients waiting until the new image accepts. SIGTERM and SIGINT that come in between end the process, for nothing is
+open that they could harm; SIGHUP is not needed, for the configuration is about to be read anyway.
 """
 
 import fcntl
@@ -12,7 +12,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
@@ -53,7 +52,7 @@ _held_back: list[int] = []
 
 
 def stand_by() -> None:
-    """A signal that comes when nobody heeds it any more, for the rooms are closing, is held back; a second one kills.
+    """A signal that comes when nobody heeds it any more, for rooms are closing, waits for that; a second one kills.
 
     To be called before somebody heeds them: whoever does so puts back what was there before, which is this.
     """
@@ -74,10 +73,10 @@ def command() -> list[str]:
     return [sys.executable or sys.orig_argv[0], *sys.orig_argv[1:]]
 
 
-def begin_anew(successor: Successor, execute: Callable[..., NoReturn] = os.execve) -> NoReturn:
+def begin_anew(successor: Successor, execute: Callable[..., NoReturn] = os.execve) -> None:
     """Replace this process's image by a fresh one that finds its sockets as from a service manager.
 
-    Raises ``OSError`` where the command is not there any more.
+    Returns where a signal has told it to end instead. Raises ``OSError`` where the command is not there any more.
     """
     names = [name for name, fds in successor.sockets.items() for _ in fds]
     lay_out(fd for fds in successor.sockets.values() for fd in fds)
@@ -87,10 +86,10 @@ def begin_anew(successor: Successor, execute: Callable[..., NoReturn] = os.execv
     sys.stdout.flush()
     sys.stderr.flush()
     words = command()
-    signal.pthread_sigmask(signal.SIG_BLOCK, HELD_BACK)
-    for number in _held_back:  # last: until here a thread of the pool may have taken one
-        signal.pthread_kill(threading.get_ident(), number)
-    execute(words[0], words, environ)
+    for number in HELD_BACK:
+        signal.signal(number, signal.SIG_DFL)
+    if not _held_back:
+        execute(words[0], words, environ)
 
 
 def lay_out(fds: Iterable[int]) -> None:
@@ -98,11 +97,6 @@ def lay_out(fds: Iterable[int]) -> None:
     aside = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, ASIDE_FD) for fd in fds]
     for index, fd in enumerate(aside):
         os.dup2(fd, FIRST_FD + index, inheritable=True)
-
-
-def heed_again() -> None:
-    """Let signals through that have waited since the old image."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, HELD_BACK)
 
 
 async def rehearse() -> str:

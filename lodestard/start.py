@@ -51,7 +51,7 @@ logger = logging.getLogger(__name__)
 def start(arguments: argparse.Namespace, modules: Sequence[Module]) -> int:
     """Run the daemon until it is told to stop. Returns the exit status; says on stderr why it can't start.
 
-    Told to restart it does not return: the process goes on as another one.
+    Told to restart it does not return, unless a signal comes meanwhile: the process goes on as another one.
     """
     try:
         if (successor := run(arguments, modules)) is not None:

@@ -11,7 +11,7 @@ from typing import NoReturn
 import pytest
 
 from lodestard import restart
-from lodestard.restart import Successor, begin_anew, command, heed_again, rehearse, stand_by, why_not
+from lodestard.restart import Successor, begin_anew, command, rehearse, stand_by, why_not
 
 HEEDED = (*restart.HELD_BACK, signal.SIGHUP)
 
@@ -24,16 +24,14 @@ class Executed(Exception):
 def signals_put_back() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in HEEDED}
     yield
-    heed_again()
     for number, handler in before.items():
         signal.signal(number, handler)
     restart._held_back.clear()
 
 
 @pytest.mark.usefixtures("signals_put_back")
-def test_the_next_image_gets_sockets_words_and_signals(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_image_gets_sockets_and_words(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[str, Sequence[str], Mapping[str, str]]] = []
-    heard: list[int] = []
 
     def execute(program: str, words: Sequence[str], environ: Mapping[str, str]) -> NoReturn:
         given.append((program, words, environ))
@@ -41,7 +39,6 @@ def test_the_next_image_gets_sockets_words_and_signals(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(restart, "FIRST_FD", 210)
     stand_by()
-    os.kill(os.getpid(), signal.SIGTERM)  # nobody heeds it any more
     os.kill(os.getpid(), signal.SIGHUP)
     with socket.create_server(("127.0.0.1", 0)) as proxy, socket.create_server(("127.0.0.1", 0)) as control:
         sockets = {"proxy": [os.dup(proxy.fileno())], "control": [os.dup(control.fileno())]}
@@ -55,10 +52,18 @@ def test_the_next_image_gets_sockets_words_and_signals(monkeypatch: pytest.Monke
     assert [program, *words[1:]] == [sys.executable, *sys.orig_argv[1:]]
     assert (environ["LISTEN_PID"], environ["LISTEN_FDNAMES"]) == (str(os.getpid()), "proxy:control")
     assert environ["LODESTAR_OWN_SOCKETS"] == "1"
-    assert signal.sigpending() == {signal.SIGTERM}
-    signal.signal(signal.SIGTERM, lambda number, _frame: heard.append(number))
-    heed_again()
-    assert heard == [signal.SIGTERM]
+    assert {signal.getsignal(number) for number in restart.HELD_BACK} == {signal.SIG_DFL}
+
+
+@pytest.mark.usefixtures("signals_put_back")
+@pytest.mark.parametrize("number", restart.HELD_BACK)
+def test_who_was_told_to_end_does_not_begin_anew(number: int) -> None:
+    def execute(*_arguments: object) -> NoReturn:
+        raise Executed
+
+    stand_by()
+    os.kill(os.getpid(), number)  # nobody heeds it any more
+    begin_anew(Successor({}, ours=True), execute)
 
 
 def test_a_second_signal_does_not_wait() -> None:
