@@ -122,7 +122,11 @@ class Seed:
     # -- counting on -------------------------------------------------------------------------------------------------
 
     def _lay(self, figures: LiveFigures, table: str, before: Piece, today: Piece) -> None:
-        """A table of both spans: what was read, and what was heard since."""
+        """A table of both spans: what was read, and what was heard since.
+
+        All that was heard is gone through for each table anew, so nothing of it may be known yet.
+        """
+        figures.late.clear()
         for piece, spans in ((before, (self.month,)), (today, (self.month, self.today))):
             for row in piece.rows:
                 for span in spans:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 import trio
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from trio.testing import MockClock
 
@@ -106,6 +106,7 @@ async def do(op: Op, shop: Shop) -> None:
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(ops, min_size=5, max_size=60), st.sampled_from((0.0, 0.002, 0.02)))
+@example([Op("open"), Op("hold"), Op("look"), Op("hold"), Op("end"), Op("close")], 0.002)  # counted twice, once
 def test_whatever_happens_the_screen_says_what_the_ledger_says(steps: list[Op], pause_s: float) -> None:
     async def main() -> None:
         with tempfile.TemporaryDirectory(dir=SHM) as folder:
