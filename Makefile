@@ -32,9 +32,10 @@ test: systemd-tools ## lint, types, architecture contracts and all tests, with c
 	@$(MAKE) aider-env
 	@$(BIN)/coverage erase
 	@mkdir -p .cache
-	@status=0; $(MAKE) --jobs=2 --keep-going --output-sync=target tests-of-processes tests-in-process static || status=$$?; \
+	@status=0; $(MAKE) --jobs=3 --keep-going --output-sync=target \
+	tests-in-process tests-of-processes tests-of-faults static || status=$$?; \
 	$(MAKE) coverage || status=$$?; \
-	tail -qn 1 .cache/processes.txt .cache/pytest.txt; exit $$status
+	tail -qn 1 .cache/processes.txt .cache/faults.txt .cache/pytest.txt; exit $$status
 
 .PHONY: static
 static: ## lint, types and contracts, one after the other
@@ -42,8 +43,10 @@ static: ## lint, types and contracts, one after the other
 	@$(MAKE) types
 	@$(MAKE) contracts
 
-# Two cores: what starts processes mostly waits for them, so it runs beside the rest.
-WITH_PROCESSES := tests/clients tests/daemon tests/faults tests/systemd
+# Two cores: what starts processes often waits for them, so it runs beside the rest. Faults show nothing to the coverage
+# that the rest does not, and go without it.
+WITH_PROCESSES := tests/clients tests/daemon tests/systemd
+FAULTS := tests/faults
 
 .PHONY: tests-of-processes
 tests-of-processes: $(DEV_STAMP)
@@ -51,7 +54,11 @@ tests-of-processes: $(DEV_STAMP)
 
 .PHONY: tests-in-process
 tests-in-process: $(DEV_STAMP)
-	@$(BIN)/coverage run -m pytest $(addprefix --ignore=,$(WITH_PROCESSES)) tests 2>&1 | tee .cache/pytest.txt
+	@$(BIN)/coverage run -m pytest $(addprefix --ignore=,$(WITH_PROCESSES) $(FAULTS)) tests 2>&1 | tee .cache/pytest.txt
+
+.PHONY: tests-of-faults
+tests-of-faults: $(DEV_STAMP)
+	@$(BIN)/pytest $(FAULTS) 2>&1 | tee .cache/faults.txt
 
 .PHONY: coverage
 coverage: $(DEV_STAMP)

@@ -2,9 +2,18 @@
 
 import gc
 import logging
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# Properties by the dose, as faults are; machines are shared, so no example is held to a time.
+_DOSE = int(os.environ.get("LODESTAR_DOSE") or 0)
+settings.register_profile(
+    "house", max_examples=100 * _DOSE or 50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("house")
 
 LOGGERS = tuple(logging.getLogger(name) for name in ("", "lodestard", "__main__"))
 

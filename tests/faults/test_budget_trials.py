@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.faults.doses import Figure, Tell, dose
 from tests.faults.trials import Trial
 
-SHORT, TABLE = 300, 10_000
+SHORT, TABLE = 100, 10_000
 
 
 async def test_random_traffic_under_budgets(ram_path: Path, autojump_clock: object, seed: int, tell: Tell) -> None:

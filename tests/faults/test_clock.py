@@ -11,11 +11,14 @@ from tests.faults.windows import CALENDAR, YEARS, awkward_ms, check_instant, che
 AWKWARD = {"Pacific/Apia": 2011, "Pacific/Kwajalein": 1993, "America/Havana": 2026, "America/Sao_Paulo": 2018,
            "Africa/Casablanca": 2030, "Europe/Berlin": 2026, "Asia/Kathmandu": 1986, "Australia/Lord_Howe": 2026,
            "Antarctica/Troll": 2026, "Asia/Manila": 1978, "America/Caracas": 2007}  # fmt: skip
-SHORT, TABLE = 40, 1_000
+SHORT, TABLE = 20, 1_000
 
 
 def test_windows_neither_overlap_nor_gap(seed: int, tell: Tell) -> None:
-    luck, instants, zones = random.Random(seed), 0, sorted(available_timezones())
+    luck, instants = random.Random(seed), 0
+    zones = [
+        name for at, name in enumerate(sorted(available_timezones())) if factor() or name in AWKWARD or at % 3 == 0
+    ]
     for name in zones:
         zone = ZoneInfo(name)
         years = [*luck.sample(YEARS, 12 * factor() or 1), *([AWKWARD[name]] if name in AWKWARD else ())]
