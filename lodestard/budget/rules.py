@@ -133,6 +133,11 @@ _VALUES: Mapping[str, Callable[[Caller, Target], str]] = {
 }
 
 
+def whose(caller: Caller, target: Target) -> tuple[str | Target, ...]:
+    """All that ``value_of`` reads: who agrees in it has the same counters of every rule."""
+    return caller.principal, caller.project, caller.user, caller.session, target
+
+
 def value_of(rule: Rule | Rate, caller: Caller, target: Target) -> str | None:
     """Whose budget of this rule an attempt is charged to, or None where the rule is not about it."""
     if rule.scope == "global":

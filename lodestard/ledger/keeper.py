@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lodestard.budget.judge import Relief, Standing, find_breach, find_room, levels_reached
-from lodestard.budget.rules import NOTHING, Amounts, Rate, Rule, Unit, value_of
+from lodestard.budget.rules import NOTHING, Amounts, Rate, Rule, Unit, value_of, whose
 from lodestard.budget.windows import bounds_ms
 from lodestard.budget.words import say_alert, say_refusal
 from lodestard.domain.errors import BudgetFault, CallerFault, Code
@@ -172,8 +172,7 @@ class Keeper:
         """The counters that it is charged to. Who asks has mostly asked before: then nothing is looked for."""
         if not (self._free_rules if applicant.free else self.rules):
             return ()
-        caller = applicant.caller
-        who = (applicant.free, applicant.target, caller.project, caller.user, caller.session)
+        who = (applicant.free, *whose(applicant.caller, applicant.target))
         known = self._known.get(who)
         if known is None or not known.from_ms <= applicant.at_ms < known.until_ms:
             if len(self._known) >= MANY_KNOWN:

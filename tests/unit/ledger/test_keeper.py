@@ -1,9 +1,10 @@
 """The keeper of budgets, its counters and paces: the invariant under any traffic, and the awkward corners."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,6 +14,7 @@ from lodestard.budget.windows import bounds_ms, parse_window
 from lodestard.domain.errors import BudgetFault, CallerFault, Code
 from lodestard.domain.news import BudgetAlert
 from lodestard.domain.request import Caller
+from lodestard.domain.settings import Scope
 from lodestard.domain.upstream import Target
 from lodestard.ledger.counters import Counter
 from lodestard.ledger.keeper import Applicant, Keeper
@@ -37,6 +39,26 @@ def opened(*rules: Rule, rates: tuple[Rate, ...] = (), tell: Callable[[BudgetAle
 
 def applicant(project: str = "", model: str = "m", *, free: bool = False, at_ms: int = NOON_MS) -> Applicant:
     return Applicant(caller=Caller(project=project), target=Target("up", model), free=free, at_ms=at_ms)
+
+
+PLAIN = applicant()
+OTHERS = {
+    "principal": msgspec.structs.replace(PLAIN, caller=Caller(principal="laptop")),
+    "project": msgspec.structs.replace(PLAIN, caller=Caller(project="web")),
+    "user": msgspec.structs.replace(PLAIN, caller=Caller(user="ann")),
+    "session": msgspec.structs.replace(PLAIN, caller=Caller(session="review")),
+    "model": msgspec.structs.replace(PLAIN, target=Target("up", "other")),
+    "provider": msgspec.structs.replace(PLAIN, target=Target("elsewhere", "m")),
+}
+
+
+@pytest.mark.parametrize("scope", sorted(set(get_args(Scope)) - {"global"}))
+def test_who_differs_in_nothing_but_a_scope_has_a_counter_of_his_own(scope: Scope) -> None:
+    """Also where the other has asked just before, and his counters are remembered."""
+    keeper = opened(rule(scope=scope))
+    for asks, usd in ((PLAIN, 3), (OTHERS[scope], 4), (PLAIN, 5)):
+        keeper.settle(keeper.admit(asks, Amounts(usd), NOON_MS, 0), Amounts(usd), NOON_MS)
+    assert sorted(standing.spent.usd for standing in keeper.standings(NOON_MS)) == [4, 8]
 
 
 def test_nothing_is_held_where_one_of_several_refuses() -> None:
