@@ -90,7 +90,7 @@ class Exchange(msgspec.Struct, eq=False):
             self.result.cache = "shared" if self.joined else "miss"
         async with self.http.watch(self._leave, tick_s=self._tick_s(), on_tick=self._keep_alive):
             if flight.key is None:
-                await self.runtime.flights.run_inline(flight, self._write if flight.live else None, self.http.scope)
+                await self.runtime.flights.run_inline(flight, self._write if flight.live else None)
             elif self.request.stream:
                 await self._follow(flight)
             landing = await flight.wait_landed()

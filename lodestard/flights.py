@@ -55,7 +55,9 @@ class Flight(msgspec.Struct, eq=False):
 
     ``live``: pieces go out as they come (the first subscriber streams). Otherwise they go out at the end, so that
     an answer that breaks half-way can still be asked of the next candidate. ``arranged`` is the plan in the order in
-    which it is asked, once it is. Whoever flies it does so in ``scope``; an ``inline`` one flies in its client's.
+    which it is asked, once it is. Whoever flies it does so in ``scope``, which is cancelled once nobody waits any
+    more, or when the policy's time is up. An ``inline`` one has its client's own, which its task is in already: it
+    opens none, and its end is the client's.
     """
 
     key: str | None
@@ -298,16 +300,10 @@ class Flights:
             self._by_retry[flight.retry_key] = flight
         self._nursery.start_soon(self._fly, flight)
 
-    async def run_inline(self, flight: Flight, sink: Sink | None, scope: trio.CancelScope | None = None) -> None:
-        """Run a flight that nobody else can join in the caller's own task.
-
-        Its client's leaving cancels ``scope``, which that task is in, at once or when the policy's time is up.
-        Without one the flight opens its own, and its fault says that the client has left.
-        """
+    async def run_inline(self, flight: Flight, sink: Sink | None) -> None:
+        """Run a flight that nobody else can join in the caller's own task."""
         self._begin(flight)
         flight.sink = sink
-        if scope is not None:
-            flight.scope, flight.inline = scope, True
         await self._fly(flight)
 
     async def wait_idle(self) -> None:

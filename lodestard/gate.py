@@ -29,7 +29,7 @@ class Gate:
         clients = runtime.clients
         if not clients.by_digest:
             return LOCAL
-        local = clients.keyless_loopback and is_local(http.peer.address)
+        local = is_local(http.peer.address)
         found = find_principal(http.headers, clients, local=local, now_ms=runtime.clock.now_ms())
         if isinstance(found, Refusal):
             runtime.hooks.key_refused.tell(found.reason)

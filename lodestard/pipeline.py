@@ -77,6 +77,7 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
         ticket=exchange.ticket,
         retry_key=None if key is None else exchange.retry_key,
         scope=exchange.http.scope if key is None else trio.CancelScope(),
+        inline=key is None,
         live=exchange.request.stream,
     )
     if key is not None:

@@ -17,7 +17,6 @@ from lodestard.http.head import check_unfinished, read_head, too_large
 from lodestard.http.last_head import LastHead
 from lodestard.http.link import Link
 from lodestard.http.terms import Terms
-from lodestard.http.tls_wire import TlsWire
 
 HEAD_END = b"\r\n\r\n"
 _NOTHING_YET = (b"", b"\r", b"\r\n")
@@ -43,7 +42,7 @@ class Connection:
         """Serve until the client or the server has enough; closes the socket, also when cancelled."""
         try:
             with self._link.scope:
-                if isinstance(self._wire, TlsWire) and not await self._shake_hands(self._wire):
+                if self._link.secure and not await self._shake_hands():
                     return
                 while await self._serve_next():
                     pass
@@ -55,9 +54,9 @@ class Connection:
             self._link.sentry.forget(self._wire.fd)
             self._wire.close()
 
-    async def _shake_hands(self, wire: TlsWire) -> bool:
+    async def _shake_hands(self) -> bool:
         """At most as long as a head may take; a server that drains waits for nobody in it."""
-        traffic = self._link.traffic
+        wire, traffic = self._wire, self._link.traffic
         traffic.begin_idle(wire)
         try:
             with trio.move_on_after(self._link.limits.head_timeout_s):

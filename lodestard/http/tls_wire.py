@@ -53,7 +53,7 @@ class TlsWire(Wire):
                 return False
             if self._outgoing.pending:
                 await super().send(self._outgoing.read())
-            if not self._shaken and not await self._receive_sealed():
+            if not self._shaken and not await self._receive_into(self._incoming.write):
                 return False
         self._open_sealed()
         return True
@@ -70,7 +70,7 @@ class TlsWire(Wire):
         """As a plain one's; what it adds may be nothing. A close_notify is an end too."""
         if self.ended:
             return False
-        goes_on = await self._receive_sealed()
+        goes_on = await self._receive_into(self._incoming.write)
         if self._parted:
             self.received += self._incoming.read()  # only counted, by whoever waits for the client to go
             return goes_on
@@ -78,25 +78,6 @@ class TlsWire(Wire):
         self._open_sealed()
         self._send_records()
         return (goes_on and not self.ended) or len(self.received) > before
-
-    async def _receive_sealed(self) -> bool:
-        """False at the end, and where ``stop_receiving`` came first."""
-        goes_on = True
-        try:
-            await trio.lowlevel.wait_readable(self._fd)
-        except trio.ClosedResourceError:
-            goes_on = False
-        try:
-            data = self._sock.recv(RECEIVE_BYTES)
-        except BlockingIOError:
-            return goes_on
-        except OSError:
-            raise self._lost() from None
-        if not data:
-            self.ended = True
-            return False
-        self._incoming.write(data)
-        return True
 
     def _open_sealed(self) -> None:
         """Decrypt all that is here. Raises ``ClientLeft`` where it is no TLS."""

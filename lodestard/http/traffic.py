@@ -24,7 +24,6 @@ class Traffic:
         self.load = load or Load(limits.buffered_bytes)
         self._per_peer: Counter[str] = Counter()
         self._idle: dict[Wire, float] = {}
-        self._now_s = trio.current_time
         self.connections = 0
         self.exchanges = 0
         self.draining = False
@@ -52,7 +51,7 @@ class Traffic:
             del self._per_peer[peer.key]
 
     def begin_idle(self, wire: Wire) -> None:
-        self._idle[wire] = self._now_s()
+        self._idle[wire] = trio.current_time()
 
     def end_idle(self, wire: Wire) -> None:
         self._idle.pop(wire, None)
@@ -68,7 +67,6 @@ class Traffic:
 
     async def run_sweeper(self, patience_s: float) -> None:
         """Close idle connections when they have waited ``patience_s``, until cancelled."""
-        self._now_s = trio.lowlevel.current_clock().current_time  # the same, without asking whose clock it is
         while True:
             oldest_s = next(iter(self._idle.values()), trio.current_time())
             await trio.sleep_until(oldest_s + patience_s)

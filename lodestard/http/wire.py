@@ -13,6 +13,8 @@ import socket
 import struct
 import sys
 import termios
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import trio
 
@@ -67,10 +69,17 @@ class Wire:
         """Whether a cancelled send left something over."""
         return bool(self._rest)
 
-    async def receive(self) -> bool:
+    async def shake_hands(self) -> bool:
+        """Whether the connection can be spoken over: a plain one can."""
+        return True
+
+    def receive(self) -> Coroutine[Any, Any, bool]:
         """Wait for more bytes and add them to ``received``; False at the end (then ``ended``), and where
         ``stop_receiving`` came first. Raises ``ClientLeft``.
         """
+        return self._receive_into(self.received.extend)
+
+    async def _receive_into(self, sink: Callable[[bytes], object]) -> bool:
         goes_on = True
         try:
             await trio.lowlevel.wait_readable(self._fd)
@@ -85,7 +94,7 @@ class Wire:
         if not data:
             self.ended = True
             return False
-        self.received += data
+        sink(data)
         return True
 
     async def send(self, data: bytes) -> None:

@@ -127,6 +127,7 @@ class Card:
         known: Known = "warm" if visit.warm else "kin" if visit.kin else ""
         seen = foresee_alone(self.terms.policy, self.standing.rates.of, visit.as_waiter(), known)
         visit.predicted = self.standing.hindsight.corrected(seen)
+        self._happened()
         self._rest()
 
     def _find_place(self, asked: Asked) -> Tenant | None:
@@ -234,9 +235,7 @@ class Card:
 
     def replan(self) -> None:
         """Ask the planner, and do what it says. Called after every event."""
-        self.events += 1
-        if self.changed:
-            self.changed.unpark_all()
+        self._happened()
         if self.begin_load is None or self.begin_unload is None or self.state.doubtful or self.is_outdated:
             self.bell.set()
             return  # nothing is known of the server, until a mover has looked
@@ -258,11 +257,14 @@ class Card:
         self.state.reason = decision.reason
         self._wake_at(min(decision.wake_s or inf, next_look_s(self.keeping(now_s))))
 
-    def _rest(self, wake_s: float = inf) -> None:
-        """Nobody waits and nothing has to change: what the planner would say, without asking it."""
+    def _happened(self) -> None:
+        """Whoever waits for news has some."""
         self.events += 1
         if self.changed:
             self.changed.unpark_all()
+
+    def _rest(self, wake_s: float = inf) -> None:
+        """Nobody waits and nothing has to change: what the planner would say, without asking it."""
         serving = ", ".join(tenant.model for tenant in self.state.tenants.values() if tenant.running)
         self.state.reason = f"serving {serving}" if serving else "nobody waits"
         self._wake_at(wake_s)

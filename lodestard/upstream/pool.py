@@ -85,7 +85,6 @@ class Pool:
         self._news = trio.Event()
         self._closed = False
         self._dozing = False
-        self.now_s = trio.current_time
         self._dialled = self._reused = self._failed = 0
 
     @property
@@ -138,7 +137,7 @@ class Pool:
             connection.close()
             connection = None
         if connection is not None:
-            connection.idle_since_s = self.now_s()
+            connection.idle_since_s = trio.current_time()
         if grants := self._seats.give_back(connection):
             self._deliver(grants)
         if self._dozing and connection is not None:
@@ -188,7 +187,6 @@ class Pool:
 
     async def run_keeper(self) -> None:
         """What the pool needs done beside its requests, until cancelled."""
-        self.now_s = trio.lowlevel.current_clock().current_time  # the same, without asking whose clock it is
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._alarms.run)
             await self._keep_tidy()

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Protocol, Self
 
+import trio
+
 from lodestard.upstream.answer import RawFields
 from lodestard.upstream.assign import Attempt, may_resend
 from lodestard.upstream.call import Call
@@ -22,11 +24,6 @@ class Lessor(Protocol):
     blame: Blame
     fields: Fields
     resend_on_reset: bool
-
-    @property
-    def now_s(self) -> Callable[[], float]:
-        """Tells the time on trio's clock."""
-        ...
 
     async def take(self, limit_s: float) -> Connection | None:
         """A seat: with a live idle connection, or None: dial one. The seat is left with ``give_back``."""
@@ -114,7 +111,7 @@ class Response:
 
     async def _wait_for_bytes(self, connection: Connection) -> None:
         idle_s = self._call.timeouts.idle_s
-        deadline_s = min(self._pool.now_s() + idle_s, self._whole_deadline_s)
+        deadline_s = min(trio.current_time() + idle_s, self._whole_deadline_s)
         try:
             await connection.receive(deadline_s)
         except Expired:
@@ -167,7 +164,7 @@ class Response:
     async def _ask(self, connection: Connection) -> None:
         """Send and read the head under ``head_s``; the connection is closed where that fails."""
         timeouts = self._call.timeouts
-        now_s = self._pool.now_s()
+        now_s = trio.current_time()
         self._whole_deadline_s = now_s + timeouts.whole_s
         limit_s = min(timeouts.head_s, timeouts.whole_s)
         try:
