@@ -9,13 +9,13 @@ import http.client
 import json
 import select
 import socket
-import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
 
 from lodestard.domain.settings import Limits
 from tests.fakes.process import CHAT, Daemon, World, connect, question
+from tests.faults.crowd import Crowd
 from tests.faults.idlers import PER_PEER
 from tests.faults.raw import dial, read_to_end, write_chat, write_post
 
@@ -51,23 +51,19 @@ class Slow:
 
 
 @dataclass
-class Dribble:
+class Dribble(Crowd):
     """So many slow clients, until they are closed. ``asked``: how long each request of a good client took."""
 
     daemon: Daemon
     slow: list[Slow] = field(default_factory=list)
     asked: list[float] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
 
-    def __enter__(self) -> Self:
-        self._client = threading.Thread(target=self._ask)
-        self._client.start()
-        return self
+    def jobs(self) -> list[Callable[[], object]]:
+        return [self._ask]
 
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        self._client.join()
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
         for each in self.slow:
             each.sock.close()
 
@@ -75,7 +71,7 @@ class Dribble:
         """A good client, again and again."""
         body = json.dumps(question("auto", temperature=0.9)).encode()
         connection = connect(self.daemon.port)
-        while not self._stop.is_set():
+        while not self.stopped.is_set():
             began_s = time.monotonic()
             try:
                 connection.request("POST", CHAT, body, {"content-type": "application/json"})

@@ -5,15 +5,17 @@ bill; each answer that a client has got has its request; the next process goes o
 """
 
 import random
-import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Self
+from functools import partial
+from typing import Any
 
 from lodestard.store import open_snapshot
 from tests.fakes.process import Daemon, World, get, wait_for
+from tests.faults.crowd import Crowd
 
 CLIENTS = 4
 LONGEST_S, SHORTEST_S = 0.5, 0.1
@@ -22,30 +24,20 @@ _IDS = "SELECT id FROM request"
 
 
 @dataclass
-class Load:
+class Load(Crowd):
     """Clients that ask paid questions, each of another length, until they are told to stop."""
 
     daemon: Daemon
     seed: int
     answered: list[str] = field(default_factory=list)
     refused: int = 0
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _clients: list[threading.Thread] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
-        self._clients = [threading.Thread(target=self._ask, args=(number,)) for number in range(CLIENTS)]
-        for client in self._clients:
-            client.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        for client in self._clients:
-            client.join()
+    def jobs(self) -> list[Callable[[], object]]:
+        return [partial(self._ask, number) for number in range(CLIENTS)]
 
     def _ask(self, number: int) -> None:
         luck = random.Random(self.seed * CLIENTS + number)
-        while not self._stop.is_set():
+        while not self.stopped.is_set():
             text = "word " * luck.randrange(1, 4_000)
             with suppress(Exception):  # it is killed under them
                 self._ask_once(text, stream=luck.random() < 0.5)

@@ -9,15 +9,15 @@ import http.client
 import json
 import random
 import select
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from functools import partial
 
 from lodestard.http.server import DRAIN_GRACE_S
 from tests.fakes.process import CHAT, Daemon, connect, question, wait_for
+from tests.faults.crowd import Crowd
 
 PLAIN_CLIENTS, STREAM_CLIENTS, FRESH_CLIENTS = 3, 2, 1
 LONGEST_PAUSE_S = 0.4
@@ -55,7 +55,7 @@ def _has_ended(connection: http.client.HTTPConnection) -> bool:
 
 
 @dataclass
-class Load:
+class Load(Crowd):
     """Asks until it is told to stop, and counts what came of it."""
 
     daemon: Daemon
@@ -63,20 +63,10 @@ class Load:
     outcomes: Counter[str] = field(default_factory=Counter)
     longest_s: float = 0.0
     complaints: list[str] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _clients: list[threading.Thread] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
+    def jobs(self) -> list[Callable[[], object]]:
         kinds = ["plain"] * PLAIN_CLIENTS + ["stream"] * STREAM_CLIENTS + ["fresh"] * FRESH_CLIENTS
-        self._clients = [threading.Thread(target=self._ask, args=(kind, at)) for at, kind in enumerate(kinds)]
-        for client in self._clients:
-            client.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        for client in self._clients:
-            client.join()
+        return [partial(self._ask, kind, number) for number, kind in enumerate(kinds)]
 
     @property
     def answered(self) -> int:
@@ -86,14 +76,14 @@ class Load:
         luck = random.Random(self.seed * 100 + number)
         pool = Pool(self.daemon.port, keep=kind != "fresh")
         model = {"model": "slow", "max_tokens": 12} if kind == "stream" else {"model": "paid", "max_tokens": 5}
-        while not self._stop.is_set():
+        while not self.stopped.is_set():
             text = f"question {luck.randrange(10**9)}"
             body = question(str(model["model"]), text, max_tokens=model["max_tokens"], stream=kind == "stream")
             began_s = time.monotonic()
             self._count(self._once(pool, json.dumps(body).encode(), kind))
             if kind != "stream":
                 self.longest_s = max(self.longest_s, time.monotonic() - began_s)
-            self._stop.wait(luck.random() * LONGEST_PAUSE_S)
+            self.stopped.wait(luck.random() * LONGEST_PAUSE_S)
         pool.drop()
 
     def _count(self, outcome: str) -> None:

@@ -8,14 +8,14 @@ import random
 import socket
 import statistics
 import struct
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Self
+from functools import partial
 
 from tests.fakes.process import PAID_MODEL, Daemon, wait_for
+from tests.faults.crowd import Crowd
 from tests.faults.figures import KIB, descriptors, memory_bytes
 from tests.faults.raw import dial, write_chat, write_post
 
@@ -54,26 +54,16 @@ class Slope:
 
 
 @dataclass
-class Soak:
+class Soak(Crowd):
     """Clients that ask until they are told to stop."""
 
     daemon: Daemon
     seed: int
     kinds: Counter[str] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _clients: list[threading.Thread] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
-        self._clients = [threading.Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
-        for client in self._clients:
-            client.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self._stop.set()
-        for client in self._clients:
-            client.join()
+    def jobs(self) -> list[Callable[[], object]]:
+        return [partial(self._run, number) for number in range(CLIENTS)]
 
     @property
     def requests(self) -> int:
@@ -81,7 +71,7 @@ class Soak:
 
     def _run(self, number: int) -> None:
         luck = random.Random(f"{self.seed} {number}")
-        while not self._stop.is_set():
+        while not self.stopped.is_set():
             try:
                 self._talk(luck, number)
             except (OSError, AssertionError) as error:
@@ -92,7 +82,7 @@ class Soak:
         """One connection's life; a refusal of its bytes, or leaving, ends it sooner."""
         with dial(self.daemon.port, peer=number) as sock:
             for _ in range(KEPT_ALIVE):
-                if self._stop.is_set():
+                if self.stopped.is_set():
                     return
                 kind = luck.choices(tuple(KINDS), weights=[kind.weight for kind in KINDS.values()])[0]
                 goes_on = KINDS[kind].act(sock, luck)

@@ -1,5 +1,7 @@
 """F16: a restart under load is not noticed, but for a pause."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,25 +22,31 @@ def figure(load: Load) -> str:
     return f"{load.answered} answers, none broken, {again} asked again, longest {load.longest_s:.2f} s"
 
 
+def watch(daemon: Daemon, seed: int, start: Callable[[], object], restart: Callable[[], object]) -> Load:
+    """Start ``daemon``, restart it under load and end it; all that must hold has held."""
+    try:
+        start()
+        load = restart_under_load(daemon, seed, dose(SHORT, TABLE), restart)
+        check_load(load)
+        assert daemon.stop() == 0
+        check_books(load, daemon)
+    finally:
+        daemon.end()
+    assert load.longest_s < MOST_S
+    return load
+
+
 def test_with_socket_activation(world: World, tmp_path: Path, seed: int, tell: Tell) -> None:
     """As ``systemctl restart`` does: a SIGTERM, then another process with the same sockets."""
     with holding(tmp_path / "held.sock") as holder:
         daemon = Daemon(tmp_path, overlay(world.settings(), QUIET), port=holder.port)
-        plain = environ(tmp_path, coverage=False)
+        start = partial(daemon.start, env=environ(tmp_path, coverage=False), **holder.how)
 
         def restart() -> None:
             assert daemon.stop() == 0
-            daemon.start(env=plain, **holder.how)
+            start()
 
-        try:
-            daemon.start(env=plain, **holder.how)
-            load = restart_under_load(daemon, seed, dose(SHORT, TABLE), restart)
-            check_load(load)
-            assert daemon.stop() == 0
-            check_books(load, daemon)
-        finally:
-            daemon.end()
-    assert load.longest_s < MOST_S
+        load = watch(daemon, seed, start, restart)
     tell(Figure("F16 restart, socket activation", f"{dose(SHORT, TABLE)} restarts", figure(load)))
 
 
@@ -49,13 +57,5 @@ def test_by_itself(world: World, tmp_path: Path, seed: int, tell: Tell) -> None:
     def restart() -> None:
         assert daemon.ctl_json("restart")["state"] == "ready"
 
-    try:
-        daemon.start(env=environ(tmp_path, coverage=False))
-        load = restart_under_load(daemon, seed, dose(SHORT, TABLE), restart)
-        check_load(load)
-        assert daemon.stop() == 0
-        check_books(load, daemon)
-    finally:
-        daemon.end()
-    assert load.longest_s < MOST_S
+    load = watch(daemon, seed, partial(daemon.start, env=environ(tmp_path, coverage=False)), restart)
     tell(Figure("F16 restart, by itself", f"{dose(SHORT, TABLE)} restarts", figure(load)))
