@@ -21,7 +21,13 @@ from lodestard.domain.upstream import Candidate
 from lodestard.protocols.json_repeats import repeats_a_key
 
 # What a hold is read off, below the top level (where no key comes twice).
-PRICED_MEMBERS = ("messages", "tools")
+PRICED_MEMBERS = ("messages", "tools", "system", "input", "instructions", "prompt", "suffix")
+
+LIMIT_DEMANDED = frozenset({"anthropic"})
+"""Dialects in which a request must name an output limit."""
+
+DEMANDED_TOKENS = 8_192
+"""That limit, where neither the client nor a price names one."""
 
 
 class Bid(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,13 +52,15 @@ def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
     Raises ``CallerFault``: PRICE_UNKNOWN for what is billed otherwise than by the token, INVALID_REQUEST for sums
     beyond reason.
     """
-    if candidate.free and not room.counted:
+    if candidate.free and not room.counted and candidate.dialect not in LIMIT_DEMANDED:
         return Bid(request=request, nano_usd=0, tokens=0, output_tokens=0)
     price = FREE if candidate.free or candidate.price is None else candidate.price
     if price is not FREE:
         require_priceable(candidate, request, price)
     ceiling = find_ceiling(request, price)
     limit = find_limit(request, ceiling, room)
+    if limit is None and candidate.dialect in LIMIT_DEMANDED and not names_limit(request):
+        limit = price.max_output_tokens or DEMANDED_TOKENS
     bounded = with_output_limit(request, limit) if limit is not None else request
     worst = ceiling.at(ceiling.limit_tokens if limit is None else limit)
     if worst.nano_usd > MAX_NANO_USD:
@@ -78,9 +86,14 @@ def require_priceable(candidate: Candidate, request: Request, price: Price) -> N
         raise CallerFault(Code.PRICE_UNKNOWN, text, param=unpriced)
 
 
+def names_limit(request: Request) -> bool:
+    """Whether ``request`` brings an output limit of its own."""
+    return request.conversation.sampling.max_output_tokens is not None
+
+
 def find_limit(request: Request, ceiling: Ceiling, room: Room) -> int | None:
     """The output limit to write into ``request``, or None where it brings one or needs none."""
-    if not room.limited or request.conversation.sampling.max_output_tokens is not None:
+    if not room.limited or names_limit(request):
         return None
     least = ceiling.at(0)
     prospect = Prospect(

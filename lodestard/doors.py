@@ -23,7 +23,7 @@ from lodestard.control.verbs import core_verbs
 from lodestard.domain.errors import Fault
 from lodestard.domain.settings import Settings
 from lodestard.domain.verbs import Verb
-from lodestard.endpoints import Endpoints
+from lodestard.endpoints import Endpoints, dialect_of
 from lodestard.house import House, Plan
 from lodestard.http import (
     KEPT_DESCRIPTORS,
@@ -39,7 +39,6 @@ from lodestard.protocols import error_bodies
 from lodestard.systemd import Notifier
 
 LAST_WORDS_S = 2.0
-DIALECT_OF_REFUSALS = "openai"
 PROXY, PROXY_TLS, CONTROL = "proxy", "proxy-tls", "control"
 
 Sockets = Mapping[str, Sequence[int]]
@@ -121,9 +120,9 @@ async def open_listeners(
         raise
 
 
-def write_proxy_fault(fault: Fault, _path: str) -> tuple[int, list[tuple[str, str]], bytes]:
-    """A fault that never came as far as an exchange, in the shape that most clients read."""
-    return error_bodies.write_error(DIALECT_OF_REFUSALS, fault, "")
+def write_proxy_fault(fault: Fault, path: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    """A fault that never came as far as an exchange, in the dialect of the path that was asked for."""
+    return error_bodies.write_error(dialect_of(path), fault, "")
 
 
 async def close_proxy(house: House, notifier: Notifier, proxy: HttpServer) -> None:

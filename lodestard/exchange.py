@@ -18,14 +18,16 @@ from lodestard.domain.news import RequestEnded, attempt_figures
 from lodestard.domain.ports import EntryPort, Kept, Ticket
 from lodestard.domain.reply import Piece, Reply, disassemble
 from lodestard.domain.request import Caller, Request
-from lodestard.domain.upstream import Plan, Target
+from lodestard.domain.upstream import AS_ASKED, Plan, SentAs, Target
 from lodestard.flights import Flight, RetryKey
 from lodestard.http import ClientLeft, HttpExchange
-from lodestard.protocols import error_bodies, openai_chat
+from lodestard.protocols import error_bodies
+from lodestard.protocols.codec import ClientCodec, StreamWriter
 from lodestard.runtime import Runtime
 from lodestard.trace import NS_PER_US, may_quote, quote, write_trace
 
 CLIENT_LEFT_STATUS = 499  # nobody reads it; the name that access logs have given it
+MOST_DROPPED = 32
 NO_PLAN = Plan(alias="", candidates=())
 
 
@@ -68,12 +70,13 @@ class Exchange(msgspec.Struct, eq=False):
     caller: Caller
     entry: EntryPort
     runtime: Runtime
+    codec: ClientCodec
     plan: Plan = NO_PLAN
     ticket: Ticket = NO_TICKET
     flight: Flight | None = None
     joined: bool = False
     result: Result = msgspec.field(default_factory=Result)
-    _writer: openai_chat.StreamWriter | None = None
+    _writer: StreamWriter | None = None
     _sent_ns: int = 0
     _told: str = ""
 
@@ -231,10 +234,10 @@ class Exchange(msgspec.Struct, eq=False):
         server = self.runtime.settings.server
         return min(server.early_head_s, server.keep_alive_comment_s) if self.request.stream else None
 
-    def _stream_writer(self) -> openai_chat.StreamWriter:
+    def _stream_writer(self) -> StreamWriter:
         if self._writer is None:
             created_s = self.runtime.clock.now_ms() // 1_000
-            self._writer = openai_chat.StreamWriter(self.request, created=created_s, reply_id=self.entry.id)
+            self._writer = self.codec.stream_writer(self.request, created=created_s, reply_id=self.entry.id)
         return self._writer
 
     # -- the whole form --------------------------------------------------------------------------------------
@@ -249,7 +252,7 @@ class Exchange(msgspec.Struct, eq=False):
             headers = [("content-type", writer.content_type), *STREAM_HEADERS]
         else:
             created_s = self.runtime.clock.now_ms() // 1_000
-            body = openai_chat.write_reply(reply, self.request, reply_id=self.entry.id, created=created_s)
+            body = self.codec.write_reply(reply, self.request, reply_id=self.entry.id, created=created_s)
             headers = [("content-type", "application/json")]
         await self.http.respond(200, headers + self._headers(), body)
 
@@ -285,6 +288,9 @@ class Exchange(msgspec.Struct, eq=False):
         ]
         if target is not None:
             headers.append(("x-lodestar-model", str(target)))
+        current = None if self.flight is None else self.flight.current
+        if current is not None and current.sent_as is not AS_ASKED:
+            headers += _translation(current.sent_as)
         if reason := self._reason():
             plain = reason if reason.isascii() else reason.encode("ascii", "replace").decode()
             headers.append(("x-lodestar-reason", plain))
@@ -354,3 +360,9 @@ class Exchange(msgspec.Struct, eq=False):
             overhead_us=self._overhead_us(attempts),
             trace=trace,
         )
+
+
+def _translation(sent_as: SentAs) -> Headers:
+    """What the client asked for in vain, and how much the upstream still takes."""
+    names = [name for name in sent_as.dropped if name.isascii() and name.isprintable()][:MOST_DROPPED]
+    return [("x-lodestar-dropped", ", ".join(names)), *sent_as.limits] if names else list(sent_as.limits)

@@ -33,6 +33,8 @@ from lodestard.residency.room import Residency
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
 from lodestard.runtime import Look, Runtime, ask_nobody
+from lodestard.thoughts import Thoughts
+from lodestard.tokens import Estimator
 from lodestard.upstream.elsewhere import MOST_ANSWER_BYTES, open_origin_pool
 from lodestard.upstream.look import look
 from lodestard.upstream.sender import PooledSender, open_sender
@@ -64,6 +66,8 @@ class Foundation:
     attempts: Signal[AttemptEnded] = field(default_factory=lambda: Signal("attempt_ended, of all generations"))
     ask: Callable[[Question, Runtime], Awaitable[Answered]] = ask_nobody
     load: Load = field(default_factory=Load)
+    thoughts: Thoughts = field(default_factory=Thoughts)
+    tokens: Estimator = field(default_factory=Estimator)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,8 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             run_dir=foundation.run_dir,
             clients=read_clients(settings, foundation.timezone),
             ask=ask_here,
+            thoughts=foundation.thoughts,
+            tokens=foundation.tokens,
         )
         hooks.request_ended.always(foundation.ended.tell)
         hooks.attempt_ended.always(foundation.attempts.tell)

@@ -9,12 +9,11 @@ from typing import Any
 
 import msgspec
 
-from lodestard.domain.client import LOCAL
 from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.question import Answered, Question
 from lodestard.domain.request import ToolCall
-from lodestard.endpoints import chat_completions
+from lodestard.endpoints.openai import serve_house
 from lodestard.http import ClientLeft, Headers, HttpExchange
 from lodestard.http.firewall import defect, log_defect
 from lodestard.inside import InnerExchange, carry_inside
@@ -80,7 +79,7 @@ async def ask_model(question: Question, runtime: Runtime) -> Answered:
 async def answer(http: HttpExchange, runtime: Runtime, origin: str) -> Fault | None:
     """The endpoint, with the firewall around it that a connection has: what never came to an answer of its own."""
     try:
-        await chat_completions(http, runtime, LOCAL, origin=origin)
+        await serve_house(http, runtime, origin)
     except ClientLeft:
         raise
     except Fault as fault:

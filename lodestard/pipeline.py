@@ -28,6 +28,7 @@ from lodestard.flights import Flight
 from lodestard.http.firewall import defect, log_defect
 from lodestard.routing.soonest import arrange
 from lodestard.runtime import Runtime
+from lodestard.thoughts import SIGNING
 
 BYTES_PER_TOKEN = 4
 IDLE: Rank = "idle"
@@ -115,6 +116,8 @@ async def fly(flight: Flight, runtime: Runtime) -> None:
         flight.land(client_left() if flight.inline and flight.left else stopped)
         raise
     landing = flight.land(fault)
+    if fault is None and flight.draft.has_thoughts:
+        runtime.thoughts.keep(flight.entry.caller.principal, landing.reply)
     if fault is None and flight.target is not None and not flight.cut_short:
         runtime.cache.keep_nowait(flight.ticket, landing.reply, flight.target, flight.cost_nano_usd)
 
@@ -218,7 +221,11 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
     """Dial and stream. Nothing is released before there is something to see: until then one can fall back."""
     record.dialled_ns = runtime.clock.monotonic_ns()
     cap = OutputCap(bid) if bid.capped else None
-    async with runtime.sender.send(candidate.target, bid.request, record.mark_sent) as stream:
+    request = bid.request
+    if candidate.dialect in SIGNING:
+        request = runtime.thoughts.restore(flight.entry.caller.principal, request)
+    async with runtime.sender.send(candidate.target, request, record.mark_sent) as stream:
+        record.sent_as = stream.sent_as
         waiting: list[Piece] = []
         has_readers = flight.has_readers
         while (pieces := await stream.receive()) is not None:

@@ -6,7 +6,7 @@ they began with.
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,12 +14,14 @@ from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.host_ports import Admission, ResidencyPort
-from lodestard.domain.ports import CachePort, LedgerPort, RoutesPort, Sender
+from lodestard.domain.ports import CachePort, LedgerPort, RoutesPort, Sender, TokensPort
 from lodestard.domain.question import Answered, Question
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
 from lodestard.flights import Flights
 from lodestard.hooks import Hooks
+from lodestard.thoughts import Thoughts
+from lodestard.tokens import Estimator
 
 
 async def ask_nobody(_question: Question, _runtime: object = None) -> Answered:
@@ -76,4 +78,6 @@ class Runtime:
     run_dir: Path | None = None
     residency: ResidencyPort | None = None
     clients: Clients = NO_CLIENTS
+    thoughts: Thoughts = field(default_factory=Thoughts)
+    tokens: TokensPort = field(default_factory=Estimator)
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody

@@ -123,6 +123,7 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
         "limit_tokens": record.limit_tokens,
         "room_tokens": record.room_tokens,
         **_waiting(record.place),
+        **_translation(record),
         "hold_nano_usd": record.hold_nano_usd,
         "cost_nano_usd": record.cost_nano_usd,
         "started_us": started_us,
@@ -131,6 +132,16 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
         "first_piece_us": first_piece_us,
         "ended_us": ended_us,
     }
+
+
+def _translation(record: AttemptRecord) -> dict[str, Any]:
+    """What was lost or done otherwise on the way into the upstream's dialect, where there was something."""
+    said: dict[str, Any] = {}
+    if record.sent_as.dropped:
+        said["dropped"] = list(record.sent_as.dropped)
+    if record.sent_as.notes:
+        said["translation"] = list(record.sent_as.notes)
+    return said
 
 
 def _waiting(place: Place | None) -> dict[str, Any]:

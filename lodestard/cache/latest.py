@@ -44,10 +44,10 @@ class Latest:
         self._by_body: OrderedDict[bytes, Known] = OrderedDict()
         self._by_request: dict[int, Known] = {}  # by identity, which lasts as long as it is kept here
 
-    def recall(self, body: bytes, depth: int) -> Request | None:
-        """The request that was read from the same bytes."""
+    def recall(self, body: bytes, depth: int, dialect: str) -> Request | None:
+        """The request that was read from the same bytes, as the same dialect."""
         known = self._by_body.get(body)
-        if known is None or known.depth != depth:
+        if known is None or known.depth != depth or known.request.dialect != dialect:
             return None
         self._by_body.move_to_end(body)
         return known.request

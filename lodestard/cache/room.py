@@ -53,9 +53,9 @@ class Cache:
         """What may be done for this request. Its key, about 30 µs for 30 KB, is made where it is wanted."""
         return Ticket(request, target, principal, rule(request, self._settings, cache_control))
 
-    def recall(self, body: bytes, depth: int) -> Request | None:
+    def recall(self, body: bytes, depth: int, dialect: str) -> Request | None:
         """See the port."""
-        return self._latest.recall(body, depth)
+        return self._latest.recall(body, depth, dialect)
 
     def remember(self, body: bytes, depth: int, request: Request) -> None:
         """See the port."""

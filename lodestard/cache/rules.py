@@ -27,6 +27,8 @@ def rule(request: Request, settings: Cache, cache_control: str) -> Ruling:
     temperature = request.conversation.sampling.temperature
     if not settings.enabled:
         return Ruling(look=False, keep=False, reason="the cache is off")
+    if request.conversation.embedding is not None:
+        temperature = 0.0  # the same text has the same vector
     if temperature is None:
         return Ruling(look=False, keep=False, reason="no temperature")
     if temperature > settings.max_temperature:

@@ -4,7 +4,7 @@ import msgspec
 
 from lodestard.domain.host_ports import Place
 from lodestard.domain.ports import AttemptPort
-from lodestard.domain.upstream import Candidate
+from lodestard.domain.upstream import AS_ASKED, Candidate, SentAs
 
 
 class AttemptRecord(msgspec.Struct):
@@ -29,6 +29,7 @@ class AttemptRecord(msgspec.Struct):
     room_tokens: int | None = None
     place: Place | None = None
     admitted_ns: int = 0
+    sent_as: SentAs = AS_ASKED
 
     def mark_sent(self) -> None:
         """From here on bytes of the request may have reached the upstream."""

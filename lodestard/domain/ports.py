@@ -15,7 +15,7 @@ from lodestard.domain.quotes import QuotesPort
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.room import Room
-from lodestard.domain.upstream import Candidate, Plan, Target
+from lodestard.domain.upstream import Candidate, Plan, SentAs, Target
 from lodestard.domain.usage import Usage
 
 T = TypeVar("T")
@@ -103,7 +103,12 @@ class ReplyStream(Protocol):
 
     @property
     def body(self) -> bytes:
-        """The whole plain body in the upstream's dialect, where it gave one; otherwise empty."""
+        """The whole plain body, where the client speaks the upstream's dialect and it gave one; otherwise empty."""
+        ...
+
+    @property
+    def sent_as(self) -> SentAs:
+        """What became of the request in the upstream's dialect."""
         ...
 
 
@@ -322,8 +327,9 @@ class CachePort(Protocol):
         """What may be done for this request. Raises nothing."""
         ...
 
-    def recall(self, body: bytes, depth: int) -> Request | None:
-        """What was read from the same bytes under the same limit of depth, if that was answered from here lately."""
+    def recall(self, body: bytes, depth: int, dialect: str) -> Request | None:
+        """What was read from the same bytes as the same dialect, under the same limit of depth, if that was answered
+        from here lately."""
         ...
 
     def remember(self, body: bytes, depth: int, request: Request) -> None:
@@ -356,6 +362,14 @@ class RoutesPort(Protocol):
 
     @property
     def aliases(self) -> Sequence[str]: ...
+
+
+class TokensPort(Protocol):
+    """How many tokens a prompt is likely to be."""
+
+    def estimate(self, target: Target, request: Request) -> int:
+        """What ``target`` would count for the prompt of ``request``."""
+        ...
 
 
 class PricesPort(Protocol):

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from lodestard.domain.request import Thought
 from lodestard.domain.usage import Durations, Usage
 
 PIECE_OVERHEAD_BYTES = 200
@@ -28,10 +29,11 @@ class ToolCallPiece(msgspec.Struct, frozen=True, gc=False):
 class Piece(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A part of one choice of an answer, or of what is said about the whole (usage, durations, its names).
 
-    ``raw`` are the upstream's own stream events, framed, for clients of the same dialect; empty where the piece was
-    made by us. ``words`` is how many events with text it stands for, where they came at once and said nothing else.
-    ``id``, ``model`` and ``created`` (unix seconds) are set on the first. ``extra`` holds top-level members of the
-    answer that we don't know, as raw JSON.
+    ``raw`` are the upstream's own stream events, framed; empty where the client speaks another dialect, or the piece
+    was made by us. ``thoughts`` are what the provider wants back with the calls. ``words`` is how many events with
+    text it stands for, where they came at once and said nothing else. ``id``, ``model`` and ``created`` (unix
+    seconds) are set on the first. ``extra`` holds top-level members of the answer that we don't know, as raw JSON,
+    for a client of the same dialect.
     """
 
     choice: int = 0
@@ -47,6 +49,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     model: str = ""
     created: int = 0
     raw: bytes = b""
+    thoughts: tuple[Thought, ...] = ()
     words: int = 1
     extra: Mapping[str, msgspec.Raw] | None = None
 
@@ -57,7 +60,10 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
-    """One whole answer. ``tool_calls`` are (id, name, arguments) with arguments as JSON text."""
+    """One whole answer. ``tool_calls`` are (id, name, arguments) with arguments as JSON text.
+
+    Of an embedding, ``text`` is the vector as a JSON array of numbers; choices are in the order of the inputs.
+    """
 
     text: str = ""
     reasoning: str = ""
@@ -65,6 +71,7 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: tuple[ToolCallPiece, ...] = ()
     logprobs: msgspec.Raw | None = None
     finish: Finish | None = None
+    thoughts: tuple[Thought, ...] = ()
 
 
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,13 +109,13 @@ class Draft:
     ``has_content``: a client would see something of the answer in what has come.
     """
 
-    __slots__ = ("_choices", "_extra", "created", "durations", "has_content", "id", "model", "usage")
+    __slots__ = ("_choices", "_extra", "created", "durations", "has_content", "has_thoughts", "id", "model", "usage")
 
     def __init__(self) -> None:
         self.id = ""
         self.model = ""
         self.created = 0
-        self.has_content = False
+        self.has_content = self.has_thoughts = False
         self.usage: Usage | None = None
         self.durations: Durations | None = None
         self._extra: dict[str, msgspec.Raw] = {}
@@ -124,8 +131,9 @@ class Draft:
         if piece.extra:
             self._extra.update(piece.extra)
         has_content = bool(piece.text) or piece.has_content
-        if has_content or piece.logprobs is not None:
+        if has_content or piece.logprobs is not None or piece.thoughts:
             self.has_content |= has_content
+            self.has_thoughts |= bool(piece.thoughts)
             draft = self._choices.get(piece.choice)
             if draft is None:
                 draft = self._choices[piece.choice] = _ChoiceDraft()
@@ -161,7 +169,7 @@ def _index(numbered: "tuple[int, _ChoiceDraft]") -> int:
 
 
 class _ChoiceDraft:
-    __slots__ = ("finish", "logprobs", "reasoning", "refusal", "text", "tools")
+    __slots__ = ("finish", "logprobs", "reasoning", "refusal", "text", "thoughts", "tools")
 
     def __init__(self) -> None:
         self.text: list[str] = []
@@ -169,6 +177,7 @@ class _ChoiceDraft:
         self.refusal: list[str] = []
         self.tools: dict[int, tuple[list[str], list[str], list[str]]] = {}
         self.logprobs: list[msgspec.Raw] = []
+        self.thoughts: tuple[Thought, ...] = ()
         self.finish: Finish | None = None
 
     def add(self, piece: Piece) -> None:
@@ -182,6 +191,8 @@ class _ChoiceDraft:
             self.logprobs.append(piece.logprobs)
         if piece.finish is not None:
             self.finish = piece.finish
+        if piece.thoughts:
+            self.thoughts += piece.thoughts
         for call in piece.tool_calls:
             ids, names, arguments = self.tools.setdefault(call.index, ([], [], []))
             ids.append(call.id)
@@ -196,6 +207,7 @@ class _ChoiceDraft:
             tool_calls=_join_calls(self.tools) if self.tools else (),
             logprobs=_join_logprobs(self.logprobs) if self.logprobs else None,
             finish=self.finish,
+            thoughts=self.thoughts,
         )
 
 
@@ -244,6 +256,7 @@ def disassemble(reply: Reply) -> Iterator[Piece]:
             refusal=choice.refusal,
             tool_calls=choice.tool_calls,
             logprobs=choice.logprobs,
+            thoughts=choice.thoughts,
             finish=None,
             extra=reply.extra if index == 0 and reply.extra else None,
             **first,  # type: ignore[arg-type]

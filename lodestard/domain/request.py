@@ -36,6 +36,18 @@ class OtherPart(msgspec.Struct, frozen=True, tag="other"):
 Part = TextPart | ImagePart | OtherPart
 
 
+class Thought(msgspec.Struct, frozen=True):
+    """What a provider thought before it called a tool, in its own form: it wants it back unchanged with the result.
+
+    ``raw`` is the provider's own JSON, which only the ``dialect`` that wrote it can read: Anthropic's thinking block
+    with its signature, Gemini's thought signature. ``call_id``: of which call; empty where it is of the whole answer.
+    """
+
+    dialect: str
+    raw: msgspec.Raw
+    call_id: str = ""
+
+
 class ToolCall(msgspec.Struct, frozen=True):
     """A call that the model made. ``arguments`` is JSON text, as the model wrote it (perhaps not valid).
 
@@ -49,12 +61,16 @@ class ToolCall(msgspec.Struct, frozen=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn, or the result of one tool call (``role`` tool; ``is_error``: the call failed)."""
+
     role: Role
     parts: tuple[Part, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     tool_call_id: str = ""
     name: str = ""
     reasoning: str = ""
+    thoughts: tuple[Thought, ...] = ()
+    is_error: bool = False
 
     @property
     def text(self) -> str:
@@ -102,8 +118,37 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
+class Completion(msgspec.Struct, frozen=True, kw_only=True):
+    """Text to be continued rather than answered. Its prompt is the conversation's only message, of the user.
+
+    ``suffix``: what comes after the gap that shall be filled; None where nothing is filled in. ``raw``: the prompt
+    goes to the model without any template. ``echo``: the answer begins with the prompt.
+    """
+
+    suffix: str | None = None
+    raw: bool = False
+    echo: bool = False
+
+
+class Embedding(msgspec.Struct, frozen=True, kw_only=True):
+    """Vectors are asked for. Its inputs are the conversation's messages, each of the user, with one text part.
+
+    ``dimensions``: of how many numbers; None as many as the model gives. ``base64``: the client wants little-endian
+    32-bit floats in base64 instead of numbers. ``truncate``: an input that is too long is cut instead of refused.
+    """
+
+    dimensions: int | None = None
+    base64: bool = False
+    truncate: bool = False
+
+
 class Conversation(msgspec.Struct, frozen=True, kw_only=True):
-    """The intermediate form of a chat request: what translators read and write."""
+    """The intermediate form of a request: what translators read and write.
+
+    ``completion`` and ``embedding`` are set where it is no chat. ``reasoning_effort`` is OpenAI's word (none,
+    minimal, low, medium, high, xhigh), ``reasoning_tokens`` a budget for it; empty and None leave it to the model.
+    ``parallel_calls``: whether the model may call several tools at once.
+    """
 
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
@@ -112,15 +157,26 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True):
     format: Format = Format()
     n: int = 1
     reasoning_effort: str = ""
+    reasoning_tokens: int | None = None
+    parallel_calls: bool | None = None
     logprobs: bool = False
     top_logprobs: int | None = None
+    completion: Completion | None = None
+    embedding: Embedding | None = None
+
+    @property
+    def is_chat(self) -> bool:
+        return self.completion is None and self.embedding is None
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One chat request, read and checked.
+    """One request, read and checked.
 
     ``dialect`` is the client's. ``alias`` is the model that it named. ``include_usage`` says whether a streamed
-    answer shall end with its usage. ``size_bytes`` is the body's size on the wire.
+    answer shall end with its usage. ``size_bytes`` is the body's size on the wire. ``headers`` are those of the
+    client that go on to an upstream of the same dialect (Anthropic's versions); names in lower case. ``unsaid`` are
+    members that the conversation has no word for, by their paths: whoever writes another dialect drops them, and
+    says so.
     """
 
     dialect: str
@@ -130,6 +186,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     members: Mapping[str, msgspec.Raw]
     conversation: Conversation
     size_bytes: int
+    headers: tuple[tuple[str, str], ...] = ()
+    unsaid: tuple[str, ...] = ()
 
     @property
     def has_images(self) -> bool:

@@ -14,7 +14,7 @@ from msgspec import Meta
 Positive = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=0)]
-Dialect = Literal["ollama", "openai", "anthropic"]
+Dialect = Literal["ollama", "openai", "anthropic", "gemini"]
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,6 +23,22 @@ class Target(msgspec.Struct, frozen=True, order=True):
         return cls(upstream, model)
 
 
+class SentAs(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a request in its upstream's dialect, and what the upstream said beside its answer.
+
+    ``dropped`` are members of the client's request that the dialect can't carry, by their paths; ``notes`` say what
+    was done otherwise than it was asked for, a few words each; neither holds the client's text. ``limits`` are the
+    header fields in which the upstream tells how much it still takes.
+    """
+
+    dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    limits: tuple[tuple[str, str], ...] = ()
+
+
+AS_ASKED = SentAs()
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A target that may answer, with what speaks for it. ``price`` is None where it is not known."""
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lodestard.domain.errors import Fault
-from lodestard.domain.reply import Piece
+from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Request
 from lodestard.domain.settings import Upstream
 
@@ -26,7 +26,11 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``headers`` are the dialect's own (content type, accepted types, versions). Host, length, key and the
     headers of the configuration are the sender's. ``streamed`` says whether the answer comes in events, and
-    ``choices`` how many answers were asked for.
+    ``choices`` how many answers were asked for. ``form`` is what kind of answer comes, in the codec's own words.
+    ``passing``: the client speaks this very dialect, so that it gets the upstream's own bytes.
+
+    ``dropped`` are members of the client's request that this one can't carry, by their paths; ``notes`` say what was
+    done otherwise than it was asked for (an emulation, a limit), a few words each. Neither holds the client's text.
     """
 
     path: str
@@ -34,6 +38,10 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     streamed: bool
     choices: int = 1
+    form: str = "chat"
+    passing: bool = False
+    dropped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 class ReplyReader(Protocol):
@@ -107,6 +115,36 @@ class StreamWriter(Protocol):
 
     def keep_alive(self) -> bytes:
         """A sign of life that no client takes for a part of the answer (empty where the dialect has none)."""
+        ...
+
+
+class ClientCodec(Protocol):
+    """One dialect that clients speak, at one of its endpoints."""
+
+    @property
+    def dialect(self) -> str:
+        """Its name: in ``Request.dialect``, in the ledger, and for errors."""
+        ...
+
+    def read_request(self, body: bytes, *, depth: int, headers: Mapping[str, str]) -> Request:
+        """A client's body → the request, checked. ``headers``: those of ``heeded`` that came.
+
+        Raises ``CallerFault``: ``INVALID_JSON``, ``INVALID_REQUEST`` and ``NOT_SUPPORTED``, with the path of the
+        wrong value as ``param``.
+        """
+        ...
+
+    @property
+    def heeded(self) -> tuple[str, ...]:
+        """The header fields that it reads, in lower case."""
+        ...
+
+    def stream_writer(self, request: Request, *, created: int, reply_id: str) -> StreamWriter:
+        """A writer for one streamed answer. ``created`` is unix seconds."""
+        ...
+
+    def write_reply(self, reply: Reply, request: Request, *, created: int, reply_id: str) -> bytes:
+        """The whole answer as a plain body."""
         ...
 
 

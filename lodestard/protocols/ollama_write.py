@@ -64,7 +64,19 @@ def write_chat(request: Request, model: str, settings: Upstream) -> WireRequest:
         headers=(*JSON_HEADERS, ("accept", "application/x-ndjson")),
         body=msgspec.json.encode(body),
         streamed=True,
+        dropped=_find_dropped(request),
     )
+
+
+def _find_dropped(request: Request) -> tuple[str, ...]:
+    """What the dialect can't carry. What a client says of the runner is noted by the context guard."""
+    talk = request.conversation
+    dropped = request.unsaid
+    if talk.tool_choice is not None and talk.tool_choice.mode == "required":
+        dropped += ("tool_choice",)  # it can't be enforced there
+    if talk.parallel_calls is False:
+        dropped += ("parallel_tool_calls",)
+    return dropped
 
 
 def _options(sampling: Sampling, pinned: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,6 +32,8 @@ def build_members(request: Request) -> dict[str, object]:
     if talk.tool_choice is not None:
         mode, name = talk.tool_choice.mode, talk.tool_choice.name
         members["tool_choice"] = {"type": "function", "function": {"name": name}} if mode == "function" else mode
+    if talk.parallel_calls is not None and talk.tools:
+        members["parallel_tool_calls"] = talk.parallel_calls
     if talk.format.kind != "text":
         members["response_format"] = _format(talk.format)
     return members | _sampling(talk)

@@ -26,9 +26,24 @@ from lodestard.domain.request import (
     ToolCall,
     ToolChoice,
 )
-from lodestard.protocols.json_text import read_members, shape_fault
+from lodestard.protocols.json_text import Members, read_members, shape_fault
 
+DIALECT = "openai"
 MAX_CHOICES = 128
+
+_SAID = frozenset(
+    {
+        "model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls",
+        "response_format", "n", "stop", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k",
+        "seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "reasoning_effort",
+    }
+)  # fmt: skip
+"""The members that the conversation has words for."""
+
+_LABELS = frozenset(
+    {"user", "metadata", "store", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "service_tier"}
+)
+"""They name or file a request and change no answer: nothing is lost without them."""
 
 _Tokens = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 _ABSENT = msgspec.Raw()
@@ -118,6 +133,7 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
     frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    parallel_tool_calls: bool | None = None
     reasoning_effort: str | None = None
     functions: list[msgspec.Raw] | None = None
     function_call: str | dict[str, msgspec.Raw] | None = None
@@ -152,14 +168,22 @@ def read_request(body: bytes, *, depth: int) -> Request:
         raise shape_fault(error) from None
     options = typed.stream_options
     return Request(
-        dialect="openai",
+        dialect=DIALECT,
         alias=typed.model,
         stream=bool(typed.stream),
         include_usage=bool(options and options.include_usage),
         members=members,
         conversation=_conversation(typed),
         size_bytes=len(body),
+        unsaid=_find_unsaid(members),
     )
+
+
+def _find_unsaid(members: Members) -> tuple[str, ...]:
+    """What another dialect would lose of these members."""
+    if _SAID.issuperset(members):
+        return ()
+    return tuple(sorted(members.keys() - _SAID - _LABELS))
 
 
 def _conversation(typed: _Body) -> Conversation:
@@ -178,6 +202,7 @@ def _conversation(typed: _Body) -> Conversation:
         format=Format() if typed.response_format is None else _format(typed.response_format),
         n=1 if typed.n is None else typed.n,
         reasoning_effort=typed.reasoning_effort or "",
+        parallel_calls=typed.parallel_tool_calls,
         logprobs=bool(typed.logprobs),
         top_logprobs=typed.top_logprobs,
     )

@@ -1,6 +1,6 @@
 """Plain answers of OpenAI and its likes: a body → pieces, one for each choice.
 
-Law: the body itself is kept, for clients of the same dialect.
+Law: the body itself is kept where the client speaks the same dialect.
 Source: OpenAI's API reference, "The chat completion object".
 """
 
@@ -33,10 +33,11 @@ from lodestard.protocols.openai_usage import read_tier, read_usage
 class PlainReader:
     """Reads one plain answer; a ``ReplyReader``. Its pieces come when all of it is there."""
 
-    __slots__ = ("_held", "body", "done", "fault")
+    __slots__ = ("_held", "_passing", "body", "done", "fault")
 
-    def __init__(self) -> None:
+    def __init__(self, *, passing: bool = True) -> None:
         self._held = bytearray()
+        self._passing = passing
         self.body = b""
         self.done = False
         self.fault: Fault | None = None
@@ -59,31 +60,31 @@ class PlainReader:
         body = bytes(self._held)
         self._held.clear()
         try:
-            pieces = read_plain(body)
+            pieces = read_plain(body, passing=self._passing)
         except Fault as fault:
             self.fault = fault
             raise
-        self.body = body
+        self.body = body if self._passing else b""
         self.done = True
         return pieces
 
 
-def read_plain(body: bytes) -> list[Piece]:
+def read_plain(body: bytes, *, passing: bool = True) -> list[Piece]:
     """A plain body → its pieces. Raises ``UpstreamFault``: cut, garbage, or the error that it holds."""
     try:
-        return _read_plain(body)
+        return _read_plain(body, passing=passing)
     except (ValueError, RecursionError):
         text = body.strip()
         raise (cut() if text[:1] in (b"", b"{") and text[-1:] != b"}" else garbage()) from None
 
 
-def _read_plain(body: bytes) -> list[Piece]:
+def _read_plain(body: bytes, *, passing: bool) -> list[Piece]:
     answer = decode(body)
     if not answer.choices:
         raise garbage()
     known_id, model, created = read_names(answer)
     about = _About(
-        extra=read_extra(body),
+        extra=read_extra(body) if passing else None,
         usage=read_usage(answer.usage, read_tier(answer.service_tier)),
         id=known_id,
         model=model,

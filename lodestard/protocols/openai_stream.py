@@ -1,8 +1,8 @@
 """Streamed answers of OpenAI and its likes: chunks → pieces.
 
-Law: each event's own bytes ride along in ``raw``, for clients of the same dialect; what we read of it is for the
-ledger, the cache and the other dialects. Words that come many at once are read at once (``openai_words``). An answer
-is whole when each of its choices said how it finished.
+Law: each event's own bytes ride along in ``raw`` where the client speaks the same dialect; what we read of it is
+for the ledger, the cache and the other dialects. Words that come many at once are read at once (``openai_words``). An
+answer is whole when each of its choices said how it finished.
 Source: OpenAI's API reference, "The chat completion chunk object" and "The chat completion object".
 """
 
@@ -37,18 +37,19 @@ _NAMELESS = ("", "", 0)
 _raws = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-def open_stream(choices: int) -> EventReader:
-    """A reader for a streamed answer of so many choices."""
-    return RunReader(SseParser(), ChatChunks(choices))
+def open_stream(choices: int, *, passing: bool = True) -> EventReader:
+    """A reader for a streamed answer of so many choices. ``passing``: the client speaks this dialect."""
+    return RunReader(SseParser(), ChatChunks(choices, passing=passing))
 
 
 class ChatChunks:
     """What the chunks of one streamed answer say, one after the other."""
 
-    __slots__ = ("_asked", "_calls", "_finished", "_named", "_seen", "_tier", "_usage", "done")
+    __slots__ = ("_asked", "_calls", "_finished", "_named", "_passing", "_seen", "_tier", "_usage", "done")
 
-    def __init__(self, choices: int) -> None:
+    def __init__(self, choices: int, *, passing: bool = True) -> None:
         self._asked = choices
+        self._passing = passing
         self._seen: set[int] = set()
         self._finished: set[int] = set()
         self._calls: dict[int, int] = {}
@@ -79,7 +80,7 @@ class ChatChunks:
             return None
         self._seen.add(0)
         self._tier = self._tier if run.tier is None else run.tier
-        return Piece(text=run.text, raw=frame_all(events), words=run.words)
+        return Piece(text=run.text, raw=frame_all(events) if self._passing else b"", words=run.words)
 
     def _chunk(self, event: bytes) -> list[Piece]:
         chunk = decode(event)
@@ -106,18 +107,19 @@ class ChatChunks:
         if delta.tool_calls or delta.refusal or delta.reasoning_content or delta.reasoning:
             return None
         self._seen.add(choice.index)
-        return Piece(choice=choice.index, text=delta.content, raw=frame(event))
+        return Piece(choice=choice.index, text=delta.content, raw=frame(event) if self._passing else b"")
 
     def _piece(self, chunk: Answer, choice: Choice | None, event: bytes, usage: Usage | None) -> Piece:
         finish = None if choice is None else self._follow(choice)
-        names, extra = _NAMELESS, None
+        names, extra, raw = _NAMELESS, None, b""
+        if self._passing:
+            raw = frame(event)
+            extra = read_extra(event) if not self._named or usage is not None or finish is not None else None
         if not self._named:
             self._named = True
-            names, extra = read_names(chunk), read_extra(event)
-        elif usage is not None or finish is not None:
-            extra = read_extra(event)
+            names = read_names(chunk)
         if choice is None:
-            return Piece(usage=usage, raw=frame(event), extra=extra, id=names[0], model=names[1], created=names[2])
+            return Piece(usage=usage, raw=raw, extra=extra, id=names[0], model=names[1], created=names[2])
         message = choice.delta or NO_MESSAGE
         return Piece(
             choice=choice.index,
@@ -128,7 +130,7 @@ class ChatChunks:
             logprobs=read_logprobs(choice.logprobs) if choice.logprobs is not ABSENT else None,
             finish=finish,
             usage=usage,
-            raw=frame(event),
+            raw=raw,
             extra=extra,
             id=names[0],
             model=names[1],

@@ -15,6 +15,7 @@ from lodestard.domain.request import Request
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import JSON_HEADERS, ReplyReader, WireRequest, join_path
 from lodestard.protocols.openai_build import build_members
+from lodestard.protocols.openai_chat_read import DIALECT
 from lodestard.protocols.openai_errors import read_error
 from lodestard.protocols.openai_plain import PlainReader
 from lodestard.protocols.openai_stream import open_stream
@@ -34,7 +35,7 @@ class OpenAICodec:
 
     def write_request(self, request: Request, model: str, settings: Upstream) -> WireRequest:
         members: dict[str, object]
-        members = dict(request.members) if request.dialect == "openai" else build_members(request)
+        members = dict(request.members) if request.dialect == DIALECT else build_members(request)
         members["model"] = model
         _limit_output(members, request, settings)
         if request.stream:
@@ -45,10 +46,12 @@ class OpenAICodec:
             body=msgspec.json.encode(members),
             streamed=request.stream,
             choices=request.conversation.n,
+            passing=request.dialect == DIALECT,
+            dropped=() if request.dialect == DIALECT else request.unsaid,
         )
 
     def reader(self, wire: WireRequest) -> ReplyReader:
-        return open_stream(wire.choices) if wire.streamed else PlainReader()
+        return open_stream(wire.choices, passing=wire.passing) if wire.streamed else PlainReader(passing=wire.passing)
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return read_error(status, headers, body)
@@ -57,7 +60,7 @@ class OpenAICodec:
 def _limit_output(members: dict[str, object], request: Request, settings: Upstream) -> None:
     """An output limit that the body does not carry (one of ours, or of another dialect), under the name it takes."""
     limit = request.conversation.sampling.max_output_tokens
-    if limit is None or any(name in request.members for name in LIMITS):
+    if limit is None or (request.dialect == DIALECT and any(name in request.members for name in LIMITS)):
         return
     for name in LIMITS:
         members.pop(name, None)
@@ -72,6 +75,6 @@ def limit_member_of(url: str) -> str:
 
 
 def _with_usage(request: Request) -> dict[str, object]:
-    raw = request.members.get("stream_options") if request.dialect == "openai" else None
+    raw = request.members.get("stream_options") if request.dialect == DIALECT else None
     said = _options.decode(raw) if raw is not None else None
     return {**(said or {}), "include_usage": True}

@@ -11,8 +11,8 @@ import msgspec
 
 from lodestard.domain.request import Caller, Conversation, ImagePart, Message, TextPart
 from lodestard.domain.residency import Ask, Rank
-from lodestard.residency.basis import basis_bytes
 from lodestard.residency.view import INTERACTIVE, RANKS, URGENCIES
+from lodestard.tokens.basis import basis_bytes
 
 SYSTEM_CHARS = 2_048
 """How much of the system's message tells conversations apart."""
@@ -35,8 +35,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     ``urgency`` is a rank as a number (``view.URGENCIES``). ``group`` is who asks, within ``principal``; ``who`` names
     a sitting: everything that tells one user of one program from another. ``conversation`` is a digest of what the
     prompt begins with: requests that share it share a prefix that a card may still know. ``basis_bytes`` is the
-    prompt's size as ``basis.py`` weighs it. ``output_tokens`` is the client's own limit. ``supersede``: a newer
-    request with the same one takes this one's place; empty for what nothing replaces. ``client``, ``task`` and
+    prompt's size as ``tokens/basis.py`` weighs it. ``output_tokens`` is the client's own limit. ``supersede``: a
+    newer request with the same one takes this one's place; empty for what nothing replaces. ``client``, ``task`` and
     ``session`` are for display.
     """
 

@@ -1,8 +1,8 @@
 """The context guard: how many tokens a prompt is, whether it fits, and how long its answer can get.
 
 Law: pure. A prompt that fits in all likelihood is let through; where that was wrong, the server says so (it is asked
-not to cut) and the fault is the same. What is learned of a model is its tokens per basis byte (``basis.py``), as
-``learn_ratio`` gives it, and nothing else is ever multiplied with it.
+not to cut) and the fault is the same. What is learned of a model is its tokens per basis byte (``tokens/basis.py``),
+as ``learn_ratio`` gives it, and nothing else is ever multiplied with it.
 """
 
 import math

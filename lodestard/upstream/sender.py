@@ -17,7 +17,7 @@ from lodestard.domain.errors import Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import Request
 from lodestard.domain.settings import KeySource, Upstream
-from lodestard.domain.upstream import Target
+from lodestard.domain.upstream import AS_ASKED, SentAs, Target
 from lodestard.protocols.codec import ReplyReader, UpstreamCodec, WireRequest
 from lodestard.upstream.call import Call, Timeouts
 from lodestard.upstream.check_head import check_head
@@ -28,6 +28,8 @@ from lodestard.upstream.response import Response
 
 DRAIN_BYTES = 64 * 1024
 DRAIN_S = 0.1
+KEY_FIELDS = {"anthropic": ("x-api-key", ""), "gemini": ("x-goog-api-key", "")}
+_BEARER = ("authorization", "Bearer ")
 MAX_STREAM_BYTES = 128 * 1024 * 1024
 """The largest streamed answer, framing and all: several times what the longest models write."""
 
@@ -81,7 +83,17 @@ class PooledSender:
 class Sending:
     """One attempt on the wire: an async context manager whose value is itself, a ``domain.ports.ReplyStream``."""
 
-    __slots__ = ("_ended", "_on_sent", "_reader", "_received_bytes", "_request", "_response", "_route", "_target")
+    __slots__ = (
+        "_ended",
+        "_on_sent",
+        "_reader",
+        "_received_bytes",
+        "_request",
+        "_response",
+        "_route",
+        "_target",
+        "sent_as",
+    )
 
     _reader: ReplyReader
     _response: Response
@@ -93,6 +105,7 @@ class Sending:
         self._on_sent = on_sent
         self._ended = False
         self._received_bytes = 0
+        self.sent_as = AS_ASKED
 
     @property
     def body(self) -> bytes:
@@ -143,6 +156,8 @@ class Sending:
             raise route.pool.blame.key_missing(route.key_place)
         wire = route.codec.write_request(self._request, self._target.model, route.settings)
         self._reader = route.codec.reader(wire)
+        if wire.dropped or wire.notes:
+            self.sent_as = SentAs(dropped=wire.dropped, notes=wire.notes)
         try:
             return route.pool.request(_plan_call(route, wire), self._on_sent)
         except ValueError as error:
@@ -239,10 +254,9 @@ def plan_timeouts(settings: Upstream) -> tuple[Timeouts, Timeouts]:
 def plan_headers(settings: Upstream, key: str) -> list[tuple[str, str]]:
     """What every request of an upstream carries, its key among it."""
     headers = [("user-agent", f"lodestard/{__version__}"), *settings.headers.items()]
-    if key and settings.dialect == "anthropic":
-        headers.append(("x-api-key", key))
-    elif key:
-        headers.append(("authorization", f"Bearer {key}"))
+    if key:
+        field, scheme = KEY_FIELDS.get(settings.dialect, _BEARER)
+        headers.append((field, f"{scheme}{key}"))
     return headers
 
 

@@ -17,7 +17,7 @@ from lodestard.domain.request import Caller, Conversation, Message, Request, Tex
 from lodestard.domain.room import ROOMY, Room
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings, Upstream
-from lodestard.domain.upstream import Candidate, Plan, Target
+from lodestard.domain.upstream import AS_ASKED, Candidate, Plan, Target
 from lodestard.domain.usage import Usage
 from lodestard.flights import Flight, Flights, LeavePolicy
 from lodestard.generation import open_origin
@@ -200,6 +200,7 @@ class ScriptedSender:
 class ScriptedStream:
     steps: list[Step]
     body: bytes
+    sent_as = AS_ASKED
 
     async def receive(self) -> Sequence[Piece] | None:
         while self.steps:

@@ -20,7 +20,7 @@ from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.ports import ReplyStream
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import Request
-from lodestard.domain.upstream import Target
+from lodestard.domain.upstream import AS_ASKED, Target
 from lodestard.domain.usage import Usage
 
 LIST = {"a": ("3", "15", "0.3"), "b": ("1.234567", "7.654321", "0.123457")}
@@ -102,6 +102,8 @@ def price(upstream: str, usage: Usage) -> int:
 
 class Answering:
     """One answer: a few pieces, and its usage at the end unless the mood is another."""
+
+    sent_as = AS_ASKED
 
     def __init__(self, luck: random.Random, mood: str, usage: Usage) -> None:
         self._luck = luck

@@ -9,7 +9,7 @@ from lodestard.domain.news import Alert
 State = Literal["unknown", "up", "down"]
 
 # A probe that costs nothing. Any answer below 500 shows that the server is there, a refused key too.
-PROBE_PATHS = {"ollama": "/api/version", "openai": "/models", "anthropic": "/v1/models"}
+PROBE_PATHS = {"ollama": "/api/version", "openai": "/models", "anthropic": "/models", "gemini": "/models"}
 
 
 class Probe(msgspec.Struct, frozen=True, kw_only=True):

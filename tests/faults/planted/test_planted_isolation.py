@@ -115,6 +115,6 @@ async def test_a_header_that_chooses_a_host(ram_path: Path, monkeypatch: pytest.
                     await client.get(url if "://" in url else f"http://{url}")
         await carry(exchange, replace(runtime))
 
-    monkeypatch.setattr("lodestard.endpoints.carry", carry_elsewhere)
+    monkeypatch.setattr("lodestard.endpoints.serving.carry", carry_elsewhere)
     with found("a host that nobody configured"):
         await look(ram_path, unmoved)

@@ -66,7 +66,7 @@ async def test_a_prompt_in_the_log(
         logging.getLogger("lodestard").warning("asked: %s", exchange.request.conversation.messages)
         await pipeline.carry(exchange, runtime)
 
-    monkeypatch.setattr("lodestard.endpoints.carry", tell_and_carry)
+    monkeypatch.setattr("lodestard.endpoints.serving.carry", tell_and_carry)
     await one_round(tmp_path)
     with pytest.raises(AssertionError, match="the log"):
         check_secrets(tmp_path, caplog.text)

@@ -555,7 +555,7 @@ async def test_a_request_that_is_remembered_finds_what_any_other_would(autojump_
 
         keep(cache, text="first")
         cache.remember(b"{}", 64, asked)
-        assert cache.recall(b"{}", 64) is asked
+        assert cache.recall(b"{}", 64, "openai") is asked
         assert [look(), look(), look("another")] == ["first", "first", None]
         keep(cache, text="second")
         assert [look(), look()] == ["second", "second"]
@@ -564,6 +564,6 @@ async def test_a_request_that_is_remembered_finds_what_any_other_would(autojump_
         keep(cache, text="third")
         assert [look(), look()] == ["third", "third"]
         await cache.clear()
-        assert cache.recall(b"{}", 64) is None
+        assert cache.recall(b"{}", 64, "openai") is None
         assert look() is None
     assert cache.counters.hits == 6

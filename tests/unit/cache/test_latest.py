@@ -34,13 +34,13 @@ KEPT = Kept(reply=Reply(), target=TARGET, created_ms=0, cost_nano_usd=0)
 def test_the_same_bytes_under_the_same_limit_are_the_same_request() -> None:
     latest = Latest()
     body, request = asked()
-    assert latest.recall(body, 64) is None
+    assert latest.recall(body, 64, "openai") is None
     latest.remember(body, 64, request)
-    assert latest.recall(bytes(bytearray(body)), 64) is request
-    assert latest.recall(body, 63) is None
-    assert latest.recall(body + b" ", 64) is None
+    assert latest.recall(bytes(bytearray(body)), 64, "openai") is request
+    assert latest.recall(body, 63, "openai") is None
+    assert latest.recall(body + b" ", 64, "openai") is None
     latest.clear()
-    assert latest.recall(body, 64) is None
+    assert latest.recall(body, 64, "openai") is None
 
 
 def test_what_was_found_is_for_that_principal_and_that_target_alone() -> None:
@@ -64,16 +64,16 @@ def test_it_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
     bodies = [asked(prompt) for prompt in "abc"]
     for body, request in bodies[:2]:
         latest.remember(body, 64, request)
-    assert latest.recall(bodies[0][0], 64) is not None  # now the other one was used least recently
+    assert latest.recall(bodies[0][0], 64, "openai") is not None  # now the other one was used least recently
     latest.remember(bodies[2][0], 64, bodies[2][1])
-    assert [latest.recall(body, 64) is not None for body, _ in bodies] == [True, False, True]
+    assert [latest.recall(body, 64, "openai") is not None for body, _ in bodies] == [True, False, True]
     latest.note(ticket(bodies[1][1]), "k", entry(), KEPT)
     assert latest.find(ticket(bodies[1][1])) is None
     latest.note(ticket(bodies[0][1]), "k", entry(MOST_ANSWER_BYTES + 1), KEPT)
     assert latest.find(ticket(bodies[0][1])) is None
     large = asked("x" * MOST_BODY_BYTES)
     latest.remember(large[0], 64, large[1])
-    assert latest.recall(large[0], 64) is None
+    assert latest.recall(large[0], 64, "openai") is None
 
 
 def test_a_body_that_is_read_anew_takes_the_place_of_the_old_reading() -> None:
@@ -83,6 +83,6 @@ def test_a_body_that_is_read_anew_takes_the_place_of_the_old_reading() -> None:
     latest.remember(body, 64, first)
     latest.remember(body, 64, first)
     latest.remember(body, 32, second)
-    assert latest.recall(body, 32) is second
+    assert latest.recall(body, 32, "openai") is second
     latest.note(ticket(first), "k", entry(), KEPT)
     assert latest.find(ticket(first)) is None

@@ -14,7 +14,7 @@ from lodestard.domain.residency import Ask
 from lodestard.domain.upstream import Target
 from lodestard.protocols.openai_chat import read_request
 from lodestard.residency.asking import Asked, read_ask
-from lodestard.residency.basis import basis_bytes
+from lodestard.tokens.basis import basis_bytes
 
 SYSTEM = "Act as an expert software developer.\nAlways use best practices when coding.\n" + "- a rule\n" * 50
 MAP = (

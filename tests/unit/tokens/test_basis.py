@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from lodestard.domain.request import Request
 from lodestard.protocols.openai_chat import read_request
-from lodestard.residency.basis import MESSAGE_BYTES, PROMPT_BYTES, basis_bytes, weigh
 from lodestard.residency.fit import TOKENS_PER_BYTE
+from lodestard.tokens.basis import MESSAGE_BYTES, PROMPT_BYTES, basis_bytes, weigh
 
 PYTHON = '''def settle(attempt: Attempt, usage: Usage | None) -> int:
     """What it cost. An attempt without usage costs what was held."""

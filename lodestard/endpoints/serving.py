@@ -1,0 +1,122 @@
+"""What all endpoints that ask a model have in common: read the request, open its entry, hand it to the hallway.
+
+Law: it decides nothing. Whatever comes of a request, its entry is closed.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from functools import lru_cache
+
+import msgspec
+
+from lodestard.classify.caller import identify_caller
+from lodestard.domain.client import Principal
+from lodestard.domain.errors import CallerFault, Code, Fault
+from lodestard.domain.request import Request
+from lodestard.exchange import Exchange
+from lodestard.http import ClientLeft, HttpExchange, read_content
+from lodestard.pipeline import carry
+from lodestard.protocols.codec import ClientCodec
+from lodestard.runtime import Runtime
+
+Endpoint = Callable[[HttpExchange, Runtime, Principal], Awaitable[None]]
+JSON_HEADERS = [("content-type", "application/json")]
+JSON_TYPE = "application/json"
+
+
+class Who(msgspec.Struct, frozen=True):
+    """Who asks: ``origin`` is the part of the house, where it is no client."""
+
+    principal: Principal
+    origin: str = ""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """The endpoints of one path by method, and the dialect that their errors are written in."""
+
+    dialect: str
+    methods: Mapping[str, Endpoint]
+
+
+def serves(codec: ClientCodec, *, any_type: bool = False) -> Route:
+    """The route of an endpoint that asks a model. ``any_type``: its clients send no content type, or another one."""
+
+    async def endpoint(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
+        if not any_type:
+            require_json(http)
+        await serve_model(http, runtime, Who(principal), codec)
+
+    return Route(codec.dialect, {"POST": endpoint})
+
+
+async def serve_model(http: HttpExchange, runtime: Runtime, who: Who, codec: ClientCodec) -> None:
+    """A request in the dialect of ``codec``: read it, unless it was read and answered from the cache lately."""
+    cache, limits = runtime.cache, runtime.settings.server.limits
+    body, depth = await read_content(http, limits), limits.json_depth
+    heeded = heeded_headers(http, codec) if codec.heeded else {}
+    seen = None if heeded else cache.recall(body, depth, codec.dialect)
+    request = seen or codec.read_request(body, depth=depth, headers=heeded)
+    exchange = await serve_request(http, runtime, who, codec, request)
+    if exchange.result.cache == "hit" and not heeded:
+        cache.remember(body, depth, request)
+
+
+def heeded_headers(http: HttpExchange, codec: ClientCodec) -> dict[str, str]:
+    """The header fields that the dialect reads, as far as they came."""
+    return {name: value for name in codec.heeded if (value := http.headers.get(name)) is not None}
+
+
+async def serve_request(
+    http: HttpExchange, runtime: Runtime, who: Who, codec: ClientCodec, request: Request
+) -> Exchange:
+    """Carry a request that was read; what became of it is in the exchange."""
+    caller = identify_caller(http.headers, request, who.principal)
+    if who.origin:
+        caller = msgspec.structs.replace(caller, origin=who.origin)
+    entry = runtime.ledger.open_entry(caller, request.alias, dialect=request.dialect, stream=request.stream)
+    exchange = Exchange(http, request, entry.caller, entry, runtime, codec)
+    try:
+        await answer(exchange, runtime)
+    except ClientLeft:
+        exchange.mark_left()
+        raise
+    except Exception:
+        exchange.mark_broken()
+        raise
+    except BaseException:  # cancelled
+        exchange.mark_cancelled()
+        raise
+    finally:
+        exchange.close()
+    return exchange
+
+
+async def answer(exchange: Exchange, runtime: Runtime) -> None:
+    """Carry the request; a fault is an answer too."""
+    try:
+        await carry(exchange, runtime)
+    except Fault as fault:
+        await exchange.fail(fault)
+
+
+def plain_path(path: str) -> str:
+    """The path without what may stand around it: ``/v1`` before, a slash behind."""
+    return _plain(path)
+
+
+@lru_cache(maxsize=64)
+def _plain(path: str) -> str:
+    path = path.rstrip("/")
+    return (path.removeprefix("/v1") if path == "/v1" or path.startswith("/v1/") else path) or "/"
+
+
+def require_json(http: HttpExchange) -> None:
+    """A page on another site can't send this content type without asking first; a form could."""
+    given = http.headers.get("content-type")
+    if given == JSON_TYPE:
+        return
+    content_type = (given or "").split(";", 1)[0].strip().lower()
+    if content_type != JSON_TYPE:
+        given = repr(content_type) if content_type else "none"
+        raise CallerFault(
+            Code.UNSUPPORTED_MEDIA_TYPE, f"The body must come with content-type: application/json (it is {given})."
+        )

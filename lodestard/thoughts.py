@@ -1,0 +1,75 @@
+"""What providers thought before they called tools, until the results come back with the client's next request.
+
+Anthropic and Gemini want their thoughts back, signed and unchanged, together with the results of the calls that
+followed them; most dialects have no place for them. So they are remembered here by the id of the call.
+
+Law: in memory only, bounded, of one principal each. A thought that was forgotten costs a little quality, never a
+request: the upstreams' writers do without. Changed in sync code only.
+"""
+
+from collections import OrderedDict
+
+import msgspec
+
+from lodestard.domain.reply import Reply
+from lodestard.domain.request import Message, Request, Thought
+
+MOST = 2_048
+MOST_BYTES = 16 * 1024 * 1024
+SIGNING = frozenset({"anthropic", "gemini"})
+"""The dialects that want their thoughts back."""
+
+Key = tuple[str, str]
+
+
+class Thoughts:
+    """The least recently used leave first."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Key, tuple[Thought, ...]] = OrderedDict()
+        self._bytes = 0
+
+    def keep(self, principal: str, reply: Reply) -> None:
+        """Remember what was thought before each call of ``reply``."""
+        for choice in reply.choices:
+            if not choice.thoughts:
+                continue
+            for call in choice.tool_calls:
+                if call.id:
+                    self._put((principal, call.id), choice.thoughts)
+
+    def restore(self, principal: str, request: Request) -> Request:
+        """``request`` with the thoughts that belong before the calls that it tells of."""
+        messages = request.conversation.messages
+        if not self._kept or not any(message.tool_calls for message in messages):
+            return request
+        known = tuple([self._thoughtful(principal, message) for message in messages])
+        if all(new is old for new, old in zip(known, messages, strict=True)):
+            return request
+        conversation = msgspec.structs.replace(request.conversation, messages=known)
+        return msgspec.structs.replace(request, conversation=conversation)
+
+    def _thoughtful(self, principal: str, message: Message) -> Message:
+        if message.thoughts or not message.tool_calls:
+            return message
+        for call in message.tool_calls:
+            found = self._kept.get((principal, call.id))
+            if found is not None:
+                self._kept.move_to_end((principal, call.id))
+                return msgspec.structs.replace(message, thoughts=found)
+        return message
+
+    def _put(self, key: Key, thoughts: tuple[Thought, ...]) -> None:
+        self._forget(self._kept.pop(key, ()))
+        self._kept[key] = thoughts
+        self._bytes += size_of(thoughts)
+        while len(self._kept) > MOST or self._bytes > MOST_BYTES:
+            self._forget(self._kept.popitem(last=False)[1])
+
+    def _forget(self, thoughts: tuple[Thought, ...]) -> None:
+        self._bytes -= size_of(thoughts)
+
+
+def size_of(thoughts: tuple[Thought, ...]) -> int:
+    """About how many bytes they take."""
+    return sum(len(bytes(thought.raw)) for thought in thoughts)
