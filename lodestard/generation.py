@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from lodestard.allowances import Allowances
 from lodestard.config.clients import read_clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.host_ports import Admission
@@ -67,6 +68,7 @@ class Foundation:
     ask: Callable[[Question, Runtime], Awaitable[Answered]] = ask_nobody
     load: Load = field(default_factory=Load)
     thoughts: Thoughts = field(default_factory=Thoughts)
+    allowances: Allowances = field(default_factory=Allowances)
     tokens: Estimator = field(default_factory=Estimator)
 
 
@@ -180,6 +182,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             clients=read_clients(settings, foundation.timezone),
             ask=ask_here,
             thoughts=foundation.thoughts,
+            allowances=foundation.allowances,
             tokens=foundation.tokens,
         )
         hooks.request_ended.always(foundation.ended.tell)

@@ -13,12 +13,13 @@ from functools import partial
 import msgspec
 import trio
 
+from lodestard.allowances import Turn
 from lodestard.bid import Bid, OutputCap, make_bid, within_room
 from lodestard.domain.attempt import AttemptRecord
 from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.host_ports import Seat
 from lodestard.domain.news import AttemptEnded, attempt_figures
-from lodestard.domain.ports import AttemptPort, LedgerPort
+from lodestard.domain.ports import AttemptPort, LedgerPort, ReplyStream
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import Request
 from lodestard.domain.residency import Ask, Rank, Wait
@@ -180,17 +181,20 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
     """Admit, hold, dial, stream, settle. None when the answer is whole, otherwise what went wrong."""
     record = flight.open_attempt(candidate, runtime.clock.monotonic_ns())
     try:
+        turn = await wait_turn(candidate, flight.request, runtime)
         record.place = runtime.admission.admit(ask_of(candidate, flight))
         async with record.place as seat:
             record.admitted_ns = runtime.clock.monotonic_ns()
             bid = make_bid(candidate, flight.request, runtime.ledger.find_room(flight.entry, candidate))
             attempt = await runtime.ledger.hold(flight.entry, candidate, bid.nano_usd, bid.tokens)
             record.limit_tokens = bid.limit_tokens
-            with Settlement(attempt, flight, record, runtime.ledger):
+            with turn, Settlement(attempt, flight, record, runtime.ledger):
                 await ask(candidate, fit_bid(bid, seat, record), flight, record, runtime)
             seat.learn(flight.draft.usage, flight.draft.durations)
     except Fault as fault:
         record.fail(fault.code, fault.own_words)
+        if not candidate.free:
+            runtime.allowances.heed(candidate.target, fault)
         return fault
     except BaseException:
         record.fail(Code.CLIENT_LEFT if flight.left else Code.SHUTTING_DOWN, "cancelled")
@@ -200,6 +204,13 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
         runtime.hooks.attempt_ended.tell(attempt_news(record, flight))
     record.outcome = "ok"
     return None
+
+
+async def wait_turn(candidate: Candidate, request: Request, runtime: Runtime) -> Turn:
+    """Wait for the limits that its provider has told. Raises ``UpstreamFault`` where the next candidate is sooner."""
+    upstream = runtime.settings.upstreams.get(candidate.target.upstream)
+    patience_s = 0.0 if upstream is None else upstream.limit_wait_s
+    return await runtime.allowances.wait_turn(candidate.target, request.size_bytes, patience_s)
 
 
 def ask_of(candidate: Candidate, flight: Flight) -> Ask:
@@ -221,11 +232,9 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
     """Dial and stream. Nothing is released before there is something to see: until then one can fall back."""
     record.dialled_ns = runtime.clock.monotonic_ns()
     cap = OutputCap(bid) if bid.capped else None
-    request = bid.request
-    if candidate.dialect in SIGNING:
-        request = runtime.thoughts.restore(flight.entry.caller.principal, request)
+    request = with_thoughts(candidate, bid.request, flight, runtime)
     async with runtime.sender.send(candidate.target, request, record.mark_sent) as stream:
-        record.sent_as = stream.sent_as
+        note_head(stream, record, runtime)
         waiting: list[Piece] = []
         has_readers = flight.has_readers
         while (pieces := await stream.receive()) is not None:
@@ -246,6 +255,20 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
         flight.body = stream.body
         if waiting:
             await flight.deliver(waiting)
+
+
+def with_thoughts(candidate: Candidate, request: Request, flight: Flight, runtime: Runtime) -> Request:
+    """``request`` with what the provider thought before the calls whose results it brings, where it wants that."""
+    if candidate.dialect not in SIGNING:
+        return request
+    return runtime.thoughts.restore(flight.entry.caller.principal, request)
+
+
+def note_head(stream: ReplyStream, record: AttemptRecord, runtime: Runtime) -> None:
+    """The head of an answer is there: what became of the request, and how much more its provider takes."""
+    record.sent_as = stream.sent_as
+    if record.sent_as.limits:
+        runtime.allowances.learn(record.candidate.target, record.sent_as.limits, runtime.clock.now_ms())
 
 
 class Settlement(msgspec.Struct):

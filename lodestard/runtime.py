@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from lodestard.allowances import Allowances
 from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
@@ -79,5 +80,6 @@ class Runtime:
     residency: ResidencyPort | None = None
     clients: Clients = NO_CLIENTS
     thoughts: Thoughts = field(default_factory=Thoughts)
+    allowances: Allowances = field(default_factory=Allowances)
     tokens: TokensPort = field(default_factory=Estimator)
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody

@@ -147,8 +147,9 @@ class Upstream(Record, frozen=True):
     """A server with models. ``free`` says that nothing it does is ever billed.
 
     ``url`` is its base: what the dialect's own paths (``/api/chat``, ``/chat/completions``) are appended to.
-    ``limit_member`` carries an output limit that Lodestar writes itself. ``price_provider`` is its name in the price
-    book, where its URL does not tell.
+    ``limit_member`` carries an output limit that Lodestar writes itself. ``limit_wait_s``: how long a request waits
+    for the rate limits that its provider has told, before the next candidate is asked. ``price_provider`` is its name
+    in the price book, where its URL does not tell.
     """
 
     dialect: Dialect
@@ -163,6 +164,7 @@ class Upstream(Record, frozen=True):
     first_byte_timeout_s: Seconds = 120.0
     load_timeout_s: Seconds = 300.0
     idle_timeout_s: Seconds = 60.0
+    limit_wait_s: Annotated[float, Meta(ge=0)] = 5.0
     plain_timeout_s: Seconds = 600.0
     on_client_leave: Literal["cancel", "drain", ""] = ""
     ca_file: str = ""

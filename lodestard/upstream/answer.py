@@ -26,13 +26,15 @@ _VERSIONS = ("1.1", "1.0")
 _FIRST_FINAL_STATUS = 200
 _LAST_STATUS = 599
 _BODILESS = (204, 304)
+_LIMIT = b"ratelimit-"
 _UNCODED = (b"", b"identity")
 
 
 class AnswerReader:
     """The answers of one connection, one after another. ``begin`` before each.
 
-    ``content_type`` is the first value of that field, or nothing; ``coded``: a Content-Encoding says so, in any line.
+    ``content_type`` is the first value of that field, or nothing; ``coded``: a Content-Encoding says so, in any line;
+    ``limits`` are the fields that tell of rate limits, their names in lower case.
     """
 
     __slots__ = (
@@ -55,6 +57,7 @@ class AnswerReader:
         "excess",
         "fields",
         "head_done",
+        "limits",
         "on_body",
         "status",
     )
@@ -83,6 +86,7 @@ class AnswerReader:
         self.coded = False
         self.content_type = b""
         self.complete = False
+        self.limits: RawFields = []
         self.fields: RawFields = []
         self.head_done = False
         self.status = 0
@@ -212,6 +216,8 @@ class AnswerReader:
                 self.content_type = self.content_type or value
             elif name == b"content-encoding":
                 self.coded = self.coded or value.strip().lower() not in _UNCODED
+            elif _LIMIT in name:
+                self.limits.append((name, value))
         return framed
 
     def _check_coding(self, value: bytes, *, first: bool) -> None:

@@ -84,6 +84,11 @@ class Response:
         return self._connection.reader.coded
 
     @property
+    def limits(self) -> RawFields:
+        """The fields that tell of rate limits, their names in lower case."""
+        return self._connection.reader.limits
+
+    @property
     def complete(self) -> bool:
         """Whether the whole answer has been read from the connection."""
         return self._connection.reader.complete

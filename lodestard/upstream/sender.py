@@ -147,6 +147,8 @@ class Sending:
         except BaseException:
             self._response.leave()
             raise
+        if limits := self._response.limits:
+            self.sent_as = msgspec.structs.replace(self.sent_as, limits=tuple(map(_readable, limits)))
         return self
 
     def _write(self) -> Response:
@@ -258,6 +260,10 @@ def plan_headers(settings: Upstream, key: str) -> list[tuple[str, str]]:
         field, scheme = KEY_FIELDS.get(settings.dialect, _BEARER)
         headers.append((field, f"{scheme}{key}"))
     return headers
+
+
+def _readable(field: tuple[bytes, bytes]) -> tuple[str, str]:
+    return field[0].decode("ascii"), field[1].decode("latin-1")
 
 
 def _plan_call(route: Route, wire: WireRequest) -> Call:
