@@ -34,6 +34,7 @@ from lodestard.hooks import Signal
 from lodestard.house import House, Plan, no_rehearsal
 from lodestard.http import HttpServer, Load
 from lodestard.inquiry import ask_model
+from lodestard.keeping import kept
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
 from lodestard.ledger import Ledger, LedgerOptions, SessionRules, open_ledger
 from lodestard.log import set_level
@@ -46,11 +47,13 @@ from lodestard.routing.catalog import baseline_price
 from lodestard.store import StoreOptions, open_store
 from lodestard.store.keepsake import FileKeepsake
 from lodestard.systemd import Notifier
+from lodestard.tokens import Estimator
 from lodestard.upstream.model_host import open_model_host
 
 MS_PER_S = 1_000
 NS_PER_US = 1_000
 LEARNED_FILE = "residency.json"
+TOKENS_FILE = "tokens.json"
 COLLECT_AFTER = (10_000, 20, 20)
 
 logger = logging.getLogger(__name__)
@@ -89,7 +92,8 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
         open_ledger_room(boot.places.state_dir, settings, clock, prices) as ledger,
         open_cache_room(boot.places.state_dir, settings, clock) as cache,
         open_request_log(clock) as request_log,
-        open_residency(open_model_host, clock, FileKeepsake(boot.places.state_dir / LEARNED_FILE)) as residency,
+        open_residency_room(boot.places.state_dir, clock) as residency,
+        open_estimator(boot.places.state_dir) as tokens,
         trio.open_nursery() as nursery,
     ):
         ended: Signal[RequestEnded] = Signal("request_ended, of all generations")
@@ -107,6 +111,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
             residency=residency,
             ask=ask_model,
             load=Load(settings.server.limits.buffered_bytes),
+            tokens=tokens,
         )
         residency.configure(settings, boot.plan.blueprint.keys)
         ledger.budgets.on_alert = foundation.budget_alert.tell
@@ -174,6 +179,26 @@ def session_rules(settings: Settings) -> SessionRules:
     """``[sessions]``, as the ledger counts. Pure."""
     sessions = settings.sessions
     return SessionRules(idle_gap_ms=int(sessions.idle_gap_s * MS_PER_S), max_ms=int(sessions.max_s * MS_PER_S))
+
+
+@asynccontextmanager
+async def open_residency_room(state_dir: Path, clock: Clock) -> AsyncIterator[Residency]:
+    """The cards, with what was learned of them before."""
+    keepsake = FileKeepsake(state_dir / LEARNED_FILE)
+    async with (
+        open_residency(open_model_host, clock, await keepsake.load()) as residency,
+        kept(residency, keepsake, "the cards"),
+    ):
+        yield residency
+
+
+@asynccontextmanager
+async def open_estimator(state_dir: Path) -> AsyncIterator[Estimator]:
+    """The estimates of prompts, with what was learned of models before."""
+    keepsake = FileKeepsake(state_dir / TOKENS_FILE)
+    estimator = Estimator(await keepsake.load())
+    async with kept(estimator, keepsake, "how models count tokens"):
+        yield estimator
 
 
 @asynccontextmanager

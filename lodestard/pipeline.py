@@ -191,6 +191,7 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
             with turn, Settlement(attempt, flight, record, runtime.ledger):
                 await ask(candidate, fit_bid(bid, seat, record), flight, record, runtime)
             seat.learn(flight.draft.usage, flight.draft.durations)
+            runtime.tokens.learn(candidate.target, flight.request, flight.draft.usage)
     except Fault as fault:
         record.fail(fault.code, fault.own_words)
         if not candidate.free:

@@ -15,10 +15,11 @@ from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.host_ports import Admission, ResidencyPort
-from lodestard.domain.ports import CachePort, LedgerPort, RoutesPort, Sender, TokensPort
+from lodestard.domain.ports import CachePort, LedgerPort, RoutesPort, Sender
 from lodestard.domain.question import Answered, Question
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
+from lodestard.domain.token_ports import TokensPort
 from lodestard.flights import Flights
 from lodestard.hooks import Hooks
 from lodestard.thoughts import Thoughts

@@ -14,6 +14,7 @@ COLUMNS = (
     Column("$/M in", "decimal"),
     Column("$/M out", "decimal"),
 )
+TOKENS = Column("tokens ±", "decimal")
 PLACES: Mapping[str, Cell] = {
     "resident": Cell("● loaded", "good"),
     "absent": Cell("○ on disk", "dim"),
@@ -23,8 +24,10 @@ PLACES: Mapping[str, Cell] = {
 
 
 def render_models(report: ModelsReport) -> list[Block]:
-    """One row a target; an alias with several is named once."""
-    rows = [row for model in report.models for row in _rows(model)]
+    """One row a target; an alias with several is named once. How well tokens are estimated, once that was learned."""
+    learned = any(target.token_samples for model in report.models for target in model.targets)
+    columns = (*COLUMNS, TOKENS) if learned else COLUMNS
+    rows = [row[: len(columns)] for model in report.models for row in _rows(model)]
     notes = [
         Note(f"{model.alias}: {target.target} {target.note}", "warn", "!")
         for model in report.models
@@ -37,13 +40,13 @@ def render_models(report: ModelsReport) -> list[Block]:
         for target in missing
         if target.place == "missing"
     ]
-    return [Table(COLUMNS, rows, empty="No model is configured."), *notes, *pulls]
+    return [Table(columns, rows, empty="No model is configured."), *notes, *pulls]
 
 
 def _rows(model: ModelRow) -> Iterator[tuple[Cell, ...]]:
     for index, target in enumerate(model.targets):
         alias = Cell(model.alias, "strong") if index == 0 else Cell("  then", "dim")
-        yield (alias, Cell(target.target), _state(target), *_prices(target))
+        yield (alias, Cell(target.target), _state(target), *_prices(target), _token_error(target))
 
 
 def _state(target: ModelTarget) -> Cell:
@@ -55,6 +58,11 @@ def _prices(target: ModelTarget) -> tuple[Cell, Cell]:
     if target.free:
         return Cell("free", "good"), Cell("free", "good")
     return Cell(rate(target.input_pico_usd)), Cell(rate(target.output_pico_usd))
+
+
+def _token_error(target: ModelTarget) -> Cell:
+    """By how much estimates of its prompts are off."""
+    return Cell("" if target.token_error is None else f"{100 * target.token_error:.1f} %", "dim")
 
 
 def render_plans(plans: TestPlans) -> list[Block]:

@@ -364,14 +364,6 @@ class RoutesPort(Protocol):
     def aliases(self) -> Sequence[str]: ...
 
 
-class TokensPort(Protocol):
-    """How many tokens a prompt is likely to be."""
-
-    def estimate(self, target: Target, request: Request) -> int:
-        """What ``target`` would count for the prompt of ``request``."""
-        ...
-
-
 class PricesPort(Protocol):
     """The price list, which may be another one at any time."""
 

@@ -14,7 +14,7 @@ import trio
 
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import CallerFault, Code, HouseFault
-from lodestard.domain.host_ports import Keepsake, ModelHost
+from lodestard.domain.host_ports import ModelHost
 from lodestard.domain.model_name import same_model
 from lodestard.domain.near import did_you_mean
 from lodestard.domain.residency import Ask, HostState, PullProgress, Wait
@@ -35,7 +35,6 @@ from lodestard.residency.taking_in import take_in
 from lodestard.residency.terms import Terms, read_terms
 
 OpenHost = Callable[[str, Upstream, str], AbstractAsyncContextManager[ModelHost]]
-SAVE_EVERY_S = 60.0
 RESTART_PAUSE_S, MOST_PAUSE_S = 1.0, 30.0
 HELD_S = 60.0
 """What has kept a card for so long is whole: its next defect is a first one."""
@@ -60,7 +59,6 @@ class Residency:
     def __init__(self, open_host: OpenHost, clock: Clock, learned: bytes, nursery: trio.Nursery) -> None:
         self._open_host = open_host
         self._clock = clock
-        self.saved = learned
         self._learned = decode(learned)
         self._nursery = nursery
         self._keepers: dict[str, Keeper] = {}
@@ -256,34 +254,8 @@ def same_server(keeper: Keeper, terms: Terms, key: str) -> bool:
 
 
 @asynccontextmanager
-async def open_residency(open_host: OpenHost, clock: Clock, keepsake: Keepsake) -> AsyncIterator[Residency]:
-    """The residency, for as long as the context lasts; what it has learned is kept in ``keepsake``."""
-    learned = await keepsake.load()
+async def open_residency(open_host: OpenHost, clock: Clock, learned: bytes = b"") -> AsyncIterator[Residency]:
+    """The residency, for as long as the context lasts. ``learned`` is what ``dump`` once gave."""
     async with trio.open_nursery() as nursery:
-        residency = Residency(open_host, clock, learned, nursery)
-        nursery.start_soon(keep_saving, residency, keepsake)
-        try:
-            yield residency
-        finally:
-            nursery.cancel_scope.cancel()
-            with trio.CancelScope(shield=True):
-                await save(residency, keepsake)
-
-
-async def keep_saving(residency: Residency, keepsake: Keepsake) -> None:
-    """Save what was learned every minute."""
-    while True:
-        await trio.sleep(SAVE_EVERY_S)
-        await save(residency, keepsake)
-
-
-async def save(residency: Residency, keepsake: Keepsake) -> None:
-    """Save what has changed; a disk that does not take it costs what was learned since, and a line in the log."""
-    learned = residency.dump()
-    if learned == residency.saved:
-        return
-    try:
-        await keepsake.save(learned)
-        residency.saved = learned
-    except HouseFault as fault:
-        logger.warning("what was learned of the cards could not be saved: %s", fault.own_words)
+        yield Residency(open_host, clock, learned, nursery)
+        nursery.cancel_scope.cancel()

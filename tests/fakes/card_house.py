@@ -25,6 +25,7 @@ from lodestard.domain.residency import Ask, HostState
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import LocalModel, Model, Residency, Settings, Upstream
 from lodestard.domain.upstream import Target
+from lodestard.keeping import kept
 from lodestard.protocols.codecs import CODECS
 from lodestard.residency.card import Card
 from lodestard.residency.room import Residency as Room
@@ -280,7 +281,10 @@ async def open_card_house(
         house = CardHouse(machines or {"t600": machine}, nursery, keepsake or MemoryKeepsake())
         before(house)
         with patch("lodestard.upstream.pool.Dialler", house.dialler):
-            async with open_residency(house.open_host, CLOCK, house.keepsake) as room:
+            async with (
+                open_residency(house.open_host, CLOCK, await house.keepsake.load()) as room,
+                kept(room, house.keepsake, "the cards"),
+            ):
                 house.room, house._senders = room, senders
                 await house.configure(settings)
                 yield house

@@ -208,7 +208,7 @@ async def open_still(
             open_store(folder / "ledger.db", [SCHEMA], options=options, clock=clock, run=run_inline) as store,
             open_ledger(store, clock, options=rules) as ledger,
             open_cache(settings.cache, None, clock) as cache,
-            open_residency(open_host, clock, NoKeepsake()) as room,
+            open_residency(open_host, clock) as room,
         ):
             room.configure(settings, {})
             foundation = Foundation(
@@ -235,16 +235,6 @@ async def open_still(
                     yield still
                     await still.come_to_rest()
         nursery.cancel_scope.cancel()
-
-
-class NoKeepsake:
-    """Nothing is known from before, and nothing is kept."""
-
-    async def load(self) -> bytes:
-        return b""
-
-    async def save(self, data: bytes) -> None:
-        """Forgotten."""
 
 
 class NoQuotes:

@@ -9,7 +9,8 @@ class ModelTarget(Message, frozen=True):
     """One target of an alias. Rates are pico-USD a token; None where there is no price.
 
     ``place`` is where a local model is: resident, loading, absent or missing (its server does not have it); empty
-    where nobody knows.
+    where nobody knows. ``token_error`` is by how much its prompts' estimates were off lately, as a share (the median
+    of ``token_samples``); None before anything was learned.
     """
 
     target: str
@@ -19,6 +20,8 @@ class ModelTarget(Message, frozen=True):
     place: str = ""
     input_pico_usd: int | None = None
     output_pico_usd: int | None = None
+    token_samples: int = 0
+    token_error: float | None = None
     note: str = ""
 
 

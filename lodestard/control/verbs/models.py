@@ -108,6 +108,7 @@ def model_target(
     known = part_of(health, target.upstream).get("state")
     state: State = known if known in ("up", "down") else "unknown"
     free = upstream is not None and upstream.free and (price is None or price.source == "free")
+    accuracy = runtime.tokens.accuracy(target)
     return ModelTarget(
         target=name,
         dialect=upstream.dialect if upstream is not None else "",
@@ -115,6 +116,8 @@ def model_target(
         state=state,
         input_pico_usd=None if price is None or free else price.input_pico_usd,
         output_pico_usd=None if price is None or free else price.output_pico_usd,
+        token_samples=0 if accuracy is None else accuracy.samples,
+        token_error=None if accuracy is None else accuracy.error,
         note=objections.get(name) or objections.get("", ""),
     )
 

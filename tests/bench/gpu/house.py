@@ -28,6 +28,7 @@ from lodestard.generation import Blueprint, Foundation, open_runtime
 from lodestard.hooks import Signal
 from lodestard.http import HttpServer
 from lodestard.http.listeners import open_unix_listener
+from lodestard.keeping import kept
 from lodestard.ledger import SCHEMA, LedgerOptions, open_ledger
 from lodestard.residency.room import Residency as CardRoom
 from lodestard.residency.room import open_residency
@@ -190,7 +191,10 @@ async def open_cards(
     def open_host(name: str, upstream: Upstream, key: str) -> AbstractAsyncContextManager[ModelHost]:
         return open_model_host(name, upstream, key, dial=PairDialler(connect, None))
 
-    async with open_residency(open_host, clock, keepsake) as residency:
+    async with (
+        open_residency(open_host, clock, await keepsake.load()) as residency,
+        kept(residency, keepsake, "the cards"),
+    ):
         residency.configure(settings, {})
         yield residency
 

@@ -32,16 +32,6 @@ MOONDREAM = "moondream:1.8b"
 LOAD_S, UNLOAD_S = 4.0, 1.0
 
 
-class Forgetful:
-    """A keepsake of nothing."""
-
-    async def load(self) -> bytes:
-        return b""
-
-    async def save(self, data: bytes) -> None:
-        """Forgotten."""
-
-
 @dataclass
 class Bench:
     """A residency before a simulated server, and a way past it."""
@@ -124,7 +114,7 @@ async def bench(**settings: Any) -> AsyncIterator[Bench]:
         def open_host(name: str, host: Upstream, key: str) -> AbstractAsyncContextManager[ModelHost]:
             return open_model_host(name, host, key, dial=dial)
 
-        async with open_residency(open_host, TrioClock(), Forgetful()) as room:
+        async with open_residency(open_host, TrioClock()) as room:
             room.configure(settle(**settings), {})
             await trio.sleep(1)
             yield Bench(room, simulator, SimClient(await simulator.opener(nursery)()), loads)
