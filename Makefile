@@ -154,6 +154,10 @@ bench-gpu-docs: $(DEV_STAMP) ## the same without what a real Ollama does, and it
 docs-http: $(DEV_STAMP) ## write docs/http-strictness.md from the rules that the tests run
 	@$(BIN)/python -m tests.rooms.http.strictness_page
 
+.PHONY: docs-compatibility
+docs-compatibility: $(DEV_STAMP) ## write docs/compatibility.md from the tests of real clients
+	@$(BIN)/python -m tests.clients.matrix.page
+
 .PHONY: lock
 lock: ## resolve packaging/locks/*.txt anew (UPGRADE=1 takes the newest versions)
 	@bash packaging/setup/lock.sh "$(PYTHON)" $(if $(UPGRADE),--upgrade)

@@ -81,6 +81,10 @@ class Answer(msgspec.Struct, frozen=True):
     error: msgspec.Raw = ABSENT
 
 
+class _Error(msgspec.Struct, frozen=True):
+    error: msgspec.Raw = ABSENT
+
+
 class _Part(msgspec.Struct, frozen=True):
     text: str = ""
 
@@ -91,6 +95,7 @@ class _Logprobs(msgspec.Struct, frozen=True):
 
 
 _answer = msgspec.json.Decoder(Answer)
+_errors = msgspec.json.Decoder(list[_Error])
 read_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _part = msgspec.json.Decoder(_Part)
 _logprobs = msgspec.json.Decoder(_Logprobs)
@@ -99,6 +104,8 @@ NO_MESSAGE = Message()
 
 def decode(event: bytes) -> Answer:
     """A chunk or a whole answer. Raises ``ValueError`` for neither, and the fault that an error event tells of."""
+    if event[:1] == b"[" and (errors := _errors.decode(event)):
+        raise stream_fault(event) if errors[0].error is not ABSENT else garbage()  # so Gemini says what went wrong
     answer = _answer.decode(event)
     if (answer.error is not ABSENT and bytes(answer.error) != b"null") or answer.object == "error":
         raise stream_fault(event)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.protocols.error_text import MAX_SHOWN_CHARS, mask_keys, shown
 from lodestard.protocols.openai_errors import read_error, read_wait_s
+from lodestard.protocols.openai_stream import open_stream
 from lodestard.protocols.openai_upstream import OpenAICodec
 
 
@@ -169,3 +170,16 @@ def test_any_answer_is_a_fault(status: int, body: bytes, wait: str) -> None:
     fault = read_error(status, {"retry-after": wait}, body)
     assert fault.message
     assert isinstance(fault, UpstreamFault)
+
+
+def test_an_error_in_a_stream_that_is_a_list() -> None:
+    """As Gemini's compatible endpoint says it."""
+    reader = open_stream(1)
+    with pytest.raises(UpstreamFault) as caught:
+        reader.feed(b'data: [{"error":{"code":503,"message":"Overloaded.","status":"UNAVAILABLE"}}]\n\n')
+    assert (caught.value.code, caught.value.billed) == (Code.UPSTREAM_ERROR, True)
+    assert "Overloaded." in caught.value.message
+    for garbage in (b"[]", b"[1]", b'[{"a":1}]'):
+        with pytest.raises(UpstreamFault) as caught:
+            open_stream(1).feed(b"data: " + garbage + b"\n\n")
+        assert caught.value.code is Code.UPSTREAM_GARBAGE

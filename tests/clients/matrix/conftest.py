@@ -1,0 +1,81 @@
+"""The house that all clients speak to: one alias for each dialect of upstreams, over simulated ones."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.fakes.process import KEY_VARIABLE, QUIET, Daemon, get, overlay, run_simulator
+
+KINDS = ("ollama", "openai", "xai", "gemini", "anthropic")
+PRICE = {"input": "5.00", "output": "25.00", "cache_write": "6.25", "max_output_tokens": 16384}
+Ports = dict[str, int]
+
+
+def upstreams(ports: Ports) -> dict[str, Any]:
+    """By name. Every mood of a paid one is an upstream of its own."""
+    key = {"env": KEY_VARIABLE}
+    at = {kind: f"http://127.0.0.1:{port}" for kind, port in ports.items()}
+    paid = {
+        "openai": {"dialect": "openai", "url": f"{at['openai']}/v1"},
+        "xai": {"dialect": "openai", "url": f"{at['xai']}/v1"},
+        "gemini-compatible": {"dialect": "openai", "url": f"{at['gemini']}/v1beta/openai"},
+    }
+    made: dict[str, Any] = {name: {**upstream, "key": key} for name, upstream in paid.items()}
+    made |= {f"{name}-cut": {**upstream, "headers": {"x-sim-fault": "error=3"}} for name, upstream in made.items()}
+    local = {"dialect": "ollama", "url": at["ollama"], "free": True}
+    return {**made, "ollama": local, "ollama-cut": {**local, "headers": {"x-sim-fault": "error=3"}}}
+
+
+MODELS = {
+    "ollama": "llama3.1:8b",
+    "openai": "gpt-4o-mini",
+    "xai": "grok-beta",
+    "gemini-compatible": "gemini-1.5-flash",
+}
+EYES = {"ollama": "moondream:1.8b"}
+"""Where the usual model sees nothing."""
+
+
+def settings(ports: Ports) -> dict[str, Any]:
+    models: dict[str, Any] = {}
+    for name, model in MODELS.items():
+        models[name] = {"route": [f"{name}/{model}"]}
+        models[f"{name}-eyes"] = {"route": [f"{name}/{EYES.get(name, model)}"]}
+        models[f"{name}-cut"] = {"route": [f"{name}-cut/{model}"]}
+    paid = [f"{name}{mood}/{model}" for name, model in MODELS.items() if name != "ollama" for mood in ("", "-cut")]
+    return {"upstreams": upstreams(ports), "models": models, "prices": dict.fromkeys(paid, PRICE)}
+
+
+@pytest.fixture(scope="session")
+def ports() -> Iterator[Ports]:
+    """The simulated upstreams, by kind."""
+    arguments = [word for kind in KINDS for word in (f"--{kind}-port", "0")]
+    with run_simulator("--profile", "instant", *arguments) as found:
+        yield dict(zip(KINDS, found, strict=True))
+
+
+@pytest.fixture(scope="session")
+def everything(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A running daemon with an alias for each dialect. At its end the books agree with the providers' meters."""
+    daemon = Daemon(tmp_path_factory.mktemp("matrix"), overlay(settings(ports), QUIET))
+    try:
+        yield daemon.start()
+        daemon.wait_idle()
+        daemon.verify()
+        billed = sum(int(get(ports[kind], "/__sim/meter").json["nano_usd"]) for kind in KINDS)
+        assert sum(row["cost_nano_usd"] for row in daemon.rows(1_000)) >= billed
+    finally:
+        daemon.end()
+
+
+@pytest.fixture
+def url(everything: Daemon) -> str:
+    return f"http://127.0.0.1:{everything.port}"
+
+
+def row_of(daemon: Daemon, request_id: str) -> dict[str, Any]:
+    """What the ledger says of a request."""
+    daemon.wait_idle()
+    (row,) = [row for row in daemon.rows(200) if row["request_id"] == request_id]
+    return dict(row)
