@@ -16,6 +16,8 @@ FUZZ_STAMP := .venv-fuzz/ready.stamp
 LITELLM_STAMP := .venv-litellm/ready.stamp
 PORTKEY_STAMP := .node-portkey/ready.stamp
 PORTKEY_LOCKS := packaging/locks/bench-portkey
+NODE_STAMP := .node-clients/ready.stamp
+NODE_LOCKS := packaging/locks/clients-node
 PIP_INSTALL := -m pip install -qq --no-input --disable-pip-version-check --require-hashes --no-deps
 INSTALL_OURSELVES := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable .
 UNLESS_ROOT_AND_TOOLS := bash packaging/setup/need.sh --optional
@@ -29,7 +31,7 @@ run: $(RUN_STAMP) ## start the demo: the real daemon in front of a simulated ups
 .PHONY: test
 test: systemd-tools ## lint, types, architecture contracts and all tests, with coverage >= 90 %
 	@$(MAKE) systemd-extra
-	@$(MAKE) aider-env
+	@$(MAKE) clients-env
 	@$(BIN)/coverage erase
 	@mkdir -p .cache
 	@status=0; $(MAKE) --jobs=3 --keep-going --output-sync=target \
@@ -185,6 +187,13 @@ systemd-extra: $(DEV_STAMP)
 .PHONY: aider-env
 aider-env: $(AIDER_STAMP) ## .venv-aider with the Aider that the client tests run
 
+.PHONY: clients-env
+clients-env: node-tools aider-env $(NODE_STAMP) ## the client programs that the tests run, each in a folder of its own
+
+.PHONY: node-tools
+node-tools:
+	@$(UNLESS_ROOT_AND_TOOLS) node=nodejs npm=npm
+
 .PHONY: bench-rivals
 bench-rivals: bench-tools $(LITELLM_STAMP) $(PORTKEY_STAMP) ## what `make bench` compares with, each in a folder of its own
 
@@ -230,7 +239,11 @@ $(LITELLM_STAMP): packaging/locks/bench-litellm.txt
 	@bash packaging/setup/litellm.sh "$(PYTHON)" .venv-litellm packaging/locks/bench-litellm.txt
 	@touch $@
 
+$(NODE_STAMP): $(NODE_LOCKS)/package.json $(NODE_LOCKS)/package-lock.json | node-tools
+	@bash packaging/setup/node.sh .node-clients $(NODE_LOCKS) "the clients of Node.js"
+	@touch $@
+
 # npm may be among what bench-tools brings.
 $(PORTKEY_STAMP): $(PORTKEY_LOCKS)/package.json $(PORTKEY_LOCKS)/package-lock.json | bench-tools
-	@bash packaging/setup/portkey.sh .node-portkey $(PORTKEY_LOCKS)
+	@bash packaging/setup/node.sh .node-portkey $(PORTKEY_LOCKS) "the Portkey gateway"
 	@touch $@

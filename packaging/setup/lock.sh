@@ -29,9 +29,11 @@ resolve fuzz.txt "$@" --constraints "$locks/run.txt" "$locks/fuzz.in"
 resolve aider.txt "$@" "$locks/aider.in"
 resolve bench-litellm.txt "$@" "$locks/bench-litellm.in"
 if command -v npm >/dev/null; then
-    (cd "$locks/bench-portkey" && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --silent)
+    for folder in bench-portkey clients-node; do
+        (cd "$locks/$folder" && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --silent)
+    done
 else
-    echo "No npm here: $locks/bench-portkey/package-lock.json stays as it is." >&2
+    echo "No npm here: the locks of Node.js stay as they are." >&2
 fi
 # systemd-python says what it needs only when it is built.
 bash packaging/setup/need.sh gcc=gcc pkg-config=pkg-config /usr/include/systemd/sd-daemon.h=libsystemd-dev
