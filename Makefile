@@ -16,6 +16,7 @@ FUZZ_STAMP := .venv-fuzz/ready.stamp
 LITELLM_STAMP := .venv-litellm/ready.stamp
 PORTKEY_STAMP := .node-portkey/ready.stamp
 PORTKEY_LOCKS := packaging/locks/bench-portkey
+LLM_STAMP := .venv-llm/ready.stamp
 NODE_STAMP := .node-clients/ready.stamp
 NODE_LOCKS := packaging/locks/clients-node
 PIP_INSTALL := -m pip install -qq --no-input --disable-pip-version-check --require-hashes --no-deps
@@ -188,7 +189,7 @@ systemd-extra: $(DEV_STAMP)
 aider-env: $(AIDER_STAMP) ## .venv-aider with the Aider that the client tests run
 
 .PHONY: clients-env
-clients-env: node-tools aider-env $(NODE_STAMP) ## the client programs that the tests run, each in a folder of its own
+clients-env: node-tools aider-env $(LLM_STAMP) $(NODE_STAMP) ## the client programs that the tests run, each in a folder of its own
 
 .PHONY: node-tools
 node-tools:
@@ -229,6 +230,10 @@ $(SYSTEMD_STAMP): packaging/locks/systemd.txt packaging/locks/build.txt $(DEV_ST
 
 $(AIDER_STAMP): packaging/locks/aider.txt
 	@bash packaging/setup/aider.sh "$(PYTHON)" .venv-aider packaging/locks/aider.txt
+	@touch $@
+
+$(LLM_STAMP): packaging/locks/llm.txt
+	@bash packaging/setup/client.sh "$(PYTHON)" .venv-llm packaging/locks/llm.txt
 	@touch $@
 
 $(FUZZ_STAMP): packaging/locks/fuzz.txt packaging/locks/run.txt
