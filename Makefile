@@ -132,6 +132,10 @@ bench-relay: $(DEV_STAMP) ## direct call, bare relay and lodestard alone, with n
 bench-instructions: $(DEV_STAMP) ## what a request costs in instructions, by valgrind: repeats where timings do not
 	@$(BIN)/python -m tests.bench.instructions $(BENCH)
 
+.PHONY: bench-translation
+bench-translation: $(DEV_STAMP) ## what each pair of dialects costs beside passing bytes through
+	@$(BIN)/python -m tests.bench.translation $(BENCH)
+
 .PHONY: bench-dashboard
 bench-dashboard: $(DEV_STAMP) ## the live screen over a million requests: load, memory, key to paint
 	@$(BIN)/python -m tests.bench.dashboard $(BENCH)
