@@ -11,6 +11,14 @@ from typing import Any
 from lodestard.domain.model_name import same_model
 from lodestard.domain.settings import LocalModel, Upstream
 
+RUNNER_OPTIONS = frozenset(
+    {
+        "num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "num_keep", "draft_num_predict",
+        "use_mmap", "use_mlock", "low_vram", "f16_kv", "numa",
+    }
+)  # fmt: skip
+"""What a server loads a model with: another value would load it anew (Ollama's ``api/types.go``, ``Runner``)."""
+
 _UNNAMED = LocalModel()
 _SOME_TIME = re.compile("[1-9]")
 

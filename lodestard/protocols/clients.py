@@ -5,7 +5,20 @@ Law: a dialect is one reader and one writer over the intermediate form of ``doma
 """
 
 from lodestard.protocols.codec import ClientCodec
+from lodestard.protocols.ollama_chat_client import OllamaChat
+from lodestard.protocols.ollama_embed_client import OllamaEmbed, OllamaEmbeddings
+from lodestard.protocols.ollama_generate_client import OllamaGenerate
 from lodestard.protocols.openai_chat import OpenAIChat
 
 OPENAI_CHAT: ClientCodec = OpenAIChat()
-CLIENTS: tuple[ClientCodec, ...] = (OPENAI_CHAT,)
+OLLAMA_CHAT = OllamaChat()
+OLLAMA_GENERATE = OllamaGenerate()
+OLLAMA_EMBED = OllamaEmbed()
+OLLAMA_EMBEDDINGS = OllamaEmbeddings()
+CLIENTS: tuple[ClientCodec, ...] = (
+    OPENAI_CHAT,
+    OLLAMA_CHAT,
+    OLLAMA_GENERATE,
+    OLLAMA_EMBED,
+    OLLAMA_EMBEDDINGS,
+)

@@ -119,7 +119,7 @@ def write_error(dialect: str, fault: Fault, request_id: str) -> tuple[int, list[
     match dialect:
         case "anthropic":
             shape = anthropic_error(fault, request_id)
-        case "ollama":
+        case "ollama" | "ollama-generate" | "ollama-embed" | "ollama-embeddings":
             shape = {"error": message_of(fault)}
         case _:
             shape = openai_error(fault)

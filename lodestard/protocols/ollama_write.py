@@ -26,6 +26,7 @@ from lodestard.domain.request import (
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import JSON_HEADERS, WireRequest, join_path
 from lodestard.protocols.json_text import read_object
+from lodestard.protocols.ollama_passing import find_lost, passes, passing_members, passing_options
 
 _DEPTH = 64
 _THINK: Mapping[str, bool | str] = {"none": False, "minimal": "low", "xhigh": "high"}
@@ -43,22 +44,13 @@ def write_chat(request: Request, model: str, settings: Upstream) -> WireRequest:
         raise _unsupported("Ollama gives one answer per request: ask with n = 1.", "n")
     pinned = pinned_members(settings, model)
     body: dict[str, Any] = {
+        **(passing_members(request) if passes(request) else _built_members(talk)),
         "model": model,
-        "messages": _messages(talk),
         "stream": True,
         "truncate": False,
         **pinned,
-        "options": _options(talk.sampling, pinned.get("options", {})),
+        "options": passing_options(request) | _options(talk.sampling, pinned.get("options", {})),
     }
-    if tools := _tools(talk):
-        body["tools"] = tools
-    if talk.format.kind != "text":
-        body["format"] = _format(talk.format)
-    if talk.reasoning_effort:
-        body["think"] = _THINK.get(talk.reasoning_effort, talk.reasoning_effort)
-    if talk.logprobs:
-        body["logprobs"] = True
-        body["top_logprobs"] = talk.top_logprobs or 0
     return WireRequest(
         path=join_path(settings.url, "/api/chat"),
         headers=(*JSON_HEADERS, ("accept", "application/x-ndjson")),
@@ -68,10 +60,25 @@ def write_chat(request: Request, model: str, settings: Upstream) -> WireRequest:
     )
 
 
+def _built_members(talk: Conversation) -> dict[str, Any]:
+    """The members that say what is asked, of a client that speaks another dialect."""
+    body: dict[str, Any] = {"messages": _messages(talk)}
+    if tools := _tools(talk):
+        body["tools"] = tools
+    if talk.format.kind != "text":
+        body["format"] = _format(talk.format)
+    if talk.reasoning_effort:
+        body["think"] = _THINK.get(talk.reasoning_effort, talk.reasoning_effort)
+    if talk.logprobs:
+        body["logprobs"] = True
+        body["top_logprobs"] = talk.top_logprobs or 0
+    return body
+
+
 def _find_dropped(request: Request) -> tuple[str, ...]:
     """What the dialect can't carry. What a client says of the runner is noted by the context guard."""
     talk = request.conversation
-    dropped = request.unsaid
+    dropped = find_lost(request)
     if talk.tool_choice is not None and talk.tool_choice.mode == "required":
         dropped += ("tool_choice",)  # it can't be enforced there
     if talk.parallel_calls is False:

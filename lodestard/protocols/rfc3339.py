@@ -1,4 +1,4 @@
-"""A moment as Go writes it (RFC 3339 with up to nine decimals and an offset) → unix time. Pure.
+"""Moments as Go writes them (RFC 3339 with up to nine decimals and an offset), to and from unix time. Pure.
 
 Law: arithmetic alone: no calendar module, no clock, no time zone of this machine. What is no moment is None.
 """
@@ -28,6 +28,26 @@ def unix_ms(text: str) -> int | None:
     seconds = ((_days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
     seconds -= (-1 if sign == "-" else 1) * (offset[0] * 60 + offset[1]) * 60
     return seconds * 1000 + int((fraction or "").ljust(3, "0")[:3])
+
+
+def write_ms(moment_ms: int) -> str:
+    """Milliseconds since 1970 began → ``"2026-11-20T10:00:00.5Z"``, without zeros at the end, as Go writes it."""
+    seconds, fraction_ms = divmod(moment_ms, 1000)
+    days, second = divmod(seconds, 86_400)
+    year, month, day = _date(days)
+    fraction = f".{fraction_ms:03d}".rstrip("0") if fraction_ms else ""
+    clock = f"{second // 3600:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
+    return f"{year:04d}-{month:02d}-{day:02d}T{clock}{fraction}Z"
+
+
+def _date(days: int) -> tuple[int, int, int]:
+    """The other way round than ``_days``: eras of 400 years, each from a first of March."""
+    era, day_of_era = divmod(days + _DAYS_TO_1970, 146_097)
+    year_of_era = (day_of_era - day_of_era // 1460 + day_of_era // 36_524 - day_of_era // 146_096) // 365
+    day_of_year = day_of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    from_march = (5 * day_of_year + 2) // 153
+    month = from_march + 3 if from_march < 10 else from_march - 9
+    return 400 * era + year_of_era + (month < 3), month, day_of_year - (153 * from_march + 2) // 5 + 1
 
 
 def _is_day(year: int, month: int, day: int) -> bool:

@@ -5,8 +5,8 @@ its context would be taken for another one. So such a model begins nothing more:
 and is loaded as the configuration wants it for whoever waits, or at once where there is room. Pure.
 """
 
+from lodestard.domain.pins import RUNNER_OPTIONS
 from lodestard.domain.settings import Options
-from lodestard.residency.guard import RUNNER_OPTIONS
 from lodestard.residency.state import Tenant
 from lodestard.residency.terms import Terms
 

@@ -9,15 +9,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from lodestard.domain.pins import RUNNER_OPTIONS
 from lodestard.domain.request import Request
-
-RUNNER_OPTIONS = frozenset(
-    {
-        "num_ctx", "num_batch", "num_gpu", "main_gpu", "num_thread", "num_keep", "draft_num_predict",
-        "use_mmap", "use_mlock", "low_vram", "f16_kv", "numa",
-    }
-)  # fmt: skip
-"""What a server loads a model with: another value would load it anew (Ollama's ``api/types.go``, ``Runner``)."""
 
 CALL_MEMBERS = frozenset({"keep_alive", "shift", "truncate"})
 """What is said beside the options."""
