@@ -1,17 +1,20 @@
 """What providers thought before they called tools, until the results come back with the client's next request.
 
 Anthropic and Gemini want their thoughts back, signed and unchanged, together with the results of the calls that
-followed them; most dialects have no place for them. So they are remembered here by the id of the call.
+followed them; most dialects have no place for them. So they are remembered here by the id of the call; of clients that
+send none, by what is called.
 
 Law: in memory only, bounded, of one principal each. A thought that was forgotten costs a little quality, never a
 request: the upstreams' writers do without. Changed in sync code only.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 
 import msgspec
 
-from lodestard.domain.reply import Reply
+from lodestard.domain.call_id import invent_call_id
+from lodestard.domain.reply import Reply, ToolCallPiece
 from lodestard.domain.request import Message, Request, Thought
 
 MOST = 2_048
@@ -27,6 +30,7 @@ class Thoughts:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[Key, tuple[Thought, ...]] = OrderedDict()
+        self._nameless: OrderedDict[Key, str] = OrderedDict()
         self._bytes = 0
 
     def keep(self, principal: str, reply: Reply) -> None:
@@ -37,6 +41,15 @@ class Thoughts:
             for call in choice.tool_calls:
                 if call.id:
                     self._put((principal, call.id), choice.thoughts)
+                    self._note_nameless(principal, call)
+
+    def _note_nameless(self, principal: str, call: ToolCallPiece) -> None:
+        """By which id it is told of by a client that has none."""
+        made = (principal, invent_call_id(call.name, call.arguments))
+        self._nameless.pop(made, None)
+        self._nameless[made] = call.id
+        if len(self._nameless) > MOST:
+            self._nameless.popitem(last=False)
 
     def restore(self, principal: str, request: Request) -> Request:
         """``request`` with the thoughts that belong before the calls that it tells of."""
@@ -52,11 +65,12 @@ class Thoughts:
     def _thoughtful(self, principal: str, message: Message) -> Message:
         if message.thoughts or not message.tool_calls:
             return message
-        for call in message.tool_calls:
-            found = self._kept.get((principal, call.id))
+        own = {self._nameless.get((principal, call.id), call.id): call.id for call in message.tool_calls}
+        for call_id in own:
+            found = self._kept.get((principal, call_id))
             if found is not None:
-                self._kept.move_to_end((principal, call.id))
-                return msgspec.structs.replace(message, thoughts=found)
+                self._kept.move_to_end((principal, call_id))
+                return msgspec.structs.replace(message, thoughts=tuple([renamed(thought, own) for thought in found]))
         return message
 
     def _put(self, key: Key, thoughts: tuple[Thought, ...]) -> None:
@@ -68,6 +82,12 @@ class Thoughts:
 
     def _forget(self, thoughts: tuple[Thought, ...]) -> None:
         self._bytes -= size_of(thoughts)
+
+
+def renamed(thought: Thought, own: Mapping[str, str]) -> Thought:
+    """``thought`` of the call as the client names it."""
+    call_id = own.get(thought.call_id, thought.call_id)
+    return thought if call_id == thought.call_id else msgspec.structs.replace(thought, call_id=call_id)
 
 
 def size_of(thoughts: tuple[Thought, ...]) -> int:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from lodestard.domain.call_id import invent_call_id
 from lodestard.domain.reply import Choice, Reply, ToolCallPiece
 from lodestard.domain.request import Conversation, Message, Request, Thought, ToolCall
 from lodestard.thoughts import MOST, Thoughts
@@ -70,3 +71,12 @@ def test_a_call_that_comes_again_has_its_newest_thought() -> None:
     thoughts.keep("ada", answered("c1", thought("old")))
     thoughts.keep("ada", answered("c1", thought("new")))
     assert restored(thoughts, "ada", telling("c1")) == (thought("new"),)
+
+
+def test_a_thought_comes_back_with_a_call_that_lost_its_id() -> None:
+    thoughts = Thoughts()
+    signed = Thought("gemini", msgspec.Raw(b'"s"'), call_id="c1")
+    thoughts.keep("ada", answered("c1", signed))
+    made = invent_call_id("f", "{ }")
+    assert restored(thoughts, "ada", telling(made)) == (msgspec.structs.replace(signed, call_id=made),)
+    assert restored(thoughts, "ada", telling(invent_call_id("f", '{"a":1}'))) == ()
