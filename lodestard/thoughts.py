@@ -1,8 +1,8 @@
 """What providers thought before they called tools, until the results come back with the client's next request.
 
 Anthropic and Gemini want their thoughts back, signed and unchanged, together with the results of the calls that
-followed them; most dialects have no place for them. So they are remembered here by the id of the call; of clients that
-send none, by what is called.
+followed them; most dialects have no place for them. So they are remembered here by the id of the call, and for
+clients that send none, by what is called.
 
 Law: in memory only, bounded, of one principal each. A thought that was forgotten costs a little quality, never a
 request: the upstreams' writers do without. Changed in sync code only.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodestard.protocols.rfc3339 import unix_ms
+from lodestard.protocols.rfc3339 import unix_ms, write_ms
 
 OFFSETS = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,3 +64,15 @@ def test_it_counts_as_the_calendar_does(moment: datetime) -> None:
 @given(st.text(max_size=40))
 def test_any_text_is_a_moment_or_none(text: str) -> None:
     assert unix_ms(text) is None or text[:4].isdigit()
+
+
+@given(st.integers(-62_135_596_800_000, 253_402_300_799_999))
+def test_a_moment_there_and_back(ms: int) -> None:
+    written = write_ms(ms)
+    assert unix_ms(written) == ms
+    assert datetime.fromisoformat(written) == EPOCH + timedelta(milliseconds=ms)
+
+
+def test_a_moment_as_go_writes_it() -> None:
+    assert write_ms(1_795_168_800_000) == "2026-11-20T10:00:00Z"
+    assert write_ms(1_795_168_800_120) == "2026-11-20T10:00:00.12Z"
