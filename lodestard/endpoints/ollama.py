@@ -13,7 +13,7 @@ import msgspec
 from lodestard.classify.caller import identify_caller
 from lodestard.domain.client import Principal
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.model_name import same_model
+from lodestard.domain.model_name import canonical_name, same_model
 from lodestard.domain.pins import is_nought
 from lodestard.domain.request import Request
 from lodestard.domain.residency import Ask, ModelState
@@ -122,8 +122,7 @@ async def list_models(http: HttpExchange, runtime: Runtime, principal: Principal
 
 async def list_loaded(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
     """GET /api/ps: the aliases whose first model is in some card's memory."""
-    resident = {target for target, state in read_states(runtime).items() if state.resident}
-    loaded = [model for model in list_usable(runtime, principal) if first_target(model.name, runtime) in resident]
+    loaded = [model for model in list_usable(runtime, principal) if model.resident]
     await http.respond(200, JSON_HEADERS, ollama_catalog.write_loaded(loaded))
 
 
@@ -158,19 +157,20 @@ def first_target(alias: str, runtime: Runtime) -> Target | None:
 
 
 def read_states(runtime: Runtime) -> Mapping[Target, ModelState]:
-    """What is known of local models, where somebody looks after their cards."""
+    """What is known of local models by their canonical names, where somebody looks after their cards."""
     residency = runtime.residency
     if residency is None:
         return {}
     states = [residency.state(host) for host in residency.hosts]
-    return {Target(state.host, model.model): model for state in states for model in state.models}
+    return {Target(state.host, canonical_name(model.model)): model for state in states for model in state.models}
 
 
 def describe_model(alias: str, target: Target, runtime: Runtime, states: Mapping[Target, ModelState]) -> ListedModel:
     """``alias`` as a client of Ollama sees it."""
     upstream = runtime.settings.upstreams.get(target.upstream)
     local = upstream is not None and upstream.dialect == LOCAL
-    state, price = states.get(target), runtime.routes.price_of(target)
+    state = states.get(Target(target.upstream, canonical_name(target.model)))
+    price = runtime.routes.price_of(target)
     known = (state.context_tokens if state is not None else 0) or (price.context_tokens if price is not None else 0)
     if state is None:
         return ListedModel(name=alias, model=target.model, local=local, context_tokens=known or 0)
@@ -178,6 +178,7 @@ def describe_model(alias: str, target: Target, runtime: Runtime, states: Mapping
         name=alias,
         model=target.model,
         local=local,
+        resident=state.resident,
         context_tokens=known or 0,
         size_bytes=state.size_bytes,
         vram_bytes=state.vram_bytes,

@@ -41,12 +41,13 @@ _FILLING_TEMPLATE = "{{ if .Suffix }}{{ .Prompt }}{{ .Suffix }}{{ else }}{{ .Pro
 class ListedModel(msgspec.Struct, frozen=True, kw_only=True):
     """An alias as a client sees it. ``model`` is what stands behind it, ``local`` whether on an Ollama server.
 
-    ``context_tokens`` 0: nobody knows. ``expires_ms`` None: it stays, or nobody knows.
+    ``resident``: it is in memory. ``context_tokens`` 0: nobody knows. ``expires_ms`` None: it stays, or nobody knows.
     """
 
     name: str
     model: str
     local: bool = False
+    resident: bool = False
     context_tokens: int = 0
     size_bytes: int = 0
     vram_bytes: int = 0

@@ -49,6 +49,8 @@ def _asked(request: Request) -> dict[str, msgspec.Raw]:
     for members in (body, _object(body.get("options")), extra, _object(extra.get("options"))):
         for name in (RUNNER_OPTIONS | CALL_MEMBERS) & members.keys():
             asked.setdefault(name, members[name])
+    if request.conversation.embedding is not None:
+        asked.pop("truncate", None)  # a text that is embedded may be cut
     return dict(sorted(asked.items()))
 
 

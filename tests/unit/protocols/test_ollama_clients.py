@@ -355,8 +355,8 @@ def test_any_json_is_read_or_refused(codec: Any, data: st.DataObject) -> None:
 NAMES = st.sampled_from(
     [
         "messages", "prompt", "input", "suffix", "system", "raw", "template", "context", "images", "options",
-        "format", "think", "tools", "stream", "role", "content", "tool_calls", "function", "name", "arguments", "num_predict",
-        "temperature", "stop", "keep_alive", "top_k", "seed", "logprobs", "dimensions", "truncate",
+        "format", "think", "tools", "stream", "role", "content", "tool_calls", "function", "name", "arguments",
+        "num_predict", "temperature", "stop", "keep_alive", "top_k", "seed", "logprobs", "dimensions", "truncate",
     ]
 )  # fmt: skip
 

@@ -193,7 +193,7 @@ COUNTS = st.integers(0, 9)
 ARGUMENTS = st.dictionaries(st.text("ab", max_size=2), st.integers() | st.text(max_size=3), max_size=2).map(
     lambda value: msgspec.json.encode(value).decode()
 )
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=6)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=6)
 REPLIES = st.builds(
     lambda text, reasoning, calls, usage, durations, finish: Reply(
         choices=(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.request import Request
+from lodestard.protocols.clients import OLLAMA_EMBED
 from lodestard.protocols.openai_chat import read_request
 from lodestard.residency.guard import find_overridden
 
@@ -91,3 +92,10 @@ def test_whatever_a_client_sends_is_short_lines(members: dict[str, Any]) -> None
     for note in find_overridden(ask(**members), PINNED):
         assert note.isprintable()
         assert len(note) < 90
+
+
+def test_a_text_that_is_embedded_may_be_cut() -> None:
+    asked = OLLAMA_EMBED.read_request(
+        b'{"model":"m","input":"x","truncate":true,"keep_alive":0}', depth=8, headers={}
+    )
+    assert find_overridden(asked, PINNED) == ("keep_alive 0 of the client ignored: -1 is pinned",)
