@@ -6,7 +6,7 @@ from lodestard.protocols.clients import CLIENTS
 from tests.bench.translation import Timed, measure, pairs, ways, write
 from tests.bench.translation_samples import REQUESTS, SIZE_BYTES, STREAMS, WORDS
 
-NO_CHAT = {"completions", "fim", "embeddings", "ollama-generate", "ollama-embed"}
+NO_CHAT = {"completions", "fim", "embeddings", "ollama-generate", "ollama-embed", "ollama-embeddings"}
 
 
 def test_every_dialect_is_measured() -> None:
