@@ -302,6 +302,14 @@ async def test_a_model_is_loaded_and_unloaded_by_asking_nothing(tmp_path: Path) 
         assert await world.rows() == []
 
 
+async def test_a_model_that_can_not_be_loaded(tmp_path: Path) -> None:
+    async with open_world(tmp_path, RESIDENT) as world:
+        answer = await post(world, "/api/generate", model="not-there")
+        assert (answer.status, "mixtral:8x7b" in answer.json["error"]) == (404, True)
+        form = {"content-type": "text/plain"}
+        assert (await post(world, "/api/generate", headers=form, model="local-llama")).status == 415
+
+
 async def test_a_paid_model_needs_no_loading(world: World) -> None:
     answer = await post(world, "/api/chat", model="gpt-4o-mini", messages=[])
     assert answer.json["done_reason"] == "load"
