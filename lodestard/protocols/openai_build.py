@@ -50,11 +50,16 @@ def _sampling(talk: Conversation) -> dict[str, object]:
         "frequency_penalty": sampling.frequency_penalty,
         "max_completion_tokens": sampling.max_output_tokens,
         "n": talk.n if talk.n != 1 else None,
-        "reasoning_effort": talk.reasoning_effort or None,
+        "reasoning_effort": _effort(talk.reasoning_effort),
         "logprobs": talk.logprobs or None,
         "top_logprobs": talk.top_logprobs,
     }
     return {name: value for name, value in asked.items() if value is not None}
+
+
+def _effort(effort: str) -> str | None:
+    """None of it is what models without reasoning do anyway: most of the others refuse the word."""
+    return effort if effort not in ("", "none") else None
 
 
 def _message(message: Message, index: int) -> dict[str, Any]:
