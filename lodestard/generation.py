@@ -15,6 +15,7 @@ import trio
 
 from lodestard.allowances import Allowances
 from lodestard.config.clients import read_clients
+from lodestard.dialogues import Dialogues
 from lodestard.domain.clock import Clock
 from lodestard.domain.host_ports import Admission
 from lodestard.domain.news import AttemptEnded, BudgetAlert, RequestEnded
@@ -69,6 +70,7 @@ class Foundation:
     load: Load = field(default_factory=Load)
     thoughts: Thoughts = field(default_factory=Thoughts)
     allowances: Allowances = field(default_factory=Allowances)
+    dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: Estimator = field(default_factory=Estimator)
 
 
@@ -183,6 +185,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             ask=ask_here,
             thoughts=foundation.thoughts,
             allowances=foundation.allowances,
+            dialogues=foundation.dialogues,
             tokens=foundation.tokens,
         )
         hooks.request_ended.always(foundation.ended.tell)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lodestard.allowances import Allowances
+from lodestard.dialogues import Dialogues
 from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
@@ -82,5 +83,6 @@ class Runtime:
     clients: Clients = NO_CLIENTS
     thoughts: Thoughts = field(default_factory=Thoughts)
     allowances: Allowances = field(default_factory=Allowances)
+    dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: TokensPort = field(default_factory=Estimator)
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody

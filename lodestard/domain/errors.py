@@ -25,6 +25,7 @@ class Code(StrEnum):
     FORBIDDEN_HOST = "forbidden_host"
     FORBIDDEN_ORIGIN = "forbidden_origin"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
+    PREVIOUS_RESPONSE_NOT_FOUND = "previous_response_not_found"
     NOT_PERMITTED = "not_permitted"
     INVALID_API_KEY = "invalid_api_key"
     REQUEST_TIMEOUT = "request_timeout"

@@ -10,6 +10,8 @@ from lodestard.protocols import openai_models
 from lodestard.protocols.clients import OPENAI_CHAT
 from lodestard.runtime import Runtime
 
+NO_MODELS_OF_CODEX = b'{"models":[]}'
+
 
 async def serve_house(http: HttpExchange, runtime: Runtime, origin: str) -> None:
     """A chat completion that ``origin``, a part of the house, asks for."""
@@ -17,7 +19,14 @@ async def serve_house(http: HttpExchange, runtime: Runtime, origin: str) -> None
 
 
 async def list_models(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
-    """GET /v1/models: the aliases that whoever asks may use."""
+    """GET /v1/models: the aliases that whoever asks may use.
+
+    Codex, which names its version, expects more of each model than we can say (its instructions among it): told of
+    none, it takes its own defaults for every name.
+    """
+    if "client_version=" in http.query:
+        await http.respond(200, JSON_HEADERS, NO_MODELS_OF_CODEX)
+        return
     aliases = tuple(alias for alias in runtime.routes.aliases if principal.may_use(alias))
     body = openai_models.write_models(aliases, runtime.started_s)
     await http.respond(200, JSON_HEADERS, body)

@@ -29,6 +29,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.FORBIDDEN_HOST: (403, "permission_error"),
     Code.FORBIDDEN_ORIGIN: (403, "permission_error"),
     Code.IDEMPOTENCY_MISMATCH: (400, _INVALID),
+    Code.PREVIOUS_RESPONSE_NOT_FOUND: (400, _INVALID),
     Code.NOT_PERMITTED: (401, "permission_error"),
     Code.INVALID_API_KEY: (401, _INVALID),
     Code.REQUEST_TIMEOUT: (408, _INVALID),

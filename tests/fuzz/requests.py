@@ -1,5 +1,6 @@
 """Targets that read what clients send: heads, chunks, bodies and their content codings."""
 
+import contextlib
 import gzip
 import json
 import re
@@ -10,12 +11,15 @@ from typing import Any
 import httptools
 
 from lodestard.domain.errors import CallerFault
+from lodestard.domain.request import Request
 from lodestard.domain.settings import Limits
 from lodestard.http.chunks import ChunkReader, TooLarge
 from lodestard.http.content import MAX_MEMBERS, _Broken, _choose, _load_zstd
 from lodestard.http.faults import Refused
 from lodestard.http.head import check_unfinished, read_head
+from lodestard.protocols.openai_build import build_members
 from lodestard.protocols.openai_chat_read import read_request
+from lodestard.protocols.responses_read import NoMemory, read_turn
 from tests.fuzz.streams import portions
 
 LIMITS = Limits()
@@ -111,6 +115,21 @@ def request_body(data: bytes) -> None:
         request = read_request(data, depth=MOST_DEPTH)
     except CallerFault:
         return
+    _agree(data, request)
+
+
+def responses_body(data: bytes) -> None:
+    """The same of a Responses request; what was read can be written to an upstream or is refused."""
+    try:
+        request = read_turn(data, depth=MOST_DEPTH, memory=NoMemory()).request
+    except CallerFault:
+        return
+    _agree(data, request)
+    with contextlib.suppress(CallerFault):
+        build_members(request)
+
+
+def _agree(data: bytes, request: Request) -> None:
     members = json.loads(data, object_pairs_hook=_pairs, parse_constant=_refuse)
     assert isinstance(members, _Pairs)
     names = [name for name, _ in members.pairs]

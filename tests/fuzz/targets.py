@@ -24,6 +24,12 @@ _USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1,
 _DONE = b"data: [DONE]\n\n"
 _POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:4000\r\n"
 _CHAT = b'{"model":"auto","messages":[{"role":"user","content":"hi"}]}'
+_RESPONSES = b'{"model":"auto","input":"hi"}'
+_ITEMS = (
+    b'{"model":"a","input":[{"role":"user","content":[{"type":"input_text","text":"x"}]},'
+    b'{"type":"function_call","call_id":"c","name":"f","arguments":"{}"},'
+    b'{"type":"function_call_output","call_id":"c","output":"y"}],"tools":[{"type":"custom","name":"f"}]}'
+)
 _OK = b"HTTP/1.1 200 OK\r\n"
 _LINE_ENDS = (b"\r", b"\n", b"\r\n", b"\n\n", b"\r\n\r\n")
 _JSON = (b"{", b"}", b"[", b"]", b":", b",", b'"', b"\\u0061", b"\\ud800", b"1e400", b"NaN", b"null", b"true", b"-0")
@@ -161,6 +167,27 @@ TARGETS: Mapping[str, Fuzzed] = {
             b'{"model":"a","messages":[{"role":"user","content":[{"type":"text","text":"x"}]}],"stream":true,"n":2}',
             b'{"model":"a","model":"b","messages":[{"role":"user","content":"x"}]}',
             b'{"messages":[],"model":"\\ud83d\\ude00","x":[[[{"a":1e5}]]]}',
+        ),
+    ),
+    "responses_body": Fuzzed(
+        requests.responses_body,
+        (
+            _RESPONSES,
+            b'"input":[',
+            b'"type":"function_call"',
+            b'"type":"reasoning"',
+            b'"type":"custom"',
+            b'"call_id":"c"',
+            b'"content":[',
+            b'"tools":[',
+            b'"role":"user"',
+            *_JSON,
+        ),
+        (
+            _RESPONSES,
+            _ITEMS,
+            b'{"model":"a","model":"b","input":"x"}',
+            b'{"input":[{"type":"reasoning","summary":[],"encrypted_content":"x"}],"model":"a","x":[[{"a":1e5}]]}',
         ),
     ),
     "content": Fuzzed(

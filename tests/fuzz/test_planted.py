@@ -104,6 +104,7 @@ PLANTED: dict[str, Plant] = {
     "request_head": let_control_bytes_through,
     "request_chunks": leave_trailers_over,
     "request_body": let_a_key_come_twice,
+    "responses_body": let_a_key_come_twice,
     "content": stop_after_one_piece,
 }
 
