@@ -32,6 +32,7 @@ _AGENTS = (
     ("openai/", "openai-sdk"),
     ("asyncopenai/", "openai-sdk"),
     ("anthropic/", "anthropic-sdk"),
+    ("asyncanthropic/", "anthropic-sdk"),
     ("ollama", "ollama"),
     ("curl/", "curl"),
     ("lodestar", "lodestar"),
