@@ -38,7 +38,6 @@ _HARMLESS: Mapping[str, Callable[[object, Price], bool]] = {
     "container": lambda _value, _price: False,
     "inference_geo": lambda value, _price: value == "global",
     "fallbacks": lambda value, _price: value == [],
-    "thread": lambda _value, _price: False,  # what it holds is billed and not in the body
     "compaction": lambda _value, _price: False,
     "context_management": lambda value, _price: _only_clears(value),
     "billing_policy": lambda value, _price: value == {"type": "billing_policy", "bill_to": "self"},

@@ -25,6 +25,7 @@ from lodestard.domain.request import (
 from lodestard.protocols.anthropic_messages_blocks import ABSENT, DIALECT, NOTHING, Beside, missing, read_turn
 from lodestard.protocols.json_text import Members, read_members, shape_fault
 
+THREAD = "thread"
 HEEDED = ("anthropic-version", "anthropic-beta")
 
 _SAID = frozenset(
@@ -116,13 +117,16 @@ _tool = msgspec.json.Decoder(_Tool)
 def read_request(body: bytes, *, depth: int, headers: Mapping[str, str], counting: bool = False) -> Request:
     """A client's body → the request, checked. ``counting``: its tokens alone are wanted, so it needs no limit.
 
-    Raises ``CallerFault``: ``INVALID_JSON``; ``INVALID_REQUEST`` with the path of the wrong value as ``param``.
+    Raises ``CallerFault``: ``INVALID_JSON``; ``INVALID_REQUEST`` with the path of the wrong value as ``param``;
+    ``NOT_SUPPORTED`` for a conversation that the provider would hold, and whose beginning is not in the body.
     """
     members = read_members(body, depth=depth)
     try:
         typed = _body.decode(body)
     except msgspec.ValidationError as error:
         raise shape_fault(error) from None
+    if bytes(members.get(THREAD, ABSENT)) not in NOTHING:
+        raise CallerFault(Code.NOT_SUPPORTED, f"Send the whole conversation, without '{THREAD}'.", param=THREAD)
     if typed.max_tokens is None and not counting:
         raise missing("max_tokens")
     beside = Beside(set(), set(), set(), [])
@@ -144,7 +148,7 @@ def _find_unsaid(members: Members, typed: _Body, beside: Beside) -> tuple[str, .
     """What another dialect would lose of this request."""
     unsaid = beside.unsaid
     if not _SAID.issuperset(members):
-        unsaid |= members.keys() - _SAID - _LABELS
+        unsaid |= {name for name in members.keys() - _SAID - _LABELS if bytes(members[name]) not in NOTHING}
     if typed.output_config is not None and typed.output_config.effort is not None:
         unsaid.add("output_config.effort")
     if isinstance(typed.system, list) and any(bytes(block.cache_control) not in NOTHING for block in typed.system):

@@ -122,11 +122,10 @@ def anthropic_error(fault: Fault, request_id: str) -> dict[str, Any]:
     message = message_of(fault)
     if fault.code is Code.CONTEXT_LENGTH_EXCEEDED:
         message = _say_too_long(message)
-    return {
-        "type": "error",
-        "error": {"type": kind or ("api_error" if status >= 500 else _INVALID), "message": message},
-        "request_id": request_id or None,
-    }
+    error: dict[str, Any] = {"type": kind or ("api_error" if status >= 500 else _INVALID), "message": message}
+    if fault.code is Code.NOT_SUPPORTED and fault.param == "thread":
+        error["details"] = {"error_code": "thread_unsupported_request"}  # then the SDK sends all of it by itself
+    return {"type": "error", "error": error, "request_id": request_id or None}
 
 
 def _say_too_long(message: str) -> str:

@@ -122,7 +122,6 @@ def user(*blocks: Any) -> list[dict[str, Any]]:
         ("service_tier", "priority"),
         ("fallbacks", "default"),
         ("fallbacks", [{"model": "dearer"}]),
-        ("thread", {"id": "t"}),
         ("compaction", {}),
         ("context_management", {"edits": [{"type": "compact_20260112"}]}),
         ("context_management", {"edits": "all"}),

@@ -11,6 +11,7 @@ from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import ImagePart, Message, OtherPart, Request, TextPart, Thought, ToolCall, ToolChoice
 from lodestard.protocols.anthropic_call_ids import make_id, unwrap_id, wrap_id
 from lodestard.protocols.anthropic_messages import AnthropicMessages, read_request
+from lodestard.protocols.error_bodies import anthropic_error
 
 HELLO = [{"role": "user", "content": "hi"}]
 CACHED = {"cache_control": {"type": "ephemeral"}}
@@ -275,6 +276,14 @@ def test_a_definition_in_the_midst_is_checked_too() -> None:
     with pytest.raises(CallerFault) as caught:
         read(messages=[*HELLO, {"role": "system", "content": [change]}])
     assert caught.value.param == "messages[].content[].tool.definition.name"
+
+
+def test_a_conversation_that_the_provider_would_hold_is_refused_as_the_sdk_wants_it() -> None:
+    with pytest.raises(CallerFault) as caught:
+        read(thread={"type": "continue", "previous_message_id": "msg_1"})
+    assert caught.value.code is Code.NOT_SUPPORTED
+    assert anthropic_error(caught.value, "r")["error"]["details"] == {"error_code": "thread_unsupported_request"}
+    assert read(thread=None).unsaid == ()
 
 
 def test_counting_needs_no_limit() -> None:
