@@ -19,6 +19,8 @@ PORTKEY_LOCKS := packaging/locks/bench-portkey
 LLM_STAMP := .venv-llm/ready.stamp
 NODE_STAMP := .node-clients/ready.stamp
 NODE_LOCKS := packaging/locks/clients-node
+CLAUDE_CODE_STAMP := .node-claude-code/ready.stamp
+CLAUDE_CODE_LOCKS := packaging/locks/clients-claude-code
 PIP_INSTALL := -m pip install -qq --no-input --disable-pip-version-check --require-hashes --no-deps
 INSTALL_OURSELVES := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable .
 UNLESS_ROOT_AND_TOOLS := bash packaging/setup/need.sh --optional
@@ -195,6 +197,9 @@ aider-env: $(AIDER_STAMP) ## .venv-aider with the Aider that the client tests ru
 .PHONY: clients-env
 clients-env: node-tools aider-env $(LLM_STAMP) $(NODE_STAMP) ## the client programs that the tests run, each in a folder of its own
 
+.PHONY: claude-code
+claude-code: node-tools $(CLAUDE_CODE_STAMP) ## the Claude Code that its tests run: not free software, 400 MB, only where asked for
+
 .PHONY: node-tools
 node-tools:
 	@$(UNLESS_ROOT_AND_TOOLS) node=nodejs npm=npm
@@ -250,6 +255,10 @@ $(LITELLM_STAMP): packaging/locks/bench-litellm.txt
 
 $(NODE_STAMP): $(NODE_LOCKS)/package.json $(NODE_LOCKS)/package-lock.json | node-tools
 	@bash packaging/setup/node.sh .node-clients $(NODE_LOCKS) "the clients of Node.js"
+	@touch $@
+
+$(CLAUDE_CODE_STAMP): $(CLAUDE_CODE_LOCKS)/package.json $(CLAUDE_CODE_LOCKS)/package-lock.json | node-tools
+	@bash packaging/setup/node.sh .node-claude-code $(CLAUDE_CODE_LOCKS) "Claude Code"
 	@touch $@
 
 # npm may be among what bench-tools brings.

@@ -2,9 +2,8 @@
 
 Law: an unknown price is never zero. A bill in other units (a search, a second of audio), at another rate (a better
 tier), for tokens that nobody named a rate of, or for another model than the one that was priced is refused before it
-can come. Pure. Sources: OpenAI's API reference, "Create chat completion"; Anthropic's "Fast mode", "Pricing" and
-"Data residency", and the members of its Python SDK 2.14; docs.x.ai, "Live search"; OpenRouter's "Model routing",
-"Provider routing" and "Plugins".
+can come. Pure. Sources: OpenAI's API reference, "Create chat completion"; Anthropic's "Fast mode" and "Data
+residency"; docs.x.ai, "Live search"; OpenRouter's "Model routing", "Provider routing" and "Plugins".
 """
 
 from collections.abc import Callable, Mapping
@@ -29,6 +28,8 @@ _HARMLESS: Mapping[str, Callable[[object, Price], bool]] = {
         isinstance(value, str) and (value in _USUAL_TIERS or price.knows_tier(value))
     ),
     "speed": lambda value, price: isinstance(value, str) and (value == "standard" or price.knows_tier(value)),
+    "inference_geo": lambda value, price: value == "global" or price.knows_tier(f"inference_geo={value}"),
+    "fallbacks": lambda value, _price: value == [],
     "web_search_options": lambda _value, _price: False,
     "search_parameters": lambda value, _price: isinstance(value, dict) and value.get("mode") == "off",
     "modalities": lambda value, price: value in ([], ["text"]) or _may_speak(value, price),
@@ -36,8 +37,6 @@ _HARMLESS: Mapping[str, Callable[[object, Price], bool]] = {
     "plugins": lambda value, _price: value == [],
     "mcp_servers": lambda value, _price: value == [],
     "container": lambda _value, _price: False,
-    "inference_geo": lambda value, _price: value == "global",
-    "fallbacks": lambda value, _price: value == [],
     "compaction": lambda _value, _price: False,
     "context_management": lambda value, _price: _only_clears(value),
     "billing_policy": lambda value, _price: value == {"type": "billing_policy", "bill_to": "self"},

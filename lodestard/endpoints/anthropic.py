@@ -14,7 +14,7 @@ from lodestard.domain.request import Request
 from lodestard.domain.upstream import Target
 from lodestard.endpoints.serving import JSON_HEADERS, Route, heeded_headers, plain_path, require_json, serves
 from lodestard.http import HttpExchange, read_content
-from lodestard.protocols import anthropic_models, error_bodies
+from lodestard.protocols import anthropic_model_list, error_bodies
 from lodestard.protocols.anthropic_messages import read_request
 from lodestard.protocols.clients import ANTHROPIC_MESSAGES
 from lodestard.runtime import Runtime
@@ -50,7 +50,7 @@ async def list_models(http: HttpExchange, runtime: Runtime, principal: Principal
     """GET /v1/models: the aliases that whoever asks may use, by pages."""
     aliases = tuple(alias for alias in runtime.routes.aliases if principal.may_use(alias))
     try:
-        body = anthropic_models.write_models(aliases, read_query(http.query), runtime.started_s)
+        body = anthropic_model_list.write_models(aliases, read_query(http.query), runtime.started_s)
     except CallerFault as fault:
         await refuse(http, fault)
         return
@@ -66,7 +66,7 @@ async def show_model(http: HttpExchange, runtime: Runtime, principal: Principal)
     except Fault as fault:
         await refuse(http, fault)
         return
-    await http.respond(200, JSON_HEADERS, anthropic_models.write_model(name, runtime.started_s))
+    await http.respond(200, JSON_HEADERS, anthropic_model_list.write_model(name, runtime.started_s))
 
 
 def read_query(query: str) -> dict[str, str]:

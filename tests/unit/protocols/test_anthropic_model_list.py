@@ -5,12 +5,9 @@ from typing import Any
 
 import pytest
 from anthropic.types import ModelInfo
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.protocols.anthropic_models import write_model, write_models
-from lodestard.protocols.rfc3339 import unix_ms, write_moment
+from lodestard.protocols.anthropic_model_list import write_model, write_models
 
 NAMES = tuple(f"m{number}" for number in range(25))
 
@@ -57,8 +54,3 @@ def test_what_is_no_page(query: dict[str, str], param: str) -> None:
     with pytest.raises(CallerFault) as caught:
         page(**query)
     assert (caught.value.code, caught.value.param) == (Code.INVALID_REQUEST, param)
-
-
-@given(st.integers(0, 253_402_300_799))
-def test_a_moment_is_read_as_it_was_written(second: int) -> None:
-    assert unix_ms(write_moment(second)) == second * 1_000
