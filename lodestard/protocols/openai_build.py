@@ -21,9 +21,6 @@ from lodestard.domain.request import (
     ToolCall,
 )
 
-NO_EFFORT = ("", "none")
-"""Models that can't think refuse the member whatever it says, and most that can refuse ``none``."""
-
 
 def build_members(request: Request) -> dict[str, object]:
     """All members but ``model``. Raises ``CallerFault(NOT_SUPPORTED)``."""

@@ -117,8 +117,3 @@ def test_images_of_a_tools_result_come_after_the_results() -> None:
         {"role": "tool", "content": "", "tool_call_id": "c"},
         shown,
     ]
-
-
-def test_that_nothing_shall_be_thought_is_not_said_to_models_that_may_not_know_the_word() -> None:
-    talk = Conversation(messages=(Message(role="user", parts=(TextPart("x"),)),), reasoning_effort="none")
-    assert "reasoning_effort" not in json.loads(sent(talk))
