@@ -20,7 +20,9 @@ LLM_STAMP := .venv-llm/ready.stamp
 NODE_STAMP := .node-clients/ready.stamp
 NODE_LOCKS := packaging/locks/clients-node
 CODEX_STAMP := .node-codex/ready.stamp
-CODEX_LOCKS := packaging/locks/codex
+CODEX_LOCKS := packaging/locks/clients-codex
+CLAUDE_CODE_STAMP := .node-claude-code/ready.stamp
+CLAUDE_CODE_LOCKS := packaging/locks/clients-claude-code
 PIP_INSTALL := -m pip install -qq --no-input --disable-pip-version-check --require-hashes --no-deps
 INSTALL_OURSELVES := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable .
 UNLESS_ROOT_AND_TOOLS := bash packaging/setup/need.sh --optional
@@ -195,7 +197,7 @@ systemd-extra: $(DEV_STAMP)
 aider-env: $(AIDER_STAMP) ## .venv-aider with the Aider that the client tests run
 
 .PHONY: clients-env
-clients-env: node-tools aider-env $(LLM_STAMP) $(NODE_STAMP) $(CODEX_STAMP) ## the client programs that the tests run, each in a folder of its own
+clients-env: node-tools aider-env $(LLM_STAMP) $(NODE_STAMP) $(CODEX_STAMP) $(CLAUDE_CODE_STAMP) ## the client programs that the tests run, each in a folder of its own
 
 .PHONY: node-tools
 node-tools:
@@ -256,6 +258,10 @@ $(NODE_STAMP): $(NODE_LOCKS)/package.json $(NODE_LOCKS)/package-lock.json | node
 
 $(CODEX_STAMP): $(CODEX_LOCKS)/package.json $(CODEX_LOCKS)/package-lock.json | node-tools
 	@bash packaging/setup/node.sh .node-codex $(CODEX_LOCKS) "Codex (400 megabytes)"
+	@touch $@
+
+$(CLAUDE_CODE_STAMP): $(CLAUDE_CODE_LOCKS)/package.json $(CLAUDE_CODE_LOCKS)/package-lock.json | node-tools
+	@bash packaging/setup/node.sh .node-claude-code $(CLAUDE_CODE_LOCKS) "Claude Code (400 megabytes, not free software)"
 	@touch $@
 
 # npm may be among what bench-tools brings.

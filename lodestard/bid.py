@@ -1,8 +1,8 @@
 """What one attempt may take, and the request that keeps it within: worked out before it is held. Pure.
 
 Law: where a hard budget has room for less than the longest answer, and the request names no limit of its own, one
-that is affordable is written into it; so the hold is what the upstream can bill. A request's own limit is never
-changed.
+that is affordable is written into it; so the hold is what the upstream can bill. A request's own limit is
+never raised, and lowered only to what the model can write at all.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from lodestard.domain.upstream import Candidate
 from lodestard.protocols.json_repeats import repeats_a_key
 
 # What a hold is read off, below the top level (where no key comes twice).
-PRICED_MEMBERS = ("messages", "tools", "system", "input", "instructions", "prompt", "suffix")
+PRICED_MEMBERS = ("messages", "tools", "system", "context_management", "input", "instructions", "prompt", "suffix")
 
 LIMIT_DEMANDED = frozenset({"anthropic"})
 """Dialects in which a request must name an output limit."""
@@ -57,6 +57,7 @@ def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
     price = FREE if candidate.free or candidate.price is None else candidate.price
     if price is not FREE:
         require_priceable(candidate, request, price)
+        request = within_model(request, candidate, price)
     ceiling = find_ceiling(request, price)
     limit = find_limit(request, ceiling, room)
     if limit is None and candidate.dialect in LIMIT_DEMANDED and not names_limit(request):
@@ -111,6 +112,15 @@ def with_output_limit(request: Request, tokens: int) -> Request:
     sampling = msgspec.structs.replace(request.conversation.sampling, max_output_tokens=tokens)
     conversation = msgspec.structs.replace(request.conversation, sampling=sampling)
     return msgspec.structs.replace(request, conversation=conversation)
+
+
+def within_model(request: Request, candidate: Candidate, price: Price) -> Request:
+    """``request`` with a limit that the model takes, where its client speaks of the models of another provider:
+    Claude Code asks everybody for 32,000 tokens, and a provider refuses what is more than its model can write."""
+    asked, most = request.conversation.sampling.max_output_tokens, price.max_output_tokens
+    if asked is None or most is None or asked <= most or candidate.dialect == request.dialect:
+        return request
+    return with_output_limit(request, most)
 
 
 def within_room(request: Request, room_tokens: int | None) -> Request:

@@ -2,8 +2,8 @@
 
 Law: an unknown price is never zero. A bill in other units (a search, a second of audio), at another rate (a better
 tier), for tokens that nobody named a rate of, or for another model than the one that was priced is refused before it
-can come. Pure. Sources: OpenAI's API reference, "Create chat completion"; Anthropic's "Fast mode"; docs.x.ai, "Live
-search"; OpenRouter's "Model routing", "Provider routing" and "Plugins".
+can come. Pure. Sources: OpenAI's API reference, "Create chat completion"; Anthropic's "Fast mode" and "Data
+residency"; docs.x.ai, "Live search"; OpenRouter's "Model routing", "Provider routing" and "Plugins".
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,14 @@ import msgspec
 from lodestard.domain.price import Price
 from lodestard.domain.request import OtherPart, Request
 
-_USUAL_TIERS = ("auto", "default", "standard", "on_demand", "flex")  # the dear ones: priority, scale, performance
+_USUAL_TIERS = (
+    "auto",
+    "default",
+    "standard",
+    "standard_only",
+    "on_demand",
+    "flex",
+)  # the dear ones: priority, scale, performance
 _AUDIO = "input_audio"
 
 _HARMLESS: Mapping[str, Callable[[object, Price], bool]] = {
@@ -21,13 +28,25 @@ _HARMLESS: Mapping[str, Callable[[object, Price], bool]] = {
         isinstance(value, str) and (value in _USUAL_TIERS or price.knows_tier(value))
     ),
     "speed": lambda value, price: isinstance(value, str) and (value == "standard" or price.knows_tier(value)),
+    "inference_geo": lambda value, price: value == "global" or price.knows_tier(f"inference_geo={value}"),
+    "fallbacks": lambda value, _price: value == [],
     "web_search_options": lambda _value, _price: False,
     "search_parameters": lambda value, _price: isinstance(value, dict) and value.get("mode") == "off",
     "modalities": lambda value, price: value in ([], ["text"]) or _may_speak(value, price),
     "models": lambda value, _price: value == [],
     "plugins": lambda value, _price: value == [],
+    "mcp_servers": lambda value, _price: value == [],
+    "container": lambda _value, _price: False,
+    "compaction": lambda _value, _price: False,
+    "context_management": lambda value, _price: _only_clears(value),
+    "billing_policy": lambda value, _price: value == {"type": "billing_policy", "bill_to": "self"},
 }
 _TOKENS_ONLY = ("function", "custom")
+_CLIENT_SIDE = ("bash_", "text_editor_", "computer_", "memory_", "browser_toolset_")
+"""How the names of Anthropic's tools begin that the client itself runs: they cost the tokens of their description."""
+
+_ELSEWHERE = frozenset({"url", "file"})
+"""Where a document may lie whose length nobody knows before it is billed."""
 
 
 _ABSENT = msgspec.Raw()
@@ -49,9 +68,34 @@ def find_unpriced(request: Request, price: Price) -> str:
         value = msgspec.json.decode(raw)
         if value is not None and not is_harmless(value, price):
             return name
-    if not all(tool.kind in _TOKENS_ONLY for tool in request.conversation.tools):
+    if not all(
+        tool.kind in _TOKENS_ONLY or tool.kind.startswith(_CLIENT_SIDE) for tool in request.conversation.tools
+    ):
         return "tools"
-    return "messages" if _sounds(request, price) else ""
+    return "messages" if _sounds(request, price) or _brings_unseen(request) else ""
+
+
+def _only_clears(value: object) -> bool:
+    """Anthropic's edits of the context: those that clear cost nothing, one that makes a summary is billed for it."""
+    edits = value.get("edits", []) if isinstance(value, dict) else None
+    return isinstance(edits, list) and all(
+        isinstance(edit, dict) and str(edit.get("type", "")).startswith("clear_") for edit in edits
+    )
+
+
+def _brings_unseen(request: Request) -> bool:
+    """Whether it names a document of Anthropic's dialect that is not in the body."""
+    if request.dialect != "anthropic":
+        return False
+    parts = (part for message in request.conversation.messages for part in message.parts)
+    return any(isinstance(part, OtherPart) and _is_elsewhere(part) for part in parts)
+
+
+def _is_elsewhere(part: OtherPart) -> bool:
+    if part.kind == "container_upload":
+        return True
+    source = msgspec.json.decode(part.raw).get("source")
+    return part.kind == "document" and isinstance(source, dict) and source.get("type") in _ELSEWHERE
 
 
 def _may_speak(value: object, price: Price) -> bool:

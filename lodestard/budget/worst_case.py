@@ -16,6 +16,7 @@ from lodestard.budget.pricing import round_up
 from lodestard.domain.price import USUAL_TIERS, Price, Rates, Tier
 from lodestard.domain.request import ImagePart, OtherPart, Part, Request, TextPart
 
+_OWN_TOOLS = ("function", "custom")  # described in the body
 PROJECT_TIER = "priority"  # what a project at OpenAI may have set for requests that name no tier
 
 
@@ -25,13 +26,15 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     ``overhead_tokens``: what a provider adds itself (chat template, tool instructions; Anthropic documents up to 700
     for tools). ``image_tokens``: for each image. OpenAI bills gpt-4o-mini 2,833 + 5,667 for each of up to 8 tiles,
     48,169 together (platform.openai.com/docs/guides/images-vision); the other providers bill far less.
-    ``part_tokens``: for each part that is neither text nor image. ``output_tokens``: the answer's length where
-    neither request nor price names a limit; the longest that any model of the price list can write.
+    ``part_tokens``: for each part that is neither text nor image. ``tool_tokens``: for each tool that the provider
+    itself describes to the model (Anthropic's computer, browser, editor). ``output_tokens``: the answer's length
+    where neither request nor price names a limit; the longest that any model of the price list can write.
     """
 
     overhead_tokens: int = 1_024
     image_tokens: int = 50_000
     part_tokens: int = 50_000
+    tool_tokens: int = 8_192
     output_tokens: int = 131_072
 
 
@@ -108,6 +111,9 @@ def _prompt_bound(request: Request, bounds: Bounds) -> int:
                 tokens += bounds.image_tokens - len(part.data)
             elif isinstance(part, OtherPart):
                 tokens += bounds.part_tokens
+    for tool in request.conversation.tools:
+        if tool.kind not in _OWN_TOOLS:
+            tokens += bounds.tool_tokens
     return max(bounds.overhead_tokens, tokens)
 
 

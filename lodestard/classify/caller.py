@@ -6,6 +6,7 @@ folder, then what the dialect's body says.
 """
 
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -31,6 +32,7 @@ _AGENTS = (
     ("openai/", "openai-sdk"),
     ("asyncopenai/", "openai-sdk"),
     ("anthropic/", "anthropic-sdk"),
+    ("asyncanthropic/", "anthropic-sdk"),
     ("ollama", "ollama"),
     ("curl/", "curl"),
     ("lodestar", "lodestar"),
@@ -54,27 +56,69 @@ def identify_caller(headers: HeaderView, request: Request, principal: Principal)
 def _read_labels(headers: HeaderView, request: Request) -> Caller:
     key = find_key_label(headers)
     opening = read_opening(request)
+    said = _read_said(headers, request)
     if OURS.isdisjoint(headers):
         return Caller(
             project=key.project,
-            user=key.user or _label(_text_member(request, "user")),
-            session=key.session,
-            said_session=key.session,
+            user=key.user or said.user,
+            session=key.session or said.session,
+            said_session=key.session or said.session,
             client=_name_client(headers.get("user-agent") or "", opening),
             task=name_task(opening, request),
         )
-    session = _label(headers.get("x-lodestar-session")) or key.session
+    session = _label(headers.get("x-lodestar-session")) or key.session or said.session
     return Caller(
         project=_label(headers.get("x-lodestar-project"))
         or key.project
         or name_folder(headers.get("x-lodestar-folder")),
-        user=_label(headers.get("x-lodestar-user")) or key.user or _label(_text_member(request, "user")),
+        user=_label(headers.get("x-lodestar-user")) or key.user or said.user,
         session=session,
         said_session=session,
         client=_label(headers.get("x-lodestar-client")) or _name_client(headers.get("user-agent") or "", opening),
         task=_label(headers.get("x-lodestar-task")) or name_task(opening, request),
         priority=name_priority(headers.get("x-lodestar-priority")),
     )
+
+
+class _Said(NamedTuple):
+    """What a dialect's own places say of the caller."""
+
+    user: str = ""
+    session: str = ""
+
+
+class _Metadata(msgspec.Struct, frozen=True):
+    user_id: str | None = None
+
+
+class _DeviceId(msgspec.Struct, frozen=True):
+    device_id: str = ""
+    session_id: str = ""
+
+
+def _read_said(headers: HeaderView, request: Request) -> _Said:
+    """OpenAI's ``user`` and Anthropic's ``metadata.user_id``; of Claude Code its session too."""
+    if request.dialect != "anthropic":
+        return _Said(_label(_text_member(request, "user")))
+    session = _label(headers.get("x-claude-code-session-id"))
+    raw = request.members.get("metadata")
+    try:
+        text = "" if raw is None else (msgspec.json.decode(raw, type=_Metadata | None) or _Metadata()).user_id or ""
+    except (msgspec.DecodeError, RecursionError):
+        text = ""
+    if text[:1] == "{":
+        return _read_device(text, session)
+    user, _, said_session = text.partition("_account_")  # as Claude Code wrote it before it was JSON
+    return _Said(_label(user), session or _label(said_session.partition("session_")[2]))
+
+
+def _read_device(text: str, session: str) -> _Said:
+    """Claude Code's id of a user: JSON in a string, with the device and the session."""
+    try:
+        device = msgspec.json.decode(text, type=_DeviceId)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return _Said("", session)
+    return _Said(_label(device.device_id), session or _label(device.session_id))
 
 
 def name_priority(text: str | None) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from lodestard.domain.client import LOCAL, Principal
+from lodestard.endpoints import anthropic
 from lodestard.endpoints.serving import JSON_HEADERS, Route, Who, plain_path, serve_model, serves
 from lodestard.http import HttpExchange
 from lodestard.protocols import openai_models
@@ -27,6 +28,9 @@ async def list_models(http: HttpExchange, runtime: Runtime, principal: Principal
     if "client_version=" in http.query:
         await http.respond(200, JSON_HEADERS, NO_MODELS_OF_CODEX)
         return
+    if anthropic.speaks(http):
+        await anthropic.list_models(http, runtime, principal)
+        return
     aliases = tuple(alias for alias in runtime.routes.aliases if principal.may_use(alias))
     body = openai_models.write_models(aliases, runtime.started_s)
     await http.respond(200, JSON_HEADERS, body)
@@ -34,6 +38,9 @@ async def list_models(http: HttpExchange, runtime: Runtime, principal: Principal
 
 async def show_model(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
     """GET /v1/models/{id}."""
+    if anthropic.speaks(http):
+        await anthropic.show_model(http, runtime, principal)
+        return
     name = unquote(plain_path(http.path).removeprefix("/models/"))
     principal.require_use(name)
     runtime.routes.choose(name)  # raises MODEL_NOT_FOUND with the nearest names

@@ -4,6 +4,7 @@ Law: a dialect is one reader and one writer over the intermediate form of ``doma
 ``domain/reply.py``; none of them knows of another one, or of any upstream's.
 """
 
+from lodestard.protocols.anthropic_messages import AnthropicMessages
 from lodestard.protocols.codec import ClientCodec
 from lodestard.protocols.ollama_chat_client import OllamaChat
 from lodestard.protocols.ollama_embed_client import OllamaEmbed, OllamaEmbeddings
@@ -15,10 +16,12 @@ OLLAMA_CHAT = OllamaChat()
 OLLAMA_GENERATE = OllamaGenerate()
 OLLAMA_EMBED = OllamaEmbed()
 OLLAMA_EMBEDDINGS = OllamaEmbeddings()
+ANTHROPIC_MESSAGES: ClientCodec = AnthropicMessages()
 CLIENTS: tuple[ClientCodec, ...] = (
     OPENAI_CHAT,
     OLLAMA_CHAT,
     OLLAMA_GENERATE,
     OLLAMA_EMBED,
     OLLAMA_EMBEDDINGS,
+    ANTHROPIC_MESSAGES,
 )

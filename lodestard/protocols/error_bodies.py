@@ -3,7 +3,8 @@
 Law: every code has a row, and nobody else decides a status. The statuses are chosen for what clients do with
 them: Aider takes 400, 401 and 404 as final, asks again and again after 402, 403, 409 and 413, and breaks on 422;
 a text with "429" or "rate limit" in it makes it ask again whatever the status says. So what asking again can't
-change is a 400, and 403 is for foreign hosts and origins alone.
+change is a 400, and 403 is for foreign hosts and origins alone. Anthropic's SDKs ask again after 408, 409, 429 and
+whatever is 500 or more, whatever its type; so a busy house is a 503 for them too, not Anthropic's own 529.
 """
 
 import math
@@ -76,6 +77,16 @@ _ANTHROPIC_TYPES = {
     503: "overloaded_error",
     504: "timeout_error",
 }
+_ANTHROPIC_CODES = {
+    Code.NOT_PERMITTED: "permission_error",
+    Code.REQUEST_TIMEOUT: "timeout_error",
+    Code.BUDGET_REFUSED: "billing_error",
+    Code.UPSTREAM_QUOTA: "billing_error",
+}
+"""Where the status alone would say something else."""
+
+_TOO_LONG = "prompt is too long"
+_COUNTS = re.compile(r"maximum context length is (\d+) tokens\b.*?\bresulted in (\d+) tokens\b", re.DOTALL)
 _FINAL = frozenset({Code.BUDGET_REFUSED, Code.UPSTREAM_QUOTA, Code.UPSTREAM_REJECTED})
 _ASKS_AGAIN = re.compile(r"\b429\b|rate[ _-]?limit(?:s|ed|ing)?", re.IGNORECASE)
 _JSON = ("content-type", "application/json")
@@ -107,8 +118,26 @@ def openai_error(fault: Fault) -> dict[str, Any]:
 
 def anthropic_error(fault: Fault, request_id: str) -> dict[str, Any]:
     """``{"type": "error", …}`` in Anthropic's shape."""
-    kind = _ANTHROPIC_TYPES.get(status_of(fault), "api_error" if status_of(fault) >= 500 else _INVALID)
-    return {"type": "error", "error": {"type": kind, "message": message_of(fault)}, "request_id": request_id}
+    status = status_of(fault)
+    kind = _ANTHROPIC_CODES.get(fault.code) or _ANTHROPIC_TYPES.get(status)
+    message = message_of(fault)
+    if fault.code is Code.CONTEXT_LENGTH_EXCEEDED:
+        message = _say_too_long(message)
+    error: dict[str, Any] = {"type": kind or ("api_error" if status >= 500 else _INVALID), "message": message}
+    if fault.code is Code.NOT_SUPPORTED and fault.param == "thread":
+        error["details"] = {"error_code": "thread_unsupported_request"}  # then the SDK sends all of it by itself
+    return {"type": "error", "error": error, "request_id": request_id or None}
+
+
+def _say_too_long(message: str) -> str:
+    """As Anthropic begins this refusal: Claude Code knows it by these words, and by the counts where they are known,
+    and shortens its conversation instead of giving up."""
+    if message.startswith(_TOO_LONG):
+        return message
+    counts = _COUNTS.search(message)
+    return (
+        f"{_TOO_LONG}: {counts[2]} tokens > {counts[1]} maximum. {message}" if counts else f"{_TOO_LONG}. {message}"
+    )
 
 
 def write_error(dialect: str, fault: Fault, request_id: str) -> tuple[int, list[tuple[str, str]], bytes]:

@@ -5,6 +5,8 @@ Law: what the dialect can't say is refused. Source: OpenAI's API reference, "Cre
 
 from typing import Any
 
+import msgspec
+
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import (
     Conversation,
@@ -24,7 +26,7 @@ def build_members(request: Request) -> dict[str, object]:
     """All members but ``model``. Raises ``CallerFault(NOT_SUPPORTED)``."""
     talk = request.conversation
     members: dict[str, object] = {
-        "messages": [_message(message, index) for index, message in enumerate(talk.messages)],
+        "messages": _messages(talk),
         "stream": request.stream,
     }
     if talk.tools:
@@ -60,6 +62,24 @@ def _sampling(talk: Conversation) -> dict[str, object]:
 def _effort(effort: str) -> str | None:
     """None of it is what models without reasoning do anyway: most of the others refuse the word."""
     return effort if effort not in ("", "none") else None
+
+
+def _messages(talk: Conversation) -> list[dict[str, Any]]:
+    """A tool's result may hold text alone: its images come after the results, as the user's."""
+    written: list[dict[str, Any]] = []
+    images: list[Part] = []
+    for index, message in enumerate(talk.messages):
+        if images and message.role != "tool":
+            written.append(_message(Message(role="user", parts=tuple(images)), index))
+            images = []
+        if message.role == "tool" and any(isinstance(part, ImagePart) for part in message.parts):
+            images += [part for part in message.parts if isinstance(part, ImagePart)]
+            texts = tuple([part for part in message.parts if not isinstance(part, ImagePart)])
+            message = msgspec.structs.replace(message, parts=texts)  # noqa: PLW2901
+        written.append(_message(message, index))
+    if images:
+        written.append(_message(Message(role="user", parts=tuple(images)), len(talk.messages)))
+    return written
 
 
 def _message(message: Message, index: int) -> dict[str, Any]:

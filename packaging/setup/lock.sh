@@ -30,7 +30,7 @@ resolve aider.txt "$@" "$locks/aider.in"
 resolve llm.txt "$@" "$locks/llm.in"
 resolve bench-litellm.txt "$@" "$locks/bench-litellm.in"
 if command -v npm >/dev/null; then
-    for folder in bench-portkey clients-node codex; do
+    for folder in bench-portkey clients-node clients-codex clients-claude-code; do
         (cd "$locks/$folder" && npm install --package-lock-only --ignore-scripts --omit-lockfile-registry-resolved --silent)
     done
 else

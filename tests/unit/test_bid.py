@@ -15,6 +15,7 @@ from lodestard.domain.request import Request
 from lodestard.domain.room import ROOMY, Room
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage
+from lodestard.protocols.anthropic_messages import read_request as read_messages
 from lodestard.protocols.openai_chat import read_request
 
 PRICE = Price(input_pico_usd=150_000, output_pico_usd=600_000, max_output_tokens=16_384)
@@ -111,3 +112,13 @@ def test_an_answer_that_surely_costs_more_is_cut(pieces: list[Piece]) -> None:
     with pytest.raises(BudgetFault) as caught:
         cap.count(pieces)
     assert caught.value.final
+
+
+def test_a_limit_for_other_models_is_lowered_to_what_this_one_writes() -> None:
+    body = {"model": "m", "max_tokens": 32_000, "messages": [{"role": "user", "content": "hello"}]}
+    foreign = read_messages(msgspec.json.encode(body), depth=64, headers={})
+    bid = make_bid(candidate(), foreign, ROOMY)
+    assert bid.request.conversation.sampling.max_output_tokens == bid.output_tokens == 16_384
+    own = msgspec.structs.replace(candidate(), dialect="anthropic")
+    assert make_bid(own, foreign, ROOMY).request is foreign
+    assert make_bid(candidate(), request(max_tokens=32_000), ROOMY).output_tokens == 32_000

@@ -34,6 +34,7 @@ def request_of(system: str = "", **members: object) -> Request:
         ("AsyncOpenAI/Python 3.52.0", "openai-sdk"),
         ("curl/7.88.1", "curl"),
         ("claude-cli/2.1.197 (external)", "claude-code"),
+        ("AsyncAnthropic/Python 2.14.0", "anthropic-sdk"),
         ("MyTool/1.0 something", "MyTool"),
         ("", ""),
     ],
@@ -104,3 +105,42 @@ def test_what_is_no_priority_says_nothing(word: str | None) -> None:
 
 def test_every_priority_has_its_urgency() -> None:
     assert set(PRIORITIES) == set(get_args(Rank))
+
+
+UUID = "5cf4e5e0-2585-49b3-b895-a2546cc56eba"
+DEVICE = "9f9a986410afbc09422c895676663795480e74e73141dddb5868bdd2c9863eb3"
+
+
+@pytest.mark.parametrize(
+    ("metadata", "user", "session"),
+    [
+        ({"user_id": "ada"}, "ada", ""),
+        ({"user_id": f"user_1_account_2_session_{UUID}"}, "user_1", UUID),
+        ({"user_id": f"user_1_account__session_{UUID}"}, "user_1", UUID),
+        (
+            {"user_id": f'{{"device_id":"{DEVICE}","account_uuid":"","session_id":"{UUID}"}}'},
+            DEVICE,
+            UUID,
+        ),
+        ({"user_id": '{"device_id":7}'}, "", ""),
+        ({"user_id": "{broken"}, "", ""),
+        ({"user_id": None}, "", ""),
+        ({"user_id": 7}, "", ""),
+        (None, "", ""),
+        ("ada", "", ""),
+    ],
+)
+def test_who_asks_in_anthropics_words(metadata: object, user: str, session: str) -> None:
+    request = msgspec.structs.replace(request_of(metadata=metadata, user="not of this dialect"), dialect="anthropic")
+    caller = identify_caller({}, request, LOCAL)
+    assert (caller.user, caller.session, caller.said_session) == (user, session, session)
+
+
+def test_claude_codes_session_is_in_a_header_and_ours_come_first() -> None:
+    request = msgspec.structs.replace(request_of(metadata={"user_id": "ada"}), dialect="anthropic")
+    headers = {"x-claude-code-session-id": UUID, "user-agent": "claude-cli/2.1.332 (external, sdk-cli)"}
+    caller = identify_caller(headers, request, LOCAL)
+    assert (caller.client, caller.user, caller.session) == ("claude-code", "ada", UUID)
+    named = identify_caller({**headers, "x-lodestar-session": "mine", "x-lodestar-user": "bob"}, request, LOCAL)
+    assert (named.user, named.session, named.said_session) == ("bob", "mine", "mine")
+    assert identify_caller({"x-lodestar-project": "web"}, request, LOCAL).user == "ada"

@@ -1,11 +1,13 @@
 """The one table of statuses, and the bodies of each dialect."""
 
 import json
+from typing import get_args
 
 import pytest
+from anthropic.types.shared import ErrorType
 
 from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
-from lodestard.protocols.error_bodies import openai_error, status_of, write_error
+from lodestard.protocols.error_bodies import anthropic_error, openai_error, status_of, write_error
 
 
 @pytest.mark.parametrize("code", list(Code))
@@ -79,3 +81,53 @@ def test_how_long_to_wait_is_said_in_whole_seconds() -> None:
     fault = UpstreamFault(Code.UPSTREAM_RATE_LIMITED, "x", retry_after_s=2.1)
     assert dict(write_error("openai", fault, "r")[1])["retry-after"] == "3"
     assert openai_error(fault)["error"]["message"] == "x"
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (Code.INVALID_REQUEST, "invalid_request_error"),
+        (Code.NOT_SUPPORTED, "invalid_request_error"),
+        (Code.MODEL_NOT_FOUND, "not_found_error"),
+        (Code.INVALID_API_KEY, "authentication_error"),
+        (Code.UPSTREAM_AUTH, "authentication_error"),
+        (Code.NOT_PERMITTED, "permission_error"),
+        (Code.FORBIDDEN_HOST, "permission_error"),
+        (Code.REQUEST_TOO_LARGE, "request_too_large"),
+        (Code.REQUEST_TIMEOUT, "timeout_error"),
+        (Code.BUDGET_REFUSED, "billing_error"),
+        (Code.UPSTREAM_QUOTA, "billing_error"),
+        (Code.RATE_LIMITED, "rate_limit_error"),
+        (Code.UPSTREAM_RATE_LIMITED, "rate_limit_error"),
+        (Code.UPSTREAM_ERROR, "api_error"),
+        (Code.UPSTREAM_CUT, "api_error"),
+        (Code.UPSTREAM_TIMEOUT, "timeout_error"),
+        (Code.UPSTREAM_BUSY, "overloaded_error"),
+        (Code.SHUTTING_DOWN, "overloaded_error"),
+        (Code.INTERNAL, "api_error"),
+    ],
+)
+def test_what_anthropic_calls_them(code: Code, kind: str) -> None:
+    assert anthropic_error(Fault(code, "x"), "r")["error"]["type"] == kind
+
+
+def test_every_type_of_anthropics_is_one_that_its_sdk_knows() -> None:
+    known = {*get_args(ErrorType), "request_too_large"}  # which it has by its status alone
+    assert {anthropic_error(Fault(code, "x"), "r")["error"]["type"] for code in Code} <= known
+
+
+@pytest.mark.parametrize(
+    ("said", "lead"),
+    [
+        (
+            "This model's maximum context length is 4096 tokens. However, your messages resulted in 7211 tokens.",
+            "prompt is too long: 7211 tokens > 4096 maximum. ",
+        ),
+        ("It does not fit.", "prompt is too long. "),
+        ("prompt is too long: 5 tokens > 4 maximum", ""),
+    ],
+)
+def test_a_prompt_that_is_too_long_is_told_in_anthropics_words(said: str, lead: str) -> None:
+    fault = CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, said)
+    assert anthropic_error(fault, "r")["error"]["message"] == lead + said
+    assert openai_error(fault)["error"]["message"] == said

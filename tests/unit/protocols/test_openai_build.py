@@ -96,3 +96,24 @@ def test_what_can_not_be_said(more: dict[str, Any], param: str) -> None:
     with pytest.raises(CallerFault) as caught:
         sent(Conversation(**{"messages": (), **more}))
     assert (caught.value.code, caught.value.param) == (Code.NOT_SUPPORTED, param)
+
+
+def test_images_of_a_tools_result_come_after_the_results() -> None:
+    image = ImagePart(media_type="image/png", data="QUJD")
+    talk = Conversation(
+        messages=(
+            Message(role="tool", tool_call_id="a", parts=(TextPart("seen"), image)),
+            Message(role="tool", tool_call_id="b", parts=(TextPart("done"),)),
+            Message(role="user", parts=(TextPart("Go on."),)),
+            Message(role="tool", tool_call_id="c", parts=(image,)),
+        )
+    )
+    shown = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}}]}
+    assert json.loads(sent(talk))["messages"] == [
+        {"role": "tool", "content": "seen", "tool_call_id": "a"},
+        {"role": "tool", "content": "done", "tool_call_id": "b"},
+        shown,
+        {"role": "user", "content": "Go on."},
+        {"role": "tool", "content": "", "tool_call_id": "c"},
+        shown,
+    ]

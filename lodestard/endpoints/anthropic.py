@@ -1,0 +1,89 @@
+"""Anthropic's paths: messages, the counting of their tokens, and the list of models as its clients read it.
+
+The list is at the same path as OpenAI's: who sends ``anthropic-version`` gets this one.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import parse_qsl, unquote
+
+import msgspec
+
+from lodestard.domain.client import Principal
+from lodestard.domain.errors import CallerFault, Code, Fault
+from lodestard.domain.request import Request
+from lodestard.domain.upstream import Target
+from lodestard.endpoints.serving import JSON_HEADERS, Route, heeded_headers, plain_path, require_json, serves
+from lodestard.http import HttpExchange, read_content
+from lodestard.protocols import anthropic_model_list, error_bodies
+from lodestard.protocols.anthropic_messages import read_request
+from lodestard.protocols.clients import ANTHROPIC_MESSAGES
+from lodestard.runtime import Runtime
+
+VERSION = "anthropic-version"
+DIALECT = ANTHROPIC_MESSAGES.dialect
+_MOST_FIELDS = 16
+
+
+async def count_tokens(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
+    """POST /v1/messages/count_tokens: how many tokens a prompt is for the first model that would be asked."""
+    require_json(http)
+    limits = runtime.settings.server.limits
+    headers = heeded_headers(http, ANTHROPIC_MESSAGES)
+    body = await read_content(http, limits)
+    request = read_request(body, depth=limits.json_depth, headers=headers, counting=True)
+    principal.require_use(request.alias)
+    target = runtime.routes.choose(request.alias).candidates[0].target
+    await http.respond(200, JSON_HEADERS, msgspec.json.encode({"input_tokens": count(runtime, target, request)}))
+
+
+def count(runtime: Runtime, target: Target, request: Request) -> int:
+    """What ``target`` would count: an estimate, also of models whose provider could be asked."""
+    return runtime.tokens.estimate(target, request)
+
+
+def speaks(http: HttpExchange) -> bool:
+    """Whether the client at a path that two dialects share speaks this one."""
+    return VERSION in http.headers
+
+
+async def list_models(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
+    """GET /v1/models: the aliases that whoever asks may use, by pages."""
+    aliases = tuple(alias for alias in runtime.routes.aliases if principal.may_use(alias))
+    try:
+        body = anthropic_model_list.write_models(aliases, read_query(http.query), runtime.started_s)
+    except CallerFault as fault:
+        await refuse(http, fault)
+        return
+    await http.respond(200, JSON_HEADERS, body)
+
+
+async def show_model(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
+    """GET /v1/models/{id}."""
+    name = unquote(plain_path(http.path).removeprefix("/models/"))
+    try:
+        principal.require_use(name)
+        runtime.routes.choose(name)
+    except Fault as fault:
+        await refuse(http, fault)
+        return
+    await http.respond(200, JSON_HEADERS, anthropic_model_list.write_model(name, runtime.started_s))
+
+
+def read_query(query: str) -> dict[str, str]:
+    """The fields of a query; of one that comes twice the last. Raises ``CallerFault`` where there are too many."""
+    try:
+        return dict(parse_qsl(query, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        raise CallerFault(Code.INVALID_REQUEST, "The query has too many fields.") from None
+
+
+async def refuse(http: HttpExchange, fault: Fault) -> None:
+    """A fault at a path whose other clients speak another dialect, in this one."""
+    status, headers, body = error_bodies.write_error(DIALECT, fault, "")
+    await http.respond(status, headers, body)
+
+
+ROUTES: Mapping[str, Route] = {
+    "/messages": serves(ANTHROPIC_MESSAGES),
+    "/messages/count_tokens": Route(DIALECT, {"POST": count_tokens}),
+}
