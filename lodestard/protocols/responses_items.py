@@ -59,7 +59,7 @@ def _assistant(message: Message, path: str) -> list[Item]:
     if any(type(part) is not TextPart for part in message.parts):
         raise unsupported("answers of anything but text", f"{path}.content")
     if text := message.text:
-        items.append({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]})
+        items.append({"type": "message", "role": "assistant", "content": text})
     calls = enumerate(message.tool_calls)
     return items + [_call(call, f"{path}.tool_calls[{place}]") for place, call in calls]
 

@@ -26,11 +26,14 @@ _PLAIN_HEADERS = (*JSON_HEADERS, ("accept", "application/json"))
 _ENCRYPTED = "reasoning.encrypted_content"
 _LOGPROBS = "message.output_text.logprobs"
 _NULL = msgspec.Raw(b"null")
+_WORDED = "openai"
+"""The dialect whose word for an effort is OpenAI's own, so that its clients know their model's."""
+
 _ELSEWHERE = ("conversation", "prompt")
 """What names input that is kept at the provider: nobody here knows how long it is."""
 
 _THINKING = re.compile(r"(?:^|/)(?:o\d|gpt-(?:[5-9]|\d\d)(?!.*chat)|codex|grok-[4-9])(?!.*non-reasoning)")
-_list = msgspec.json.Decoder(list[object] | None)
+_value = msgspec.json.Decoder(object)
 
 
 def write_responses(request: Request, model: str, settings: Upstream) -> WireRequest:
@@ -72,10 +75,10 @@ def _given(members: Mapping[str, msgspec.Raw], name: str) -> bool:
     return bytes(members.get(name, _NULL)) != b"null"
 
 
-def _with_thoughts(members: Mapping[str, msgspec.Raw]) -> list[object]:
+def _with_thoughts(members: Mapping[str, msgspec.Raw]) -> object:
     """What nobody keeps has to come back with the next request."""
-    said = _list.decode(members.get("include", _NULL)) or []
-    return said if _ENCRYPTED in said else [*said, _ENCRYPTED]
+    said = _value.decode(members.get("include", _NULL)) or []
+    return said if not isinstance(said, list) or _ENCRYPTED in said else [*said, _ENCRYPTED]
 
 
 def _build(request: Request, model: str) -> dict[str, object]:
@@ -92,7 +95,7 @@ def _build(request: Request, model: str) -> dict[str, object]:
         "tool_choice": None if talk.tool_choice is None else _tool_choice(talk.tool_choice),
         "parallel_tool_calls": talk.parallel_calls if talk.tools else None,
         "text": None if talk.format.kind == "text" else {"format": _format(talk.format)},
-        "reasoning": {"effort": talk.reasoning_effort} if talk.reasoning_effort else None,
+        "reasoning": _reasoning(talk.reasoning_effort, request.dialect),
         "temperature": talk.sampling.temperature,
         "top_p": talk.sampling.top_p,
         "max_output_tokens": talk.sampling.max_output_tokens,
@@ -101,6 +104,11 @@ def _build(request: Request, model: str) -> dict[str, object]:
     }
     written = {name: value for name, value in asked.items() if value is not None}
     return written | {"store": False, "stream": request.stream}
+
+
+def _reasoning(effort: str, dialect: str) -> dict[str, str] | None:
+    """None of it is said by clients of other dialects as a matter of course, and most models refuse the word."""
+    return {"effort": effort} if effort and (effort != "none" or dialect == _WORDED) else None
 
 
 def _include(talk: Conversation, model: str) -> list[str]:

@@ -207,8 +207,7 @@ class ResponseEvents:
         whole = self._all(response)
         finish = read_ending(response, calls=self._calls > 0, odd=self._odd and self._passing)
         names = _NAMELESS if self._named else self._names(response)
-        self.done = True
-        return msgspec.structs.replace(
+        piece = msgspec.structs.replace(
             whole,
             finish=finish,
             usage=read_usage(response.usage, read_tier(response.service_tier)),
@@ -217,6 +216,8 @@ class ResponseEvents:
             model=names.model,
             created=names.created,
         )
+        self.done = True
+        return piece
 
     def fail(self, said: _Event) -> Piece | None:
         """Raises its fault."""
@@ -268,6 +269,6 @@ _READINGS: Mapping[str, Reading] = {
 
 def _frame(name: str, event: bytes) -> bytes:
     """The event as it is sent on, with its name where it has one that is a name."""
-    if not _NAME.fullmatch(name):
+    if name not in _READINGS and not _NAME.fullmatch(name):
         return frame(event)
     return b"event: %b\n%b" % (name.encode(), frame(event))
