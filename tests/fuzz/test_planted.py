@@ -68,7 +68,7 @@ def end_before_all_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
         self.done = True
         return end(self, said)
 
-    monkeypatch.setitem(responses_stream._READINGS, "response.completed", end_first)  # type: ignore[arg-type]
+    monkeypatch.setitem(responses_stream._READINGS, "response.completed", end_first)
 
 
 def judge_the_next_answer(monkeypatch: pytest.MonkeyPatch) -> None:

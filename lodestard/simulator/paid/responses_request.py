@@ -5,7 +5,6 @@ whatever names an earlier answer names nothing.
 """
 
 import base64
-import binascii
 from collections.abc import Sequence
 
 import msgspec
@@ -145,12 +144,20 @@ def _turn(item: dict[str, Json], at: int) -> Turn:
         case "message":
             return _message(item, at)
         case "function_call":
-            return Turn("assistant", f"{item['call_id']}{item['name']}{item['arguments']}")
+            return Turn("assistant", "".join(_required(item, name, at) for name in ("call_id", "name", "arguments")))
         case "function_call_output":
             text, images = _content(item.get("output"), _INPUT_PARTS, f"input[{at}].output")
             return Turn("tool", text, images)
         case kind:
             raise Refusal(400, f"Invalid value: '{kind}'.", code="invalid_value", param=f"input[{at}]")
+
+
+def _required(item: dict[str, Json], name: str, at: int) -> str:
+    value = item.get(name)
+    if not isinstance(value, str):
+        param = f"input[{at}].{name}"
+        raise Refusal(400, f"Missing required parameter: '{param}'.", code="missing_required_parameter", param=param)
+    return value
 
 
 def _message(item: dict[str, Json], at: int) -> Turn:
@@ -188,7 +195,7 @@ def _thought(item: dict[str, Json], at: int, provider: str) -> str:
         raise Refusal(404, message, param="input")
     try:
         owner, _, text = base64.urlsafe_b64decode(str(sealed).removeprefix("gAAAAA")).decode().partition("\n")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:
         owner, text = "", ""
     if owner != provider:
         message = f"The encrypted content for item {name} could not be verified."
