@@ -25,7 +25,7 @@ o4-then-grok = { route = ["openai/o4-mini", "xai/grok-3-mini"] }
 [prices]
 "openai/o4-mini" = { input = 1.10, output = 4.40, cache_read = 0.275, max_output_tokens = 100000 }
 """
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -283,3 +283,66 @@ async def test_an_answer_is_found_again_in_the_cache(asked: World) -> None:
     assert (again.lodestar["cache"], again.text) in (("hit", first.text), ("miss", first.text))
     streamed = await asked.ask("gpt-4o-mini", temperature=0, stream=True)
     assert (streamed.lodestar["cache"], streamed.text) == ("hit", first.text)
+
+
+# -- clients of the same API ---------------------------------------------------------------------------------------
+
+RESPONSES = "/v1/responses"
+TOOL: dict[str, Any] = {"type": "function", **WEATHER["function"], "strict": None}
+
+
+async def ask_responses(world: World, alias: str, given: Any = "Tell me something.", **members: Any) -> Any:
+    return await world.request("POST", RESPONSES, {"model": alias, "input": given, **members})
+
+
+@pytest.mark.parametrize("alias", ["gpt-4o-mini", "grok-mini", "o4"])
+async def test_a_client_of_the_api_gets_what_its_provider_said(asked: World, alias: str) -> None:
+    plain = await ask_responses(asked, alias)
+    assert plain.status == 200, plain.body
+    assert plain.json["id"].startswith("resp_sim")
+    streamed = await ask_responses(asked, alias, stream=True)
+    kinds = [event["type"] for event in streamed.chunks]
+    assert (kinds[0], kinds[-1]) == ("response.created", "response.completed")
+    assert [event["sequence_number"] for event in streamed.chunks] == list(range(len(kinds)))
+    assert streamed.chunks[-1]["response"]["id"].startswith("resp_sim")
+    if alias == "gpt-4o-mini":
+        assert b'"obfuscation":"a1b2c3d4"' in streamed.body
+    assert sum(row.cost_nano_usd for row in await asked.rows()) == billed(asked) > 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("by_id", [False, True])
+async def test_a_tool_loop_of_a_model_that_reasons(asked: World, stream: bool, by_id: bool) -> None:
+    asked.openai.say(SimAnswer(thinking="deep " * 2000, calls=(Call("get_weather", {"city": "Paris"}),)))
+    question = {"role": "user", "content": "What is the weather in Paris?"}
+    first = await ask_responses(asked, "o4", [question], tools=[TOOL], stream=stream)
+    response = first.chunks[-1]["response"] if stream else first.json
+    (call,) = [item for item in response["output"] if item["type"] == "function_call"]
+    result = {"type": "function_call_output", "call_id": call["call_id"], "output": "sunny"}
+    given = [result] if by_id else [question, *response["output"], result]
+    more = {"previous_response_id": response["id"]} if by_id else {}
+    second = await ask_responses(asked, "o4", given, tools=[TOOL], stream=stream, **more)
+    assert second.status == 200, second.body
+    _, body = asked.openai.bodies
+    kinds = [item.get("type", "message") for item in body["input"]]
+    assert kinds == ["message", "reasoning", "function_call", "function_call_output"]
+    assert "previous_response_id" not in body
+    assert body["store"] is False
+    assert sum(row.cost_nano_usd for row in await asked.rows()) == billed(asked)
+    for answer in (first, second):
+        (attempt,) = (await asked.explain(answer)).trace["attempts"]
+        assert attempt["hold_nano_usd"] >= attempt["cost_nano_usd"]
+
+
+async def test_a_failure_in_the_middle_is_the_api_s_own(asked: World) -> None:
+    asked.openai.fail("error=8")
+    answer = await ask_responses(asked, "gpt-4o-mini", stream=True)
+    assert answer.chunks[-1]["type"] == "response.failed"
+    assert "response.completed" not in [event["type"] for event in answer.chunks]
+    assert (await asked.row()).unknown_nano_usd >= billed(asked) > 0
+
+
+async def test_what_is_kept_at_the_provider_is_not_asked_for(asked: World) -> None:
+    refused = await ask_responses(asked, "gpt-4o-mini", prompt={"id": "pmpt_1"})
+    assert (refused.status, refused.error["code"], refused.error["param"]) == (400, "not_supported", "prompt")
+    assert asked.openai.asked == 0

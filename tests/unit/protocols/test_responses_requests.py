@@ -30,6 +30,7 @@ from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import WireRequest
 from lodestard.protocols.openai_chat import read_request
 from lodestard.protocols.openai_upstream import OpenAICodec
+from lodestard.protocols.responses_client import Responses
 from lodestard.protocols.responses_request import thinks
 from lodestard.simulator.paid.chat_request import read_members as sim_members
 from lodestard.simulator.paid.providers import PROVIDERS
@@ -314,6 +315,13 @@ def test_a_strict_schema_stays_strict() -> None:
         msgspec.structs.replace(request, dialect="house"), "m", Upstream(dialect="openai", url="http://x/v1")
     )
     assert json.loads(chat.body)["response_format"] == schema
+
+
+def test_a_strict_schema_of_the_dialect_s_own_client_is_read() -> None:
+    form = {"type": "json_schema", "name": "n", "schema": {}, "strict": True}
+    body = json.dumps({"model": "m", "input": "x", "text": {"format": form}}).encode()
+    request = Responses().read_request(body, depth=9, headers={})
+    assert request.conversation.format.strict is True
 
 
 # -- the dialect's own clients -------------------------------------------------------------------------------------
