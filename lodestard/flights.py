@@ -104,10 +104,9 @@ class Flight(msgspec.Struct, eq=False):
 
     def _reply(self) -> Reply:
         """The reply as far as it has come, with the upstream's own plain body where it gave one."""
-        current = self.current
-        if not self.body or current is None:
+        if not self.body:
             return self.draft.reply()
-        return self.draft.reply(body=self.body, dialect=current.candidate.dialect)
+        return self.draft.reply(body=self.body, dialect=self.request.dialect)  # only such a client gets a body
 
     @property
     def cut_short(self) -> bool:

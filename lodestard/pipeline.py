@@ -117,8 +117,8 @@ async def fly(flight: Flight, runtime: Runtime) -> None:
         flight.land(client_left() if flight.inline and flight.left else stopped)
         raise
     landing = flight.land(fault)
-    if fault is None and flight.draft.has_thoughts:
-        runtime.thoughts.keep(flight.entry.caller.principal, landing.reply)
+    if fault is None and flight.draft.has_thoughts and flight.target is not None:
+        runtime.thoughts.keep(flight.entry.caller.principal, landing.reply, flight.target.upstream)
     if fault is None and flight.target is not None and not flight.cut_short:
         runtime.cache.keep_nowait(flight.ticket, landing.reply, flight.target, flight.cost_nano_usd)
 
@@ -185,7 +185,8 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
         record.place = runtime.admission.admit(ask_of(candidate, flight))
         async with record.place as seat:
             record.admitted_ns = runtime.clock.monotonic_ns()
-            bid = make_bid(candidate, flight.request, runtime.ledger.find_room(flight.entry, candidate))
+            request = with_thoughts(candidate, flight, runtime)
+            bid = make_bid(candidate, request, runtime.ledger.find_room(flight.entry, candidate))
             attempt = await runtime.ledger.hold(flight.entry, candidate, bid.nano_usd, bid.tokens)
             record.limit_tokens = bid.limit_tokens
             with turn, Settlement(attempt, flight, record, runtime.ledger):
@@ -233,8 +234,7 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
     """Dial and stream. Nothing is released before there is something to see: until then one can fall back."""
     record.dialled_ns = runtime.clock.monotonic_ns()
     cap = OutputCap(bid) if bid.capped else None
-    request = with_thoughts(candidate, bid.request, flight, runtime)
-    async with runtime.sender.send(candidate.target, request, record.mark_sent) as stream:
+    async with runtime.sender.send(candidate.target, bid.request, record.mark_sent) as stream:
         note_head(stream, record, runtime)
         waiting: list[Piece] = []
         has_readers = flight.has_readers
@@ -258,11 +258,11 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
             await flight.deliver(waiting)
 
 
-def with_thoughts(candidate: Candidate, request: Request, flight: Flight, runtime: Runtime) -> Request:
-    """``request`` with what the provider thought before the calls whose results it brings, where it wants that."""
+def with_thoughts(candidate: Candidate, flight: Flight, runtime: Runtime) -> Request:
+    """The request with what the provider thought before the calls whose results it brings, where it wants that."""
     if candidate.dialect not in SIGNING:
-        return request
-    return runtime.thoughts.restore(flight.entry.caller.principal, request)
+        return flight.request
+    return runtime.thoughts.restore(flight.entry.caller.principal, flight.request, candidate.target.upstream)
 
 
 def note_head(stream: ReplyStream, record: AttemptRecord, runtime: Runtime) -> None:

@@ -1,11 +1,13 @@
 """What providers thought before they called tools, until the results come back with the client's next request.
 
 Anthropic and Gemini want their thoughts back, signed and unchanged, together with the results of the calls that
-followed them; most dialects have no place for them. So they are remembered here by the id of the call, and for
-clients that send none, by what is called.
+followed them, and so does OpenAI's Responses API; most dialects have no place for them. So they are remembered here
+by the id of the call, and for clients that send none, by what is called; and for the upstream that thought them:
+another one could not read them.
 
 Law: in memory only, bounded, of one principal each. A thought that was forgotten costs a little quality, never a
-request: the upstreams' writers do without. Changed in sync code only.
+request: the upstreams' writers do without. What is put back counts in the request's size, for it is billed with it.
+Changed in sync code only.
 """
 
 from collections import OrderedDict
@@ -19,10 +21,10 @@ from lodestard.domain.request import Message, Request, Thought
 
 MOST = 2_048
 MOST_BYTES = 16 * 1024 * 1024
-SIGNING = frozenset({"anthropic", "gemini"})
-"""The dialects that want their thoughts back."""
+SIGNING = frozenset({"anthropic", "gemini", "openai"})
+"""The dialects that want their thoughts back: of OpenAI's, those upstreams that are asked by its Responses API."""
 
-Key = tuple[str, str]
+Key = tuple[str, str, str]
 
 
 class Thoughts:
@@ -33,43 +35,45 @@ class Thoughts:
         self._nameless: OrderedDict[Key, str] = OrderedDict()
         self._bytes = 0
 
-    def keep(self, principal: str, reply: Reply) -> None:
-        """Remember what was thought before each call of ``reply``."""
+    def keep(self, principal: str, reply: Reply, upstream: str = "") -> None:
+        """Remember what ``upstream`` thought before each call of ``reply``."""
         for choice in reply.choices:
             if not choice.thoughts:
                 continue
             for call in choice.tool_calls:
                 if call.id:
-                    self._put((principal, call.id), choice.thoughts)
-                    self._note_nameless(principal, call)
+                    self._put((principal, upstream, call.id), choice.thoughts)
+                    self._note_nameless((principal, upstream), call)
 
-    def _note_nameless(self, principal: str, call: ToolCallPiece) -> None:
+    def _note_nameless(self, whose: tuple[str, str], call: ToolCallPiece) -> None:
         """By which id it is told of by a client that has none."""
-        made = (principal, invent_call_id(call.name, call.arguments))
+        made = (*whose, invent_call_id(call.name, call.arguments))
         self._nameless.pop(made, None)
         self._nameless[made] = call.id
         if len(self._nameless) > MOST:
             self._nameless.popitem(last=False)
 
-    def restore(self, principal: str, request: Request) -> Request:
-        """``request`` with the thoughts that belong before the calls that it tells of."""
+    def restore(self, principal: str, request: Request, upstream: str = "") -> Request:
+        """``request`` with the thoughts of ``upstream`` that belong before the calls that it tells of."""
         messages = request.conversation.messages
         if not self._kept or not any(message.tool_calls for message in messages):
             return request
-        known = tuple([self._thoughtful(principal, message) for message in messages])
-        if all(new is old for new, old in zip(known, messages, strict=True)):
+        known = tuple([self._thoughtful((principal, upstream), message) for message in messages])
+        added = [new for new, old in zip(known, messages, strict=True) if new is not old]
+        if not added:
             return request
         conversation = msgspec.structs.replace(request.conversation, messages=known)
-        return msgspec.structs.replace(request, conversation=conversation)
+        size_bytes = request.size_bytes + sum(size_of(message.thoughts) for message in added)
+        return msgspec.structs.replace(request, conversation=conversation, size_bytes=size_bytes)
 
-    def _thoughtful(self, principal: str, message: Message) -> Message:
+    def _thoughtful(self, whose: tuple[str, str], message: Message) -> Message:
         if message.thoughts or not message.tool_calls:
             return message
-        own = {self._nameless.get((principal, call.id), call.id): call.id for call in message.tool_calls}
+        own = {self._nameless.get((*whose, call.id), call.id): call.id for call in message.tool_calls}
         for call_id in own:
-            found = self._kept.get((principal, call_id))
+            found = self._kept.get((*whose, call_id))
             if found is not None:
-                self._kept.move_to_end((principal, call_id))
+                self._kept.move_to_end((*whose, call_id))
                 return msgspec.structs.replace(message, thoughts=tuple([renamed(thought, own) for thought in found]))
         return message
 

@@ -103,6 +103,8 @@ def _check_upstreams(settings: Settings) -> Iterator[Finding]:
             yield from _check_key((*path, "key"), upstream.key, upstream)
         yield from _check_keep_alive((*path, "keep_alive"), upstream.keep_alive)
         yield from _check_local_models((*path, "models"), upstream)
+        if upstream.api != "chat" and upstream.dialect != "openai":
+            yield Finding((*path, "api"), "only servers of the dialect openai have two APIs")
         if upstream.ca_file and not PurePosixPath(upstream.ca_file).is_absolute():
             yield Finding((*path, "ca_file"), "expected an absolute path")
 

@@ -100,7 +100,8 @@ class Reply(msgspec.Struct, frozen=True, kw_only=True):
 def size_of(piece: Piece) -> int:
     """About how many bytes a piece takes where it is kept."""
     text = len(piece.text) + len(piece.reasoning) + len(piece.raw)
-    return PIECE_OVERHEAD_BYTES + text + sum(len(call.arguments) for call in piece.tool_calls)
+    thoughts = sum(len(bytes(thought.raw)) for thought in piece.thoughts) if piece.thoughts else 0
+    return PIECE_OVERHEAD_BYTES + text + thoughts + sum(len(call.arguments) for call in piece.tool_calls)
 
 
 class Draft:

@@ -111,11 +111,15 @@ class Sampling(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Format(msgspec.Struct, frozen=True, kw_only=True):
-    """The form that the answer must have. ``schema`` is a JSON schema, raw, for ``json_schema``."""
+    """The form that the answer must have. ``schema`` is a JSON schema, raw, for ``json_schema``.
+
+    ``strict``: whether the answer must follow it to the letter; None where the client did not say.
+    """
 
     kind: Literal["text", "json", "json_schema"] = "text"
     schema: msgspec.Raw | None = None
     name: str = ""
+    strict: bool | None = None
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):

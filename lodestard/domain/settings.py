@@ -147,13 +147,15 @@ class Upstream(Record, frozen=True):
     """A server with models. ``free`` says that nothing it does is ever billed.
 
     ``url`` is its base: what the dialect's own paths (``/api/chat``, ``/chat/completions``) are appended to.
-    ``limit_member`` carries an output limit that Lodestar writes itself. ``limit_wait_s``: how long a request waits
-    for the rate limits that its provider has told, before the next candidate is asked. ``price_provider`` is its name
-    in the price book, where its URL does not tell.
+    ``api``: which of OpenAI's two APIs a server of that dialect is asked by. ``limit_member`` carries an output limit
+    that Lodestar writes itself. ``limit_wait_s``: how long a request waits for the rate limits that its provider has
+    told, before the next candidate is asked. ``price_provider`` is its name in the price book, where its URL does not
+    tell.
     """
 
     dialect: Dialect
     url: str
+    api: Literal["chat", "responses"] = "chat"
     free: bool = False
     key: KeySource | None = None
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)

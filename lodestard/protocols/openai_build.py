@@ -137,6 +137,8 @@ def _format(form: Format) -> dict[str, Any]:
     schema: dict[str, Any] = {"name": form.name or "answer"}
     if form.schema is not None:
         schema["schema"] = form.schema
+    if form.strict is not None:
+        schema["strict"] = form.strict
     return {"type": "json_schema", "json_schema": schema}
 
 

@@ -102,6 +102,7 @@ class _NamedChoice(msgspec.Struct, frozen=True):
 class _Schema(msgspec.Struct, frozen=True):
     name: str = ""
     schema: msgspec.Raw = _ABSENT
+    strict: bool | None = None
 
 
 class _Format(msgspec.Struct, frozen=True):
@@ -344,7 +345,8 @@ def _format(form: _Format) -> Format:
             if form.json_schema is None:
                 raise _missing("response_format.json_schema")
             schema = _object(form.json_schema.schema, "response_format.json_schema.schema")
-            return Format(kind="json_schema", schema=schema, name=form.json_schema.name)
+            strict = form.json_schema.strict
+            return Format(kind="json_schema", schema=schema, name=form.json_schema.name, strict=strict)
     raise _invalid("response_format.type", "expected text, json_object or json_schema")
 
 

@@ -4,7 +4,7 @@ Law: the body itself is kept where the client speaks the same dialect.
 Source: OpenAI's API reference, "The chat completion object".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -33,11 +33,13 @@ from lodestard.protocols.openai_usage import read_tier, read_usage
 class PlainReader:
     """Reads one plain answer; a ``ReplyReader``. Its pieces come when all of it is there."""
 
-    __slots__ = ("_held", "_passing", "body", "done", "fault")
+    __slots__ = ("_held", "_passing", "_read", "body", "done", "fault")
 
-    def __init__(self, *, passing: bool = True) -> None:
+    def __init__(self, read: Callable[..., list[Piece]] | None = None, *, passing: bool = True) -> None:
+        """``read``: what the body says (``read_plain`` where it is a chat's)."""
         self._held = bytearray()
         self._passing = passing
+        self._read = read or read_plain
         self.body = b""
         self.done = False
         self.fault: Fault | None = None
@@ -60,7 +62,7 @@ class PlainReader:
         body = bytes(self._held)
         self._held.clear()
         try:
-            pieces = read_plain(body, passing=self._passing)
+            pieces = self._read(body, passing=self._passing)
         except Fault as fault:
             self.fault = fault
             raise

@@ -19,6 +19,10 @@ from lodestard.protocols.openai_chat_read import DIALECT
 from lodestard.protocols.openai_errors import read_error
 from lodestard.protocols.openai_plain import PlainReader
 from lodestard.protocols.openai_stream import open_stream
+from lodestard.protocols.responses_plain import open_plain as responses_plain
+from lodestard.protocols.responses_request import FORM as RESPONSES
+from lodestard.protocols.responses_request import write_responses
+from lodestard.protocols.responses_stream import open_stream as responses_stream
 
 _PATH = "/chat/completions"
 _STREAM_HEADERS = (*JSON_HEADERS, ("accept", "text/event-stream"))
@@ -29,11 +33,13 @@ _options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
 
 class OpenAICodec:
-    """Speaks ``/chat/completions``. Has no state."""
+    """Speaks ``/chat/completions``, and ``/responses`` where an upstream's ``api`` says so. Has no state."""
 
     __slots__ = ()
 
     def write_request(self, request: Request, model: str, settings: Upstream) -> WireRequest:
+        if settings.api == "responses" and request.conversation.is_chat:
+            return write_responses(request, model, settings)
         members: dict[str, object]
         members = dict(request.members) if request.dialect == DIALECT else build_members(request)
         members["model"] = model
@@ -51,6 +57,8 @@ class OpenAICodec:
         )
 
     def reader(self, wire: WireRequest) -> ReplyReader:
+        if wire.form == RESPONSES:
+            return responses_stream(passing=wire.passing) if wire.streamed else responses_plain(passing=wire.passing)
         return open_stream(wire.choices, passing=wire.passing) if wire.streamed else PlainReader(passing=wire.passing)
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:

@@ -17,7 +17,7 @@ from lodestard.domain.usage import Usage
 TICKS_PER_NANO_USD = 10
 """xAI's ticks: 10¹⁰ are one US dollar."""
 
-_Count = Annotated[int, Meta(ge=0, le=10**10)]
+Count = Annotated[int, Meta(ge=0, le=10**10)]
 _ABSENT = msgspec.Raw()
 _PLAIN_TIERS = frozenset(("auto", "default", "standard", "on_demand"))
 _TIER = re.compile(r"[A-Za-z0-9_./:-]{1,64}")
@@ -25,39 +25,41 @@ _NUMBER = re.compile(rb"\d+(?:\.\d+)?(?:[eE][+-]?\d{1,3})?")
 
 
 class _CachedDetails(msgspec.Struct, frozen=True):
-    audio_tokens: _Count | None = None
-    image_tokens: _Count | None = None
+    audio_tokens: Count | None = None
+    image_tokens: Count | None = None
 
 
-class _PromptDetails(msgspec.Struct, frozen=True):
-    cached_tokens: _Count | None = None
-    cache_write_tokens: _Count | None = None
-    audio_tokens: _Count | None = None
-    image_tokens: _Count | None = None
+class PromptDetails(msgspec.Struct, frozen=True):
+    cached_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    image_tokens: Count | None = None
     cached_tokens_details: _CachedDetails | None = None
 
 
-class _CompletionDetails(msgspec.Struct, frozen=True):
-    reasoning_tokens: _Count | None = None
-    audio_tokens: _Count | None = None
-    image_tokens: _Count | None = None
+class CompletionDetails(msgspec.Struct, frozen=True):
+    reasoning_tokens: Count | None = None
+    audio_tokens: Count | None = None
+    image_tokens: Count | None = None
 
 
-class _Usage(msgspec.Struct, frozen=True):
-    prompt_tokens: _Count
-    completion_tokens: _Count
-    total_tokens: _Count | None = None
-    prompt_tokens_details: _PromptDetails | None = None
-    completion_tokens_details: _CompletionDetails | None = None
-    prompt_cache_hit_tokens: _Count | None = None
+class Counts(msgspec.Struct, frozen=True):
+    """A ``usage`` member, as far as the house reads it."""
+
+    prompt_tokens: Count
+    completion_tokens: Count
+    total_tokens: Count | None = None
+    prompt_tokens_details: PromptDetails | None = None
+    completion_tokens_details: CompletionDetails | None = None
+    prompt_cache_hit_tokens: Count | None = None
     cost_in_usd_ticks: msgspec.Raw = _ABSENT
     cost: msgspec.Raw = _ABSENT
 
 
-_decoder = msgspec.json.Decoder(_Usage)
+_decoder = msgspec.json.Decoder(Counts)
 _COUNTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
-_NO_PROMPT_DETAILS = _PromptDetails()
-_NO_COMPLETION_DETAILS = _CompletionDetails()
+_NO_PROMPT_DETAILS = PromptDetails()
+_NO_COMPLETION_DETAILS = CompletionDetails()
 _NO_CACHED_DETAILS = _CachedDetails()
 
 
@@ -73,6 +75,11 @@ def read_usage(raw: msgspec.Raw, service_tier: str = "") -> Usage | None:
         said = _decoder.decode(text)
     except (ValueError, RecursionError):
         return None
+    return usage_of(said, service_tier)
+
+
+def usage_of(said: Counts, service_tier: str) -> Usage:
+    """What was counted, in the house's meaning."""
     prompts = said.prompt_tokens_details or _NO_PROMPT_DETAILS
     cached = prompts.cached_tokens or said.prompt_cache_hit_tokens or 0
     written = prompts.cache_write_tokens or 0
@@ -113,7 +120,7 @@ def read_tier(said: object) -> str:
     return "" if said in _PLAIN_TIERS else said
 
 
-def _completion(said: _Usage, details: _CompletionDetails) -> int:
+def _completion(said: Counts, details: CompletionDetails) -> int:
     """Output with reasoning: xAI counts it beside, and Gemini shows it in the total alone."""
     completion, reasoning = said.completion_tokens, details.reasoning_tokens or 0
     if said.total_tokens is not None and said.total_tokens > said.prompt_tokens + completion:
@@ -124,7 +131,7 @@ def _completion(said: _Usage, details: _CompletionDetails) -> int:
     return completion if completion >= parts else completion + parts
 
 
-def _billed(said: _Usage) -> int | None:
+def _billed(said: Counts) -> int | None:
     """What the provider says that it charged. Nought says nothing: some write it for what they don't know."""
     if said.cost_in_usd_ticks is _ABSENT and said.cost is _ABSENT:
         return None

@@ -53,6 +53,7 @@ class _Format(msgspec.Struct, frozen=True):
     type: str
     name: str = ""
     schema: msgspec.Raw = ABSENT
+    strict: bool | None = None
 
 
 class _Text(msgspec.Struct, frozen=True):
@@ -306,7 +307,7 @@ def _format(text: _Text | None) -> Format:
         case "json_schema":
             if not bytes(form.schema).startswith(b"{"):
                 raise missing("text.format.schema")
-            return Format(kind="json_schema", schema=form.schema, name=form.name)
+            return Format(kind="json_schema", schema=form.schema, name=form.name, strict=form.strict)
     path = "text.format.type"
     text_said = f"Invalid value for '{path}': expected text, json_object or json_schema."
     raise CallerFault(Code.INVALID_REQUEST, text_said, param=path)

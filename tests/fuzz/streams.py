@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from lodestard.domain.errors import Fault, UpstreamFault
+from lodestard.protocols.codec import ReplyReader
 from lodestard.protocols.event_reader import Splitter
 from lodestard.protocols.ndjson import LineParser
 from lodestard.protocols.openai_stream import open_stream
+from lodestard.protocols.responses_stream import open_stream as open_responses
 from lodestard.protocols.sse import SseParser
 from lodestard.upstream.answer import MAX_HEAD_BYTES, AnswerReader
 from lodestard.upstream.faults import Lost, Malformed
@@ -90,16 +92,26 @@ def chat_chunks(data: bytes) -> None:
     """Pieces and the end of a streamed chat are the same however it is portioned; only faults are raised."""
     how, stream = (data[0], data[1:]) if data else (0, b"")
     choices = how % 2 + 1
-    assert _read_chat(choices, iter([stream])) == _read_chat(choices, portions(stream, how)), "portions matter"
+    whole = _read_pieces(open_stream(choices), iter([stream]))
+    assert _read_pieces(open_stream(choices), portions(stream, how)) == whole, "portions matter"
 
 
-def _read_chat(choices: int, parts: Iterator[bytes]) -> tuple[bytes, str]:
-    reader, pieces = open_stream(choices), []
+def response_events(data: bytes) -> None:
+    """The same of the Responses API; a client of another dialect gets the same answer without the bytes."""
+    how, stream = (data[0], data[1:]) if data else (0, b"")
+    passing = bool(how % 2)
+    whole = _read_pieces(open_responses(passing=passing), iter([stream]))
+    assert _read_pieces(open_responses(passing=passing), portions(stream, how)) == whole, "portions matter"
+
+
+def _read_pieces(reader: ReplyReader, parts: Iterator[bytes]) -> tuple[bytes, str]:
+    pieces = []
     try:
         for part in parts:
             pieces += reader.feed(part)
         pieces += reader.finish()
     except Fault as fault:
+        assert not reader.done, "an answer that failed is done"
         return msgspec.json.encode(pieces), fault.code
     assert reader.done, "neither whole nor refused"
     return msgspec.json.encode(pieces), ""

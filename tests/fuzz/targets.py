@@ -22,6 +22,21 @@ _CALL = b'data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"c
 _STOP = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 _USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}\n\n'
 _DONE = b"data: [DONE]\n\n"
+_BEGUN = b'event: response.created\ndata: {"type":"response.created","response":{"id":"r","output":[]}}\n\n'
+_WORD = b'data: {"type":"response.output_text.delta","output_index":0,"delta":"a","logprobs":[]}\n\n'
+_CALLED = (
+    b'data: {"type":"response.output_item.added","output_index":1,'
+    b'"item":{"type":"function_call","call_id":"c","name":"f","arguments":""}}\n\n'
+)
+_ARGUED = b'data: {"type":"response.function_call_arguments.delta","output_index":1,"delta":"{}"}\n\n'
+_ITEM = (
+    b'data: {"type":"response.output_item.done","output_index":2,'
+    b'"item":{"type":"reasoning","summary":[{"text":"h"}],"encrypted_content":"g"}}\n\n'
+)
+_COMPLETED = (
+    b'event: response.completed\ndata: {"type":"response.completed","response":{"output":[],'
+    b'"usage":{"input_tokens":3,"output_tokens":1}}}\n\n'
+)
 _POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:4000\r\n"
 _CHAT = b'{"model":"auto","messages":[{"role":"user","content":"hi"}]}'
 _RESPONSES = b'{"model":"auto","input":"hi"}'
@@ -71,6 +86,28 @@ TARGETS: Mapping[str, Fuzzed] = {
             *_LINE_ENDS,
         ),
         (b"\0" + _CHUNK + _STOP + _USAGE + _DONE, b"\3" + _CALL + _CHUNK + _STOP, b"\2" + _CHUNK + _DONE),
+    ),
+    "response_events": Fuzzed(
+        streams.response_events,
+        (
+            _BEGUN,
+            _WORD,
+            _CALLED,
+            _ARGUED,
+            _ITEM,
+            _COMPLETED,
+            b'data: {"type":"response.incomplete","response":{}}\n\n',
+            b'data: {"type":"response.completed","response":5}\n\n',
+            b'data: {"type":"error","message":"x"}\n\n',
+            b'"output_index":1,',
+            *_JSON,
+            *_LINE_ENDS,
+        ),
+        (
+            b"\0" + _BEGUN + _WORD + _COMPLETED,
+            b"\1" + _CALLED + _ARGUED + _ITEM + _COMPLETED,
+            b"\2" + _WORD + _BEGUN,
+        ),
     ),
     "answer": Fuzzed(
         streams.answer,

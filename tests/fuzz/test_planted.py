@@ -11,8 +11,9 @@ from lodestard.domain.reply import Piece
 from lodestard.http import content, grammar
 from lodestard.http.chunks import ChunkReader
 from lodestard.http.faults import Refused
-from lodestard.protocols import json_text, ndjson
+from lodestard.protocols import json_text, ndjson, responses_stream
 from lodestard.protocols.event_reader import EventReader
+from lodestard.protocols.responses_stream import ResponseEvents
 from lodestard.protocols.sse import SseParser
 from lodestard.upstream.answer import _REASON, AnswerReader
 from tests.fuzz.targets import TARGETS
@@ -60,6 +61,16 @@ def lose_what_came_before_a_fault(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(EventReader, "_read", read)
 
 
+def end_before_all_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    end = ResponseEvents.end
+
+    def end_first(self: ResponseEvents, said: Any) -> Piece:
+        self.done = True
+        return end(self, said)
+
+    monkeypatch.setitem(responses_stream._READINGS, "response.completed", end_first)
+
+
 def judge_the_next_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     def on_status(self: AnswerReader, reason: bytes) -> None:
         if not _REASON.fullmatch(reason):
@@ -100,6 +111,7 @@ PLANTED: dict[str, Plant] = {
     "sse": forget_a_cr,
     "ndjson": take_a_form_feed_for_a_blank,
     "chat_chunks": lose_what_came_before_a_fault,
+    "response_events": end_before_all_is_read,
     "answer": judge_the_next_answer,
     "request_head": let_control_bytes_through,
     "request_chunks": leave_trailers_over,

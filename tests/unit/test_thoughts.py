@@ -80,3 +80,17 @@ def test_a_thought_comes_back_with_a_call_that_lost_its_id() -> None:
     made = invent_call_id("f", "{ }")
     assert restored(thoughts, "ada", telling(made)) == (msgspec.structs.replace(signed, call_id=made),)
     assert restored(thoughts, "ada", telling(invent_call_id("f", '{"a":1}'))) == ()
+
+
+def test_a_thought_is_of_the_upstream_that_had_it() -> None:
+    thoughts = Thoughts()
+    thoughts.keep("ada", answered("c1", thought("hm")), "openai")
+    request = telling("c1")
+    assert thoughts.restore("ada", request, "xai") is request
+    assert thoughts.restore("ada", request, "openai").conversation.messages[1].thoughts == (thought("hm"),)
+
+
+def test_what_is_put_back_counts_in_the_size_of_the_request() -> None:
+    thoughts = Thoughts()
+    thoughts.keep("ada", answered("c1", thought("hm"), thought("well")))
+    assert thoughts.restore("ada", telling("c1")).size_bytes == len('"hm"') + len('"well"')

@@ -49,7 +49,7 @@ class ChatWriter:
                 {
                     "index": choice.index,
                     "message": self._message(choice),
-                    "logprobs": None if logprobs is None else _logprobs(choice.pieces, logprobs),
+                    "logprobs": None if logprobs is None else find_logprobs(choice.pieces, logprobs),
                     "finish_reason": choice.finish,
                 }
                 for choice in choices
@@ -69,7 +69,7 @@ class ChatWriter:
             else:
                 yield Chunk(b"", 1, reasoning=True)
         for piece in choice.pieces:
-            found = None if logprobs is None else _logprobs([piece], logprobs)
+            found = None if logprobs is None else find_logprobs([piece], logprobs)
             yield Chunk(self._chunk(choice, {"content": piece}, usage=usage, logprobs=found).data, 1)
         for at, call in enumerate(choice.calls):
             yield from self._call_chunks(choice, at, call, usage=usage)
@@ -134,7 +134,7 @@ def usage_json(tokens: Tokens, flavour: Flavour, pico_usd: int) -> dict[str, Jso
     return usage
 
 
-def _logprobs(pieces: Sequence[str], top: int) -> Json:
+def find_logprobs(pieces: Sequence[str], top: int) -> dict[str, Json]:
     return {"content": [_logprob(piece, top) for piece in pieces], "refusal": None}
 
 

@@ -14,6 +14,7 @@ from lodestard.simulator.paid.desk import Desk
 from lodestard.simulator.paid.errors import openai_error
 from lodestard.simulator.paid.plain_text import answer_completions, answer_embeddings
 from lodestard.simulator.paid.providers import PaidModel, Provider
+from lodestard.simulator.paid.responses import answer_responses
 from lodestard.simulator.walltime import WallNs
 
 _BAD_KEY = "Incorrect API key provided. You can find your API key in your account settings."
@@ -24,6 +25,7 @@ _POSTS: dict[str, Route] = {
     "/chat/completions": answer_chat,
     "/completions": answer_completions,
     "/embeddings": answer_embeddings,
+    "/responses": answer_responses,
 }
 
 
