@@ -48,9 +48,14 @@ def write_responses(request: Request, model: str, settings: Upstream) -> WireReq
         streamed=request.stream,
         form=FORM,
         passing=passing,
-        dropped=() if passing else request.unsaid + _unsaid(request.conversation),
+        dropped=_taken_out(request) if passing else request.unsaid + _unsaid(request.conversation),
         notes=() if passing else _notes(request.conversation),
     )
+
+
+def _taken_out(request: Request) -> tuple[str, ...]:
+    """Tools that a provider runs itself, and bills by the call, are left out by whoever read the request."""
+    return tuple([path for path in request.unsaid if path.startswith("tools[")])
 
 
 def _pass(request: Request, model: str) -> dict[str, object]:

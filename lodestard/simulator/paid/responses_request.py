@@ -5,7 +5,7 @@ whatever names an earlier answer names nothing.
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 
@@ -25,6 +25,7 @@ _KNOWN = frozenset(
         "max_output_tokens", "max_tool_calls", "temperature", "top_p", "top_logprobs", "include", "store", "text",
         "reasoning", "metadata", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention",
         "service_tier", "truncation", "previous_response_id", "background", "conversation", "prompt",
+        "client_metadata",
     }
 )  # fmt: skip
 _PARTS = {"assistant": ("output_text", "refusal")}
@@ -207,12 +208,22 @@ def _question(members: Members, turns: tuple[Turn, ...], form: Members) -> Quest
     return Question(
         model=members.text("model"),
         turns=turns,
-        tools=tuple(_tool(tool, at) for at, tool in enumerate(members.items("tools"))),
+        tools=tuple(_tools(members.items("tools"))),
         choice=_choice(members.raw.get("tool_choice")),
         parallel=members.flag("parallel_tool_calls", True),
         schema=form.inner("schema").raw if form.text("type") == "json_schema" else None,
         json_wanted=form.text("type") == "json_object",
     )
+
+
+def _tools(tools: Sequence[Json]) -> Iterator[Tool]:
+    """Those that are called: of a namespace what is in it; a custom one is known, and never called here."""
+    for at, tool in enumerate(tools):
+        kind = tool.get("type") if isinstance(tool, dict) else None
+        if kind == "namespace":
+            yield from _tools(tool.get("tools", []))
+        elif kind != "custom":
+            yield _tool(tool, at)
 
 
 def _tool(tool: Json, at: int) -> Tool:

@@ -9,6 +9,7 @@ WEATHER = "What is the weather in Paris?"
 BOTH = "What is the weather in Paris, and which clock time is it there?"
 PICTURE = "What is in this picture?"
 LAMP = "Describe a lamp."
+LIMIT = 16  # OpenAI's Responses API takes no lower one
 LONG = "Please list the steps to bake bread."
 
 CITY: dict[str, Any] = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}

@@ -14,6 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 UPSTREAMS: Mapping[str, str] = {
     "ollama": "Ollama",
     "openai": "OpenAI chat",
+    "responses": "OpenAI responses",
     "xai": "xAI chat",
     "gemini-compatible": "Gemini (compatible)",
 }

@@ -18,18 +18,20 @@ def upstreams(ports: Ports) -> dict[str, Any]:
     at = {kind: f"http://127.0.0.1:{port}" for kind, port in ports.items()}
     paid = {
         "openai": {"dialect": "openai", "url": f"{at['openai']}/v1"},
+        "responses": {"dialect": "openai", "url": f"{at['openai']}/v1", "api": "responses"},
         "xai": {"dialect": "openai", "url": f"{at['xai']}/v1"},
         "gemini-compatible": {"dialect": "openai", "url": f"{at['gemini']}/v1beta/openai"},
     }
     made: dict[str, Any] = {name: {**upstream, "key": key} for name, upstream in paid.items()}
-    made |= {f"{name}-cut": {**upstream, "headers": {"x-sim-fault": "error=3"}} for name, upstream in made.items()}
+    made |= {f"{name}-cut": {**upstream, "headers": {"x-sim-fault": "error=6"}} for name, upstream in made.items()}
     local = {"dialect": "ollama", "url": at["ollama"], "free": True}
-    return {**made, "ollama": local, "ollama-cut": {**local, "headers": {"x-sim-fault": "error=3"}}}
+    return {**made, "ollama": local, "ollama-cut": {**local, "headers": {"x-sim-fault": "error=6"}}}
 
 
 MODELS = {
     "ollama": "llama3.1:8b",
     "openai": "gpt-4o-mini",
+    "responses": "gpt-4o-mini",
     "xai": "grok-beta",
     "gemini-compatible": "gemini-1.5-flash",
 }

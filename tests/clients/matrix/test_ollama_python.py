@@ -118,9 +118,9 @@ def test_a_schema(client: Client, upstream: str) -> None:
 
 @proves("limit")
 def test_an_output_limit(client: Client, upstream: str) -> None:
-    reply = client.chat(model=upstream, messages=user(asked.LONG), options={"num_predict": 5})
+    reply = client.chat(model=upstream, messages=user(asked.LONG), options={"num_predict": asked.LIMIT})
     assert reply.done_reason == "length"
-    assert cast("int", reply.eval_count) <= 5
+    assert cast("int", reply.eval_count) <= asked.LIMIT
 
 
 @proves("usage")

@@ -21,6 +21,7 @@ ASKED = {
     "both": asked.BOTH,
     "lamp": asked.LAMP,
     "long": asked.LONG,
+    "limit": asked.LIMIT,
     "sunny": asked.SUNNY,
     "tools": [(name, about, schema) for name, (about, schema) in asked.TOOLS.items()],
     "lamp_schema": asked.LAMP_SCHEMA,
@@ -85,7 +86,7 @@ def test_a_schema(said: dict[str, Any], upstream: str) -> None:
 @proves("limit")
 def test_an_output_limit(said: dict[str, Any], upstream: str) -> None:
     assert said["limit"]["finish"] == "length"
-    assert said["limit"]["tokens"] <= 5
+    assert said["limit"]["tokens"] <= asked.LIMIT
 
 
 @proves("error")

@@ -131,10 +131,10 @@ def test_a_schema(client: OpenAI, upstream: str) -> None:
 
 @proves("limit")
 def test_an_output_limit(client: OpenAI, upstream: str) -> None:
-    reply = ask(client, upstream, asked.LONG, max_tokens=5)
+    reply = ask(client, upstream, asked.LONG, max_tokens=asked.LIMIT)
     assert reply.choices[0].finish_reason == "length"
     assert reply.usage is not None
-    assert reply.usage.completion_tokens <= 5
+    assert reply.usage.completion_tokens <= asked.LIMIT
 
 
 @proves("usage")

@@ -48,7 +48,7 @@ const features = {
     return { lamp: JSON.parse(reply.choices[0].message.content) };
   },
   limit: async () => {
-    const reply = await chat(said.long, { max_tokens: 5 });
+    const reply = await chat(said.long, { max_tokens: said.limit });
     return { finish: reply.choices[0].finish_reason, tokens: reply.usage.completion_tokens };
   },
   error: async () => {
