@@ -1,4 +1,4 @@
-"""Output checks: an answer that its client could not use is asked for again, then of the next model, before it is seen."""
+"""Output checks: what its client could not use is asked for again, then of the next model, before anybody sees it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -73,9 +73,7 @@ async def test_a_second_try_may_do(world: World, stream: bool) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_paid_attempts_are_paid_for_and_the_last_answer_is_released_as_it_is(
-    world: World, stream: bool
-) -> None:
+async def test_paid_attempts_are_paid_for_and_the_last_answer_goes_out_as_it_is(world: World, stream: bool) -> None:
     world.openai.say(BAD, LONG)
     answer = await ask_edit(world, "edit-paid", stream=stream)
     assert (answer.status, answer.ended, answer.text) == (200, "whole", LONG)
@@ -127,10 +125,9 @@ async def test_a_free_models_first_try_is_cut_as_soon_as_it_has_failed(world: Wo
             messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": FILES}]
             await talk.send("POST", CHAT, {"model": "edit-local", "messages": messages})
             await eventually(lambda: world.ollama.asked >= 1, "the question")
-            world.ollama.app.gate, gate = None, world.ollama.app.gate
+            world.ollama.app.gate = None  # for the second try
             await world.ollama.wait_left()
             answer = await talk.receive()
-            assert gate is not None
     assert answer.text == GOOD
     assert await outcomes(world, answer) == [("t600", "check_failed"), ("t600", "ok")]
 
