@@ -16,20 +16,19 @@ from lodestard.domain.request import Conversation, ToolChoice
 class ToolsCheck:
     """Names are judged as they come, arguments once they are whole."""
 
-    __slots__ = ("_closed", "_demanded", "_schemas", "_skipped")
+    __slots__ = ("_closed", "_demanded", "_schemas")
 
     name = "tools"
 
     def __init__(self, talk: Conversation) -> None:
         functions = [tool for tool in talk.tools if tool.kind == "function"]
         self._schemas: dict[str, Any] = {tool.name: read_schema(tool.parameters) for tool in functions}
-        self._skipped = {tool.name for tool in talk.tools if tool.kind != "function"}
-        self._closed = not self._skipped
+        self._closed = len(functions) == len(talk.tools)
         self._demanded = _demanded(talk.tool_choice)
 
     def see(self, piece: Piece) -> str:
         for call in piece.tool_calls:
-            if call.name and not self._knows(call.name):
+            if call.name and self._closed and call.name not in self._schemas:
                 return "it calls a tool that was not offered"
         return ""
 
@@ -39,23 +38,20 @@ class ToolsCheck:
         for place, call in enumerate(choice.tool_calls):
             if self._demanded and call.name != self._demanded:
                 return f"call {place + 1} is of another tool than the one that was demanded"
-            if call.name not in self._skipped and (reason := self._judge(call.name, call.arguments)):
+            if reason := self._judge(call.name, call.arguments):
                 return f"call {place + 1}: {reason}"
         return ""
 
-    def _knows(self, name: str) -> bool:
-        return name in self._schemas or not self._closed
-
     def _judge(self, name: str, arguments: str) -> str:
-        if not self._knows(name):
-            return "its tool was not offered"
+        if name not in self._schemas:
+            return "its tool was not offered" if self._closed else ""
         try:
             value = msgspec.json.decode(arguments.encode("utf-8", "surrogatepass") or b"{}")
         except (ValueError, RecursionError):
             return "its arguments are not JSON"
         if not isinstance(value, dict):
             return "its arguments are no JSON object"
-        return explain_mismatch(value, self._schemas.get(name))
+        return explain_mismatch(value, self._schemas[name])
 
 
 def open_tools(talk: Conversation) -> ToolsCheck | None:
