@@ -16,6 +16,7 @@ from lodestard.checks.patterns import MOST_COST, read_pattern
 MOST_STEPS = 50_000
 MOST_DEPTH = 64
 STEP_CHARACTERS = 64
+KEYWORDS_OF_A_STEP = 16
 STEPS_OF_A_PATTERN = 50
 _Keyword = Callable[["_Look", Any, Any, Mapping[str, Any], int], str]
 
@@ -65,8 +66,10 @@ class _Look:
             return ""
         if value is None and schema.get("nullable") is True:
             return ""
-        for keyword, judge in _KEYWORDS.items():
-            if keyword in schema and (reason := judge(self, value, schema[keyword], schema, depth)):
+        self.spend(len(schema) // KEYWORDS_OF_A_STEP)
+        for keyword, wanted in schema.items():
+            judge = _KEYWORDS.get(keyword)
+            if judge is not None and (reason := judge(self, value, wanted, schema, depth)):
                 return reason
         return ""
 
@@ -148,8 +151,9 @@ def _required(look: _Look, value: Any, names: Any, _schema: Mapping[str, Any], _
 def _properties(look: _Look, value: Any, schemas: Any, _schema: Mapping[str, Any], depth: int) -> str:
     if not isinstance(value, dict) or not isinstance(schemas, dict):
         return ""
-    for name, schema in schemas.items():
-        if name in value and (reason := look.at(value[name], schema, depth + 1)):
+    for name, item in value.items():
+        look.spend()
+        if name in schemas and (reason := look.at(item, schemas[name], depth + 1)):
             return reason
     return ""
 

@@ -6,10 +6,10 @@ judged at its end, for its client is told so; nor is one in which the model refu
 
 from collections.abc import Iterable, Sequence
 
+from lodestard.checks.called_tools import open_tools
 from lodestard.checks.check import Check
 from lodestard.checks.edits import open_edits
 from lodestard.checks.schema import open_schema
-from lodestard.checks.tools import open_tools
 from lodestard.domain.reply import Choice, Piece
 from lodestard.domain.request import Request
 
