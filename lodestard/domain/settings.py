@@ -151,8 +151,8 @@ class Upstream(Record, frozen=True):
     ``url`` is its base: what the dialect's own paths (``/api/chat``, ``/chat/completions``) are appended to.
     ``limit_member`` carries an output limit that Lodestar writes itself. ``limit_wait_s``: how long a request waits
     for the rate limits that its provider has told, before the next candidate is asked. ``price_provider`` is its name
-    in the price book, where its URL does not tell. ``schema``: whether it holds answers to a JSON schema itself, or is
-    told to by instruction; empty: by its dialect.
+    in the price book, where its URL does not tell. ``schema``: whether it holds answers to a JSON schema itself, or
+    is told to by instruction; empty: by its dialect.
     """
 
     dialect: Dialect

@@ -112,6 +112,14 @@ async def test_an_emulated_call_is_checked_like_any_other(world: World, stream: 
     assert world.openai.asked == 0
 
 
+async def test_a_model_that_shall_speak_itself_says_that_it_can_not(tmp_path: Path) -> None:
+    overlay = '[upstreams.t600.models."deepseek-coder:6.7b"]\ntools = "native"\n'
+    async with open_world(tmp_path, overlay) as world:
+        answer = await world.ask(ALIAS, "The weather?", tools=[WEATHER])
+        assert (answer.status, answer.error["code"]) == (400, "upstream_rejected")
+        assert "does not support tools" in answer.error["message"]
+
+
 async def test_the_other_errors_of_a_server_are_told(world: World) -> None:
     world.ollama.fail("status=400")
     answer = await world.request("POST", CHAT, chat(ALIAS, tools=[WEATHER]))
