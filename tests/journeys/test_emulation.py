@@ -137,3 +137,25 @@ async def test_a_schema_by_instruction_at_a_paid_model(world: World, stream: boo
     told = await world.explain(answer)
     assert told.trace["attempts"][0]["translation"] == ["json schema emulated by instruction"]
     assert told.request.cost_nano_usd == world.xai.bill_nano_usd > 0
+
+
+async def test_a_client_of_the_servers_own_dialect_is_served_too(world: World) -> None:
+    world.ollama.say(f"```json\n{CALL}\n```")
+    body = {**chat(ALIAS, "Weather in Oslo?", tools=[WEATHER]), "stream": False}
+    answer = await world.request("POST", "/api/chat", body)
+    assert answer.status == 200
+    message = answer.json["message"]
+    (call,) = message["tool_calls"]
+    assert (call["function"]["name"], call["function"]["arguments"]) == ("weather", {"city": "Oslo"})
+    assert not message["content"]
+
+
+async def test_a_clients_dialect_is_told_of_a_failed_check_too(world: World) -> None:
+    wrong = CALL.replace("city", "town")
+    world.ollama.say(wrong, wrong)
+    world.openai.fail("status=500")
+    body = {**chat("strict", "Weather in Oslo?", tools=[WEATHER]), "stream": True}
+    answer = await world.request("POST", "/api/chat", body)
+    assert (answer.status, answer.lodestar["check"]) == (200, "failed tools")
+    assert answer.lodestar["model"] == "t600/deepseek-coder:6.7b"
+    assert b'"town"' in answer.body
