@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from lodestard.checking import NO_TERMS, Terms, name_failed
 from lodestard.domain.attempt import AttemptRecord
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.closing import Closing
@@ -73,6 +74,7 @@ class Exchange(msgspec.Struct, eq=False):
     codec: ClientCodec
     plan: Plan = NO_PLAN
     ticket: Ticket = NO_TICKET
+    terms: Terms = NO_TERMS
     flight: Flight | None = None
     joined: bool = False
     result: Result = msgspec.field(default_factory=Result)
@@ -93,7 +95,7 @@ class Exchange(msgspec.Struct, eq=False):
             self.result.cache = "shared" if self.joined else "miss"
         async with self.http.watch(self._leave, tick_s=self._tick_s(), on_tick=self._keep_alive):
             if flight.key is None:
-                await self.runtime.flights.run_inline(flight, self._write if flight.live else None)
+                await self.runtime.flights.run_inline(flight, self._write if self.request.stream else None)
             elif self.request.stream:
                 await self._follow(flight)
             landing = await flight.wait_landed()
@@ -167,8 +169,13 @@ class Exchange(msgspec.Struct, eq=False):
             return self.ticket.key
         return None
 
-    def may_join(self) -> bool:
-        """Whether an equal request's flight is this one's too: of cacheable ones, and of what says it is a retry."""
+    def may_join(self, flight: Flight) -> bool:
+        """Whether an equal request's flight is this one's too: of cacheable ones, and of what says it is a retry.
+
+        Another alias's is not, where it is checked for something else.
+        """
+        if flight.terms != self.terms:
+            return False
         return self.ticket.cacheable or (self.http.headers.get("x-stainless-retry-count") or "0") != "0"
 
     # -- the streamed form -----------------------------------------------------------------------------------
@@ -289,6 +296,8 @@ class Exchange(msgspec.Struct, eq=False):
         if target is not None:
             headers.append(("x-lodestar-model", str(target)))
         current = None if self.flight is None else self.flight.current
+        if check := name_failed(current):
+            headers.append(("x-lodestar-check", check))
         if current is not None and current.sent_as is not AS_ASKED:
             headers += _translation(current.sent_as)
         if reason := self._reason():

@@ -19,6 +19,7 @@ from typing import NamedTuple
 import msgspec
 import trio
 
+from lodestard.checking import NO_TERMS, SetAside, Terms
 from lodestard.domain.attempt import AttemptRecord
 from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.ports import EntryPort, Ticket
@@ -54,10 +55,10 @@ class Flight(msgspec.Struct, eq=False):
     """One answer on its way. ``key`` is None where nobody else may join.
 
     ``live``: pieces go out as they come (the first subscriber streams). Otherwise they go out at the end, so that
-    an answer that breaks half-way can still be asked of the next candidate. ``arranged`` is the plan in the order in
-    which it is asked, once it is. Whoever flies it does so in ``scope``, which is cancelled once nobody waits any
-    more, or when the policy's time is up. An ``inline`` one has its client's own, which its task is in already: it
-    opens none, and its end is the client's.
+    an answer that breaks half-way can still be asked of the next candidate. ``terms``: what it is checked for; a
+    failed answer is put ``aside``, and ``answered`` with where nobody does better. ``arranged`` is the plan in the
+    order in which it is asked, once it is. Whoever flies it does so in ``scope``, which is cancelled once nobody
+    waits any more, or when the policy's time is up. An ``inline`` one has its client's own: its end is the client's.
     """
 
     key: str | None
@@ -66,6 +67,10 @@ class Flight(msgspec.Struct, eq=False):
     entry: EntryPort
     live: bool
     ticket: Ticket
+    terms: Terms = NO_TERMS
+    aside: SetAside | None = None
+    aside_bytes: int = 0
+    answered: AttemptRecord | None = None
     body: bytes = b""
     retry_key: RetryKey | None = None
     buffer_bytes: int = DEFAULT_BUFFER_BYTES
@@ -102,6 +107,17 @@ class Flight(msgspec.Struct, eq=False):
         for piece in pieces:
             add(piece)
 
+    def set_aside(self, pieces: Sequence[Piece]) -> None:
+        """The whole answer of the attempt under way failed its checks; an earlier one that did is forgotten."""
+        self.aside_bytes = self.size_bytes - self.aside_bytes
+        self.aside = SetAside(self.attempts[-1], self.draft, pieces, self.body)
+
+    async def release_aside(self, aside: SetAside) -> None:
+        """Nobody did better: what was set aside is the answer."""
+        self.answered, self.draft, self.body = aside.record, aside.draft, aside.body
+        if aside.pieces:
+            await self.deliver(aside.pieces)
+
     def _reply(self) -> Reply:
         """The reply as far as it has come, with the upstream's own plain body where it gave one."""
         if not self.body:
@@ -116,17 +132,22 @@ class Flight(msgspec.Struct, eq=False):
         return limited and self.draft.cut_short
 
     @property
+    def worth_keeping(self) -> bool:
+        """Whether a whole answer is as good as it could be: neither cut short, nor failed by a check."""
+        return not self.cut_short and not (self.current is not None and self.current.check)
+
+    @property
     def note(self) -> str:
         """What a budget changed, in a few words; empty where it changed nothing."""
-        limit_tokens = self.attempts[-1].limit_tokens if self.attempts else None
+        limit_tokens = None if self.current is None else self.current.limit_tokens
         refused = "" if self.refusal is None else f"budget {self.refusal.budget} has no room"
         limited = "" if limit_tokens is None else f"output limited to {limit_tokens} tokens by a budget"
         return f"{refused}; {limited}" if refused and limited else refused or limited
 
     @property
     def has_readers(self) -> bool:
-        """Whether anybody may read pieces: a stream, or whoever may join."""
-        return self.live or self.key is not None
+        """Whether anybody may read pieces: a stream, perhaps one that is held, or whoever may join."""
+        return self.live or self.key is not None or self.sink is not None
 
     def _keep(self, pieces: Sequence[Piece]) -> None:
         if self.live:
@@ -140,16 +161,15 @@ class Flight(msgspec.Struct, eq=False):
         if not self.take_room(more_bytes):
             raise HouseFault(Code.OVERLOADED, "The answers under way take more memory than there is for them.")
         if self.size_bytes > self.buffer_bytes:
-            raise UpstreamFault(
-                Code.UPSTREAM_GARBAGE, f"The answer is larger than {self.buffer_bytes} bytes; it was given up."
-            )
+            text = f"The answer is larger than {self.buffer_bytes} bytes; it was given up."
+            raise UpstreamFault(Code.UPSTREAM_GARBAGE, text)
 
     def open_attempt(self, candidate: Candidate, now_ns: int) -> AttemptRecord:
-        """Begin an attempt; what a failed one had gathered is forgotten (nothing of it was released)."""
+        """Begin an attempt; what a failed one had gathered is forgotten (nothing of it was released) or aside."""
         if self.attempts:
-            self.draft = Draft()
-            self.take_room(-self.size_bytes)
-            self.size_bytes = 0
+            self.draft, self.body = Draft(), b""
+            self.take_room(self.aside_bytes - self.size_bytes)
+            self.size_bytes = self.aside_bytes
         record = AttemptRecord(candidate, now_ns)
         self.attempts.append(record)
         return record
@@ -206,13 +226,13 @@ class Flight(msgspec.Struct, eq=False):
 
     @property
     def current(self) -> AttemptRecord | None:
-        """The attempt under way, or the last one."""
-        return self.attempts[-1] if self.attempts else None
+        """The attempt that answers, or the one under way, or the last one."""
+        return self.answered or (self.attempts[-1] if self.attempts else None)
 
     @property
     def target(self) -> Target | None:
         """Who answers, or was asked last."""
-        return self.attempts[-1].candidate.target if self.attempts else None
+        return None if self.current is None else self.current.candidate.target
 
     @property
     def cost_nano_usd(self) -> int:

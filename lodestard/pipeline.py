@@ -15,8 +15,9 @@ import trio
 
 from lodestard.allowances import Turn
 from lodestard.bid import Bid, OutputCap, make_bid, within_room
+from lodestard.checking import Judge, failed, is_retry, open_judge, passes_again, terms_of
 from lodestard.domain.attempt import AttemptRecord
-from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, HouseFault, UpstreamFault
+from lodestard.domain.errors import BudgetFault, CallerFault, CheckFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.host_ports import Seat
 from lodestard.domain.news import AttemptEnded, attempt_figures
 from lodestard.domain.ports import AttemptPort, LedgerPort, ReplyStream
@@ -53,7 +54,9 @@ async def carry(exchange: Exchange, runtime: Runtime) -> None:
     exchange.ticket = runtime.cache.ticket(
         exchange.request, exchange.plan.candidates[0].target, exchange.caller.principal, exchange.cache_control
     )
-    if (kept := runtime.cache.find(exchange.ticket)) is not None:
+    exchange.terms = terms_of(exchange.request, runtime.settings.models)
+    kept = runtime.cache.find(exchange.ticket)
+    if kept is not None and passes_again(exchange.terms, exchange.request, kept.reply):
         await exchange.replay(kept)
     else:
         await exchange.relay(join_or_start(exchange, runtime))
@@ -77,10 +80,11 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
         plan=exchange.plan,
         entry=exchange.entry,
         ticket=exchange.ticket,
+        terms=exchange.terms,
         retry_key=None if key is None else exchange.retry_key,
         scope=exchange.http.scope if key is None else trio.CancelScope(),
         inline=key is None,
-        live=exchange.request.stream,
+        live=exchange.request.stream and not exchange.terms.held,
     )
     if key is not None:
         runtime.flights.start(flight)
@@ -92,7 +96,7 @@ def find_flight(exchange: Exchange, key: str, runtime: Runtime) -> Flight | None
     if (flight := runtime.flights.find_retried(exchange.retry_key, exchange.ticket)) is not None:
         return flight
     flight = runtime.flights.find(key)
-    return flight if flight is not None and exchange.may_join() else None
+    return flight if flight is not None and exchange.may_join(flight) else None
 
 
 async def fly(flight: Flight, runtime: Runtime) -> None:
@@ -119,7 +123,7 @@ async def fly(flight: Flight, runtime: Runtime) -> None:
     landing = flight.land(fault)
     if fault is None and flight.draft.has_thoughts and flight.target is not None:
         runtime.thoughts.keep(flight.entry.caller.principal, landing.reply, flight.target.upstream)
-    if fault is None and flight.target is not None and not flight.cut_short:
+    if fault is None and flight.target is not None and flight.worth_keeping:
         runtime.cache.keep_nowait(flight.ticket, landing.reply, flight.target, flight.cost_nano_usd)
 
 
@@ -134,13 +138,26 @@ async def ask_candidates(flight: Flight, runtime: Runtime) -> Fault | None:
     for candidate in candidates_of(flight, runtime):
         if gave_way and not candidate.free:
             continue
-        fault = await attempt_once(candidate, flight, runtime)
+        fault = await ask_candidate(candidate, flight, runtime)
         if fault is None or flight.released or flight.left or not worth_another(fault):
             break
         gave_way = gave_way or gives_way(fault, flight)
         if isinstance(fault, BudgetFault):
             flight.refusal = fault
+    if fault is not None and flight.aside is not None and not flight.left:
+        await flight.release_aside(flight.aside)
+        return None
     return fault if fault is None or flight.refusal is None else tell_both(fault, flight.refusal)
+
+
+async def ask_candidate(candidate: Candidate, flight: Flight, runtime: Runtime) -> Fault | None:
+    """Once, and again where what it said failed a check: models don't say the same thing twice."""
+    fault = await attempt_once(candidate, flight, runtime)
+    for _ in range(1, flight.terms.tries):
+        if not failed(fault) or flight.left:
+            break
+        fault = await attempt_once(candidate, flight, runtime)
+    return fault
 
 
 def candidates_of(flight: Flight, runtime: Runtime) -> Iterator[Candidate]:
@@ -234,6 +251,7 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
     """Dial and stream. Nothing is released before there is something to see: until then one can fall back."""
     record.dialled_ns = runtime.clock.monotonic_ns()
     cap = OutputCap(bid) if bid.capped else None
+    judge = open_judge(flight.terms, flight.request, record, retried=is_retry(flight.attempts))
     async with runtime.sender.send(candidate.target, bid.request, record.mark_sent) as stream:
         note_head(stream, record, runtime)
         waiting: list[Piece] = []
@@ -242,6 +260,8 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
             flight.gather(pieces)
             if cap is not None:
                 cap.count(pieces)
+            if judge is not None:
+                judge.see(pieces)
             if not record.first_piece_ns and flight.draft.has_content:
                 record.first_piece_ns = runtime.clock.monotonic_ns()
                 if record.place is not None and flight.request.stream:
@@ -254,8 +274,16 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
                 await flight.deliver(waiting)
                 waiting = []
         flight.body = stream.body
-        if waiting:
-            await flight.deliver(waiting)
+    await release(waiting, flight, judge)
+
+
+async def release(waiting: list[Piece], flight: Flight, judge: Judge | None) -> None:
+    """What waited until the answer was whole goes out, if it passes its checks. Raises ``CheckFault``."""
+    if judge is not None and not judge.passes(flight.draft):
+        flight.set_aside(waiting)
+        raise judge.fault()
+    if waiting:
+        await flight.deliver(waiting)
 
 
 def with_thoughts(candidate: Candidate, flight: Flight, runtime: Runtime) -> Request:
@@ -285,7 +313,7 @@ class Settlement(msgspec.Struct):
         self.record.hold_nano_usd = self.attempt.hold_nano_usd
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
-        if error is None:
+        if error is None or (isinstance(error, CheckFault) and error.whole):
             self.record.cost_nano_usd = self.ledger.capture(self.attempt, self.flight.draft.usage)
             return
         why = error.code.value if isinstance(error, Fault) else "cancelled"

@@ -135,12 +135,14 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
 
 
 def _translation(record: AttemptRecord) -> dict[str, Any]:
-    """What was lost or done otherwise on the way into the upstream's dialect, where there was something."""
+    """What was lost or done otherwise on the way into the upstream's dialect; the check that failed."""
     said: dict[str, Any] = {}
     if record.sent_as.dropped:
         said["dropped"] = list(record.sent_as.dropped)
     if record.sent_as.notes:
         said["translation"] = list(record.sent_as.notes)
+    if record.check:
+        said["check"] = record.check
     return said
 
 

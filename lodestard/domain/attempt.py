@@ -11,7 +11,8 @@ class AttemptRecord(msgspec.Struct):
     """What became of one attempt, for the trace and the answer's headers. Times are monotonic nanoseconds.
 
     ``limit_tokens`` is the output limit that was written into the request because of a budget; ``room_tokens``: that
-    of the model's context. ``place`` is where it waited; it was admitted at ``admitted_ns``.
+    of the model's context. ``place`` is where it waited; it was admitted at ``admitted_ns``. ``check`` is the
+    check that its answer failed, and why.
     """
 
     candidate: Candidate
@@ -30,6 +31,7 @@ class AttemptRecord(msgspec.Struct):
     place: Place | None = None
     admitted_ns: int = 0
     sent_as: SentAs = AS_ASKED
+    check: str = ""
 
     def mark_sent(self) -> None:
         """From here on bytes of the request may have reached the upstream."""

@@ -45,6 +45,7 @@ class Code(StrEnum):
     UPSTREAM_CUT = "upstream_cut"
     UPSTREAM_MODEL_MISSING = "upstream_model_missing"
     UPSTREAM_BUSY = "upstream_busy"
+    CHECK_FAILED = "check_failed"
     # ours
     OVERLOADED = "overloaded"
     SHUTTING_DOWN = "shutting_down"
@@ -122,6 +123,14 @@ class UpstreamFault(Fault):
         self.status = status
         self.sent = sent
         self.billed = billed and sent
+
+
+class CheckFault(UpstreamFault):
+    """A model's answer failed a check before anybody saw it. ``whole``: it had come to its end, with its usage."""
+
+    def __init__(self, message: str, *, whole: bool) -> None:
+        super().__init__(Code.CHECK_FAILED, message)
+        self.whole = whole
 
 
 class HouseFault(Fault):

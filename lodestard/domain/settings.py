@@ -132,7 +132,8 @@ class LocalModel(Record, frozen=True):
 
     ``warm``: loaded when the daemon starts, and after the server has forgotten it. ``pinned``: only requests that
     somebody waits for may displace it. ``default``: comes back after ``residency.quiet_s`` without requests.
-    ``parallel``: how many requests it answers at once (``OLLAMA_NUM_PARALLEL``).
+    ``parallel``: how many requests it answers at once (``OLLAMA_NUM_PARALLEL``). ``tools``: whether it speaks
+    tool calls itself, or they are emulated by instruction; auto finds out.
     """
 
     options: Options = msgspec.field(default_factory=dict)
@@ -141,6 +142,7 @@ class LocalModel(Record, frozen=True):
     pinned: bool = False
     default: bool = False
     parallel: Positive = 1
+    tools: Literal["auto", "native", "emulated"] = "auto"
 
 
 class Upstream(Record, frozen=True):
@@ -150,7 +152,8 @@ class Upstream(Record, frozen=True):
     ``api``: which of OpenAI's two APIs a server of that dialect is asked by. ``limit_member`` carries an output limit
     that Lodestar writes itself. ``limit_wait_s``: how long a request waits for the rate limits that its provider has
     told, before the next candidate is asked. ``price_provider`` is its name in the price book, where its URL does not
-    tell.
+    tell. ``schema``: whether it holds answers to a JSON schema itself, or is told to by instruction; empty: by its
+    dialect.
     """
 
     dialect: Dialect
@@ -173,6 +176,7 @@ class Upstream(Record, frozen=True):
     keep_alive: str | int = ""
     price_provider: str = ""
     limit_member: Literal["max_tokens", "max_completion_tokens", ""] = ""
+    schema: Literal["native", "emulated", ""] = ""
     options: Options = msgspec.field(default_factory=dict)
     resident_models: Positive = 1
     models: Mapping[str, LocalModel] = msgspec.field(default_factory=dict)
@@ -210,12 +214,16 @@ class Residency(Record, frozen=True):
 class Model(Record, frozen=True):
     """An alias: ``route`` names "upstream/model", the first that can answer is asked.
 
-    ``soonest``: of its free models that one is asked first which can begin first.
+    ``soonest``: of its free models that one is asked first which can begin first. ``checks`` are what its answers are
+    checked for; ``hold``: streams wait until they have passed; ``retry``: who failed is asked once more.
     """
 
     route: Annotated[tuple[str, ...], Meta(min_length=1)]
     description: str = ""
     soonest: bool = False
+    checks: tuple[Literal["edits", "tools", "schema"], ...] = ()
+    hold: bool = True
+    retry: bool = True
 
 
 class RateTable(Record, frozen=True, kw_only=True):

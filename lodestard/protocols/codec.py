@@ -21,6 +21,20 @@ MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """The largest event of a stream, and the largest plain body, that is taken from an upstream."""
 
 
+class Emulation(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for by instruction, so that it has to be found in the answer's text.
+
+    ``tools`` are the names of those that may be called, ``single``: one at most. ``opening`` is the bracket that the
+    answer's JSON begins with; empty where it may be any text. ``turn`` is how many messages there were: it makes the
+    names of calls different from those of other turns.
+    """
+
+    tools: tuple[str, ...] = ()
+    single: bool = False
+    opening: str = ""
+    turn: int = 0
+
+
 class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A request as it goes to an upstream; always a POST.
 
@@ -31,6 +45,7 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     ``dropped`` are members of the client's request that this one can't carry, by their paths; ``notes`` say what was
     done otherwise than it was asked for (an emulation, a limit), a few words each. Neither holds the client's text.
+    ``emulation`` is set where the answer's text has to be read for what the upstream has no words for.
     """
 
     path: str
@@ -42,6 +57,7 @@ class WireRequest(msgspec.Struct, frozen=True, kw_only=True):
     passing: bool = False
     dropped: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    emulation: Emulation | None = None
 
 
 class ReplyReader(Protocol):

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 
 from lodestard.protocols.codec import UpstreamCodec
+from lodestard.protocols.emulation import Emulating
 from lodestard.protocols.ollama_api import OllamaCodec
 from lodestard.protocols.openai_upstream import OpenAICodec
 
-CODECS: Mapping[str, UpstreamCodec] = {"ollama": OllamaCodec(), "openai": OpenAICodec()}
+_SPOKEN: Mapping[str, UpstreamCodec] = {"ollama": OllamaCodec(), "openai": OpenAICodec()}
+
+CODECS: Mapping[str, UpstreamCodec] = {dialect: Emulating(codec) for dialect, codec in _SPOKEN.items()}

@@ -49,6 +49,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.UPSTREAM_CUT: (502, "upstream_error"),
     Code.UPSTREAM_MODEL_MISSING: (404, _INVALID),
     Code.UPSTREAM_BUSY: (503, "overloaded_error"),
+    Code.CHECK_FAILED: (502, "upstream_error"),  # between attempts alone: at the end the answer goes out as it is
     Code.OVERLOADED: (503, "overloaded_error"),
     Code.SHUTTING_DOWN: (503, "overloaded_error"),
     Code.LEDGER_UNAVAILABLE: (503, "server_error"),

@@ -19,6 +19,7 @@ from lodestard.domain.request import Request
 from lodestard.domain.settings import KeySource, Upstream
 from lodestard.domain.upstream import AS_ASKED, SentAs, Target
 from lodestard.protocols.codec import ReplyReader, UpstreamCodec, WireRequest
+from lodestard.protocols.emulation import without_tools
 from lodestard.upstream.call import Call, Timeouts
 from lodestard.upstream.check_head import check_head
 from lodestard.upstream.origin import parse_origin
@@ -37,7 +38,8 @@ MAX_STREAM_BYTES = 128 * 1024 * 1024
 class Route(msgspec.Struct, frozen=True):
     """One upstream, opened: how to speak to it and over which connections.
 
-    ``key_place``: where its key has to be put; empty where it has one, or needs none.
+    ``key_place``: where its key has to be put; empty where it has one, or needs none. ``learned`` are the settings of
+    models that the server has refused to ask as they are configured.
     """
 
     settings: Upstream
@@ -46,6 +48,7 @@ class Route(msgspec.Struct, frozen=True):
     streamed: Timeouts
     plain: Timeouts
     key_place: str
+    learned: dict[str, Upstream] = msgspec.field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Route({self.settings.url!r})"
@@ -91,6 +94,7 @@ class Sending:
         "_request",
         "_response",
         "_route",
+        "_settings",
         "_target",
         "sent_as",
     )
@@ -103,6 +107,7 @@ class Sending:
         self._target = target
         self._request = request
         self._on_sent = on_sent
+        self._settings = route.settings
         self._ended = False
         self._received_bytes = 0
         self.sent_as = AS_ASKED
@@ -137,26 +142,47 @@ class Sending:
         return pieces
 
     async def __aenter__(self) -> Self:
+        try:
+            try:
+                await self._open()
+            except Fault as fault:
+                if not self._learn(fault):
+                    raise
+                await self._open()
+        except Fault as fault:
+            raise self._name(fault) from None
+        return self
+
+    async def _open(self) -> None:
         self._response = self._write()
         await self._response.__aenter__()
         try:
             await check_head(self._response, self._route.pool.blame, self._route.codec.read_error)
-        except Fault as fault:
-            self._response.leave()
-            raise self._name(fault) from None
         except BaseException:
             self._response.leave()
             raise
         if limits := self._response.limits:
             self.sent_as = msgspec.structs.replace(self.sent_as, limits=tuple(map(_readable, limits)))
-        return self
+
+    def _learn(self, fault: Fault) -> bool:
+        """Whether the refusal says how to ask this model otherwise. It is remembered as long as this sender lives."""
+        route, model = self._route, self._target.model
+        if self._settings is not route.settings:
+            return False
+        settings = without_tools(fault, self._request, model, route.settings)
+        if settings is not None:
+            route.learned[model] = settings
+        return settings is not None
 
     def _write(self) -> Response:
         """The request in the upstream's dialect, ready to go."""
         route = self._route
         if route.key_place:
             raise route.pool.blame.key_missing(route.key_place)
-        wire = route.codec.write_request(self._request, self._target.model, route.settings)
+        model = self._target.model
+        if route.learned:
+            self._settings = route.learned.get(model, route.settings)
+        wire = route.codec.write_request(self._request, model, self._settings)
         self._reader = route.codec.reader(wire)
         if wire.dropped or wire.notes:
             self.sent_as = SentAs(dropped=wire.dropped, notes=wire.notes)

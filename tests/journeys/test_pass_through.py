@@ -111,12 +111,6 @@ async def test_a_tool_that_must_be_called(world: World, alias: str) -> None:
     assert answer.json["choices"][0]["finish_reason"] == "tool_calls"
 
 
-async def test_a_model_without_tools_says_so(world: World) -> None:
-    answer = await world.ask("gpt-3.5-turbo", "The weather?", tools=[WEATHER])
-    assert (answer.status, answer.error["code"]) == (400, "upstream_rejected")
-    assert "does not support tools" in answer.error["message"]
-
-
 @pytest.mark.parametrize("alias", ["vision", "gpt-4o-mini"])
 async def test_an_image_is_seen(world: World, alias: str) -> None:
     parts = [
