@@ -68,9 +68,8 @@ def find_unpriced(request: Request, price: Price) -> str:
         value = msgspec.json.decode(raw)
         if value is not None and not is_harmless(value, price):
             return name
-    if not all(
-        tool.kind in _TOKENS_ONLY or tool.kind.startswith(_CLIENT_SIDE) for tool in request.conversation.tools
-    ):
+    client_side = _CLIENT_SIDE if request.dialect == "anthropic" else ()
+    if not all(tool.kind in _TOKENS_ONLY or tool.kind.startswith(client_side) for tool in request.conversation.tools):
         return "tools"
     return "messages" if _sounds(request, price) or _brings_unseen(request) else ""
 
