@@ -38,7 +38,7 @@ from lodestard.runtime import Look, Runtime, ask_nobody
 from lodestard.thoughts import Thoughts
 from lodestard.tokens import Estimator
 from lodestard.upstream.elsewhere import MOST_ANSWER_BYTES, open_origin_pool
-from lodestard.upstream.look import look
+from lodestard.upstream.look import headers_of, look
 from lodestard.upstream.sender import PooledSender, open_sender
 
 if TYPE_CHECKING:
@@ -208,7 +208,8 @@ def open_routes(foundation: Foundation, settings: Settings, hooks: Hooks) -> Rou
 
 def look_at(sender: PooledSender, upstreams: Mapping[str, Upstream], name: str) -> Look:
     """Looks at one upstream over its pool. Raises ``LookupError`` for one that nobody here speaks to."""
-    return partial(look, sender.pools[name], upstreams[name].url)
+    upstream = upstreams[name]
+    return partial(look, sender.pools[name], upstream.url, headers=headers_of(upstream))
 
 
 @asynccontextmanager

@@ -149,11 +149,12 @@ class Upstream(Record, frozen=True):
     """A server with models. ``free`` says that nothing it does is ever billed.
 
     ``url`` is its base: what the dialect's own paths (``/api/chat``, ``/chat/completions``) are appended to.
-    ``api``: which of OpenAI's two APIs a server of that dialect is asked by. ``limit_member`` carries an output limit
-    that Lodestar writes itself. ``limit_wait_s``: how long a request waits for the rate limits that its provider has
-    told, before the next candidate is asked. ``price_provider`` is its name in the price book, where its URL does not
-    tell. ``schema``: whether it holds answers to a JSON schema itself, or is told to by instruction; empty: by its
-    dialect.
+    ``api``: which of OpenAI's two APIs a server of that dialect is asked by. ``limit_member`` carries an output
+    limit that Lodestar writes itself. ``limit_wait_s``: how long a request waits for the rate limits that its
+    provider has told, before the next candidate is asked. ``price_provider`` is its name in the price book, where
+    its URL does not tell. ``schema``: whether it holds answers to a JSON schema itself, or is told to by
+    instruction; empty: by its dialect. ``anthropic_version`` is said for clients that don't speak Anthropic's
+    dialect; ``prompt_caching``: for them, what comes again is marked to be remembered there.
     """
 
     dialect: Dialect
@@ -177,6 +178,8 @@ class Upstream(Record, frozen=True):
     price_provider: str = ""
     limit_member: Literal["max_tokens", "max_completion_tokens", ""] = ""
     schema: Literal["native", "emulated", ""] = ""
+    anthropic_version: str = "2023-06-01"
+    prompt_caching: bool = True
     options: Options = msgspec.field(default_factory=dict)
     resident_models: Positive = 1
     models: Mapping[str, LocalModel] = msgspec.field(default_factory=dict)

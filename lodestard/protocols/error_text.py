@@ -3,7 +3,9 @@
 Law: nothing that looks like a key passes, control characters neither, and a page of HTML is not quoted.
 """
 
+import math
 import re
+from collections.abc import Mapping
 
 from lodestard.domain.errors import CallerFault, Code
 
@@ -15,6 +17,7 @@ _CONTEXT = re.compile(
 )
 
 MAX_SHOWN_CHARS = 600
+MAX_WAIT_S = 86_400.0
 CONTEXT_SENTENCE = "This model's maximum context length is"
 """How OpenAI begins this refusal; Aider and others know it by these words."""
 
@@ -60,3 +63,15 @@ def context_fault(said: str) -> CallerFault:
     fault = CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, text, param="messages")
     fault.said = said
     return fault
+
+
+def read_wait_s(headers: Mapping[str, str]) -> float | None:
+    """``retry-after-ms`` or ``retry-after`` in seconds; one that is a date is not read (it needs a clock)."""
+    for name, per_s in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            wait_s = float(headers.get(name, "")) / per_s
+        except ValueError:
+            continue
+        if math.isfinite(wait_s) and wait_s >= 0:
+            return min(wait_s, MAX_WAIT_S)
+    return None

@@ -5,7 +5,6 @@ echo of a key is not. Sources: OpenAI's "Error codes"; the shapes of xAI (``{cod
 compatible endpoint (``[{error: …}]``), OpenRouter, llama.cpp and vLLM as met.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import msgspec
 
 from lodestard.domain.errors import Code, Fault, UpstreamFault
-from lodestard.protocols.error_text import context_fault, says_too_long, shown
+from lodestard.protocols.error_text import MAX_WAIT_S, context_fault, read_wait_s, says_too_long, shown
 
 _GAVE_UP = frozenset({504, 524})
 _QUOTA = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
@@ -30,7 +29,6 @@ _BAD_KEY = re.compile(
     re.IGNORECASE,
 )
 _DELAY = re.compile(r"(\d{1,5}(?:\.\d{1,9})?)s")
-_MAX_WAIT_S = 86_400.0
 _MAX_READ_BYTES = 256 * 1024
 
 
@@ -127,23 +125,11 @@ def _text(error: Mapping[str, Any]) -> str:
     return ""
 
 
-def read_wait_s(headers: Mapping[str, str]) -> float | None:
-    """``retry-after-ms`` or ``retry-after`` in seconds; one that is a date is not read (it needs a clock)."""
-    for name, per_s in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
-        try:
-            wait_s = float(headers.get(name, "")) / per_s
-        except ValueError:
-            continue
-        if math.isfinite(wait_s) and wait_s >= 0:
-            return min(wait_s, _MAX_WAIT_S)
-    return None
-
-
 def _detail_wait_s(error: Mapping[str, Any]) -> float | None:
     """Google's ``details: [{retryDelay: "34s"}]``."""
     details = error.get("details")
     for detail in details if isinstance(details, list) else ():
         delay = detail.get("retryDelay") if isinstance(detail, dict) else None
         if isinstance(delay, str) and (seconds := _DELAY.fullmatch(delay)):
-            return min(float(seconds[1]), _MAX_WAIT_S)
+            return min(float(seconds[1]), MAX_WAIT_S)
     return None

@@ -5,8 +5,8 @@ tunes the list's price. A paid target that none of them knows has no price. Pure
 """
 
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
-from typing import Any
+from decimal import ROUND_CEILING, Decimal
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,7 +17,10 @@ from lodestard.domain.settings import Ceiling, ModelPrice, PriceTier, RateTable,
 from lodestard.domain.upstream import Target
 
 LONGEST_ANSWER_TOKENS = 131_072  # as in budget.worst_case: no model of the price list writes more
+WRITE_5M, WRITE_1H = Decimal("1.25"), Decimal(2)
+_FINEST = Decimal("0.000001")  # a pico-USD a token
 _RATES = RateTable.__struct_fields__
+_Table = TypeVar("_Table", bound=RateTable)
 
 
 class PriceTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,13 +70,46 @@ def read_table(settings: Settings, quotes: Mapping[str, Quote]) -> PriceTable:
     """The prices of a checked configuration."""
     ceiling = settings.price_book.ceiling
     return PriceTable(
-        own={name: read_price(price) for name, price in settings.prices.items() if price.has_rates},
+        own={
+            name: read_price(_own(name, price, settings))
+            for name, price in settings.prices.items()
+            if price.has_rates
+        },
         bounds={name: price for name, price in settings.prices.items() if not price.has_rates},
         quotes=quotes if settings.price_book.enabled else {},
         enabled=settings.price_book.enabled,
         ceiling=None if ceiling is None else read_ceiling(ceiling),
         beside=frozenset(name for name, upstream in settings.upstreams.items() if reasons_beside(upstream)),
     )
+
+
+def _own(name: str, price: ModelPrice, settings: Settings) -> ModelPrice:
+    """The price that ``[prices]`` says, with what its provider is known to take for writing to its cache."""
+    upstream = settings.upstreams.get(name.partition("/")[0])
+    return with_cache_writes(price) if upstream is not None and upstream.dialect == "anthropic" else price
+
+
+def with_cache_writes(price: ModelPrice) -> ModelPrice:
+    """Anthropic takes more for what it writes to its cache than for input: where nobody has said how much, its usual
+    1.25 times, and twice for an hour (Anthropic's "Prompt caching", Pricing). Else the ledger would have too little.
+    """
+    services = {name: _with_writes(service) for name, service in price.service_tiers.items()}
+    named = msgspec.structs.replace(_with_writes(price), service_tiers=services)
+    tiers = tuple([_with_writes(tier) for tier in price.tiers])
+    return msgspec.structs.replace(named, tiers=tiers)
+
+
+def _with_writes(table: _Table) -> _Table:
+    if table.input is None:
+        return table
+    write = _known(table.cache_write, _times(table.input, WRITE_5M))
+    return msgspec.structs.replace(
+        table, cache_write=write, cache_write_1h=_known(table.cache_write_1h, _times(table.input, WRITE_1H))
+    )
+
+
+def _times(rate: Decimal, factor: Decimal) -> Decimal:
+    return (rate * factor).quantize(_FINEST, ROUND_CEILING)
 
 
 def read_price(price: ModelPrice) -> Price:

@@ -9,7 +9,11 @@ from pathlib import Path
 from lodestard.domain.client import write_key
 
 CLIENT_KEY = write_key(b"canary of the client")
-UPSTREAM_KEYS = {"OPENAI_API_KEY": "sk-journey-openai-canary", "XAI_API_KEY": "xai-journey-canary"}
+UPSTREAM_KEYS = {
+    "OPENAI_API_KEY": "sk-journey-openai-canary",
+    "XAI_API_KEY": "xai-journey-canary",
+    "ANTHROPIC_API_KEY": "sk-ant-journey-canary",
+}
 PROCESS_KEY = "sk-canary-4f1d7b6a90e2"
 CANARIES = (CLIENT_KEY, *UPSTREAM_KEYS.values(), PROCESS_KEY)
 CREDENTIALS = frozenset({"authorization", "x-api-key", "api-key"})

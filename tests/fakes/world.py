@@ -84,6 +84,7 @@ url = "{gemini}/v1beta/openai"
 [upstreams.anthropic]
 dialect = "anthropic"
 url = "{anthropic}/v1"
+key = {{ env = "ANTHROPIC_API_KEY" }}
 
 [upstreams.gone]
 dialect = "ollama"
@@ -115,7 +116,7 @@ not-there = {{ route = ["t600/mixtral:8x7b"] }}
 "xai/grok-beta" = {{ input = 5, output = 15, max_output_tokens = 131072 }}
 "xai/grok-3-mini" = {{ input = 0.30, output = 0.50, cache_read = 0.075, max_output_tokens = 131072 }}
 "gemini/gemini-1.5-flash" = {{ input = 0.075, output = 0.30, max_output_tokens = 8192 }}
-"anthropic/claude-sonnet-4-5-20250929" = {{ input = 3, output = 15, max_output_tokens = 64000 }}
+"anthropic/claude-sonnet-4-5-20250929" = {{ input = 3, output = 15, cache_read = 0.30, max_output_tokens = 64000 }}
 """
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from lodestard.domain.errors import Fault, UpstreamFault
+from lodestard.protocols.anthropic_stream import open_stream as open_messages
 from lodestard.protocols.codec import ReplyReader
 from lodestard.protocols.event_reader import Splitter
 from lodestard.protocols.ndjson import LineParser
@@ -112,6 +113,26 @@ def _read_pieces(reader: ReplyReader, parts: Iterator[bytes]) -> tuple[bytes, st
         pieces += reader.finish()
     except Fault as fault:
         assert not reader.done, "an answer that failed is done"
+        return msgspec.json.encode(pieces), fault.code
+    assert reader.done, "neither whole nor refused"
+    return msgspec.json.encode(pieces), ""
+
+
+def message_events(data: bytes) -> None:
+    """Pieces and the end of a streamed message are the same however it is portioned, and what passes is what came."""
+    how, stream = (data[0], data[1:]) if data else (0, b"")
+    for passing in (False, True):
+        whole = _read_message(iter([stream]), passing=passing)
+        assert _read_message(portions(stream, how), passing=passing) == whole, "portions matter"
+
+
+def _read_message(parts: Iterator[bytes], *, passing: bool) -> tuple[bytes, str]:
+    reader, pieces = open_messages(passing=passing), []
+    try:
+        for part in parts:
+            pieces += reader.feed(part)
+        pieces += reader.finish()
+    except Fault as fault:
         return msgspec.json.encode(pieces), fault.code
     assert reader.done, "neither whole nor refused"
     return msgspec.json.encode(pieces), ""

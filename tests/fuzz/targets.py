@@ -37,6 +37,11 @@ _COMPLETED = (
     b'event: response.completed\ndata: {"type":"response.completed","response":{"output":[],'
     b'"usage":{"input_tokens":3,"output_tokens":1}}}\n\n'
 )
+_MESSAGE = b'data: {"type":"message_start","message":{"id":"m","usage":{"input_tokens":1}}}\n\n'
+_BLOCK = b'data: {"type":"content_block_start","index":0,"content_block":{"type":"tool_use","id":"t","name":"f"}}\n\n'
+_DELTA = b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n'
+_ENDING = b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":1}}\n\n'
+_STOPPED = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:4000\r\n"
 _CHAT = b'{"model":"auto","messages":[{"role":"user","content":"hi"}]}'
 _RESPONSES = b'{"model":"auto","input":"hi"}'
@@ -107,6 +112,29 @@ TARGETS: Mapping[str, Fuzzed] = {
             b"\0" + _BEGUN + _WORD + _COMPLETED,
             b"\1" + _CALLED + _ARGUED + _ITEM + _COMPLETED,
             b"\2" + _WORD + _BEGUN,
+        ),
+    ),
+    "message_events": Fuzzed(
+        streams.message_events,
+        (
+            _MESSAGE,
+            _BLOCK,
+            _DELTA,
+            _ENDING,
+            _STOPPED,
+            b'"index":0,',
+            b'"delta":{"type":"input_json_delta","partial_json":"{}"}',
+            b'"content_block":{"type":"thinking","signature":"s"}',
+            b'data: {"type":"content_block_stop"}\n\n',
+            b'data: {"type":"error"}\n\n',
+            b'data: {"type":"ping"}\n\n',
+            *_JSON,
+            *_LINE_ENDS,
+        ),
+        (
+            b"\0" + _MESSAGE + _DELTA + _ENDING + _STOPPED,
+            b"\3" + _MESSAGE + _BLOCK + _ENDING + _STOPPED,
+            b"\2" + _DELTA,
         ),
     ),
     "answer": Fuzzed(

@@ -177,8 +177,8 @@ def _anthropic_usage(models: Mapping[str, Totals], _by_item: bool) -> list[Json]
         {
             "uncached_input_tokens": sum(one.prompt - one.cached - one.cache_write for one in models.values()),
             "cache_creation": {
-                "ephemeral_5m_input_tokens": sum(one.cache_write for one in models.values()),
-                "ephemeral_1h_input_tokens": 0,
+                "ephemeral_5m_input_tokens": sum(one.cache_write - one.cache_write_1h for one in models.values()),
+                "ephemeral_1h_input_tokens": sum(one.cache_write_1h for one in models.values()),
             },
             "cache_read_input_tokens": sum(one.cached for one in models.values()),
             "output_tokens": sum(one.completion for one in models.values()),

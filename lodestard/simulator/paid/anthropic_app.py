@@ -91,8 +91,10 @@ class AnthropicApp:
 
     def _read(self, exchange: Exchange, *, counting: bool) -> tuple[MessagesRequest, PaidModel]:
         members = read_members(exchange.request.body)
-        request = read_messages(members, exchange.request.header("anthropic-version") or "", counting=counting)
-        model = self.desk.model(request.model)
+        model = self.desk.model(members.text("model"))
+        newer = model is not None and model.newer
+        version = exchange.request.header("anthropic-version") or ""
+        request = read_messages(members, version, counting=counting, newer=newer)
         if model is None:
             raise Refusal(404, f"model: {request.model}")
         if not counting and request.max_tokens > model.output_tokens:
@@ -108,7 +110,7 @@ class AnthropicApp:
         if prompt > model.context_tokens:
             raise Refusal(400, f"prompt is too long: {prompt} tokens > {model.context_tokens} maximum")
         self.desk.admit(prompt)
-        cached, written = self.desk.cache.marked_tokens(model.name, request.marks)
+        cached, written, written_1h = self.desk.cache.marked_tokens(model.name, request.marks)
         answer = self.desk.mind.answer(request.question, exchange.request.header("x-sim-answer"))
         caps = Caps(
             max_tokens=request.max_tokens,
@@ -120,6 +122,7 @@ class AnthropicApp:
             prompt=prompt,
             cached=cached,
             cache_write=written,
+            cache_write_1h=written_1h,
             completion=choice.tokens,
             reasoning=choice.reasoning_tokens,
         )

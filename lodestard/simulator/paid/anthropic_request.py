@@ -9,17 +9,18 @@ import msgspec
 
 from lodestard.simulator.answering.question import Json, Question, Tool, Turn
 from lodestard.simulator.exchange import Refusal
+from lodestard.simulator.paid.anthropic_rules import Block, check_marks, check_sampling, check_tools, check_turns
+from lodestard.simulator.paid.prompt_cache import Mark
 from lodestard.simulator.reading import Members, decode_object, json_type
 from lodestard.simulator.tokens import count_tokens
 
-SAMPLING_REFUSED_FROM = "2026-10-21"
 _CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 _LEAST_BUDGET = 1024
 _WANTED = {"string": "string", "integer": "integer", "number": "number", "array": "list", "object": "dictionary"}
 
 
 class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """One request. ``marks``: (text up to a cache breakpoint, its tokens), shortest first."""
+    """One request. ``marks``: its cache breakpoints, shortest first."""
 
     model: str
     question: Question
@@ -29,7 +30,7 @@ class MessagesRequest(msgspec.Struct, frozen=True, kw_only=True):
     stops: tuple[str, ...]
     stream: bool
     thinking_tokens: int
-    marks: tuple[tuple[str, int], ...]
+    marks: tuple[Mark, ...]
 
 
 class _Transcript:
@@ -38,18 +39,18 @@ class _Transcript:
     def __init__(self) -> None:
         self.parts: list[str] = []
         self.images = 0
-        self.ends: list[int] = []
+        self.ends: list[tuple[int, bool]] = []
 
     def add(self, text: str) -> None:
         self.parts.append(text)
 
     def mark(self, block: Mapping[str, Json]) -> None:
-        if block.get("cache_control"):
-            self.ends.append(len(self.parts))
+        if control := block.get("cache_control"):
+            self.ends.append((len(self.parts), control.get("ttl") == "1h"))
 
-    def marks(self) -> tuple[tuple[str, int], ...]:
-        texts = ("".join(self.parts[:end]) for end in self.ends)
-        return tuple((text, count_tokens(text)) for text in texts)
+    def marks(self) -> tuple[Mark, ...]:
+        texts = (("".join(self.parts[:end]), long) for end, long in self.ends)
+        return tuple(Mark(text, count_tokens(text), long) for text, long in texts)
 
 
 def read_members(body: bytes) -> Members:
@@ -59,19 +60,21 @@ def read_members(body: bytes) -> Members:
     return Members(raw, complain)
 
 
-def read_messages(members: Members, version: str, *, counting: bool = False) -> MessagesRequest:
-    """Raises `Refusal` (400). ``counting``: for ``count_tokens``, which wants no ``max_tokens``."""
+def read_messages(members: Members, version: str, *, counting: bool = False, newer: bool = False) -> MessagesRequest:
+    """Raises `Refusal` (400). ``counting``: for ``count_tokens``, which wants no ``max_tokens``. ``newer``: for a
+    model that samples as it likes and thinks without a budget.
+    """
     for name in ("model", "messages") if counting else ("model", "max_tokens", "messages"):
         if not members.has(name):
             raise Refusal(400, f"{name}: Field required")
-    _check_sampling(members, version)
+    check_sampling(members, version, newer=newer)
     max_tokens = members.integer("max_tokens")
     if max_tokens is not None and max_tokens < 1:
         raise Refusal(400, "max_tokens: Input should be greater than or equal to 1")
     transcript = _Transcript()
     turns = [*_system_turns(members, transcript), *_message_turns(members, transcript)]
-    if members.has("cache_control"):
-        transcript.ends.append(len(transcript.parts))
+    transcript.mark(members.raw)
+    _check_together(members)
     thinking = members.inner("thinking")
     return MessagesRequest(
         model=members.text("model"),
@@ -81,7 +84,7 @@ def read_messages(members: Members, version: str, *, counting: bool = False) -> 
         max_tokens=max_tokens or 1,
         stops=tuple(str(stop) for stop in members.items("stop_sequences")),
         stream=members.flag("stream", False),
-        thinking_tokens=_thinking_tokens(thinking, max_tokens or 1),
+        thinking_tokens=_thinking_tokens(thinking, max_tokens or 1, newer=newer),
         marks=transcript.marks(),
     )
 
@@ -90,17 +93,22 @@ def complain(name: str, wanted: str, _had: str) -> Refusal:
     return Refusal(400, f"{name}: Input should be a valid {_WANTED.get(wanted, wanted)}")
 
 
-def _check_sampling(members: Members, version: str) -> None:
-    """From this version on any sampling parameter is refused, even at its default."""
-    if version < SAMPLING_REFUSED_FROM:
-        return
-    for name in ("temperature", "top_p", "top_k"):
-        if members.has(name):
-            raise Refusal(400, f"{name}: Extra inputs are not permitted")
+def _check_together(members: Members) -> None:
+    turns = [(str(turn["role"]), _blocks_of(turn.get("content"))) for turn in members.items("messages")]
+    check_tools(members, turns)
+    check_turns(members, turns)
+    check_marks(members, turns)
 
 
-def _thinking_tokens(thinking: Members, max_tokens: int) -> int:
-    if thinking.text("type") not in ("enabled", "adaptive"):
+def _blocks_of(content: Json) -> list[Block]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
+
+
+def _thinking_tokens(thinking: Members, max_tokens: int, *, newer: bool) -> int:
+    kind = thinking.text("type")
+    if kind in ("enabled", "adaptive") and kind != ("adaptive" if newer else "enabled"):
+        raise Refusal(400, f'"thinking.type.{kind}" is not supported for this model.')
+    if kind not in ("enabled", "adaptive"):
         return 0
     budget = thinking.integer("budget_tokens") or _LEAST_BUDGET
     if budget < _LEAST_BUDGET:

@@ -3,12 +3,12 @@
 Law: pure. ``message_start`` carries the input's usage, ``message_delta`` the output's, which is cumulative.
 """
 
-import hashlib
 from collections.abc import Iterator
 
 import msgspec
 
 from lodestard.simulator.answering.question import Json
+from lodestard.simulator.paid.anthropic_rules import signature
 from lodestard.simulator.paid.chat_writer import Chunk
 from lodestard.simulator.paid.choices import Choice, SaidCall
 from lodestard.simulator.paid.meter import Tokens
@@ -65,8 +65,8 @@ class MessageWriter:
             "cache_creation_input_tokens": tokens.cache_write,
             "cache_read_input_tokens": tokens.cached,
             "cache_creation": {
-                "ephemeral_5m_input_tokens": tokens.cache_write,
-                "ephemeral_1h_input_tokens": 0,
+                "ephemeral_5m_input_tokens": tokens.cache_write - tokens.cache_write_1h,
+                "ephemeral_1h_input_tokens": tokens.cache_write_1h,
             },
             "service_tier": "standard",
         }
@@ -112,11 +112,6 @@ def _call_chunks(at: int, call: SaidCall) -> Iterator[Chunk]:
         data = _block_delta(at, {"type": "input_json_delta", "partial_json": piece})
         yield Chunk(b"" if call.arguments == "{}" else data, 1)
     yield Chunk(_block_stop(at))
-
-
-def signature(thinking: str) -> str:
-    """What a thinking block must be replayed with."""
-    return "sim" + hashlib.sha256(thinking.encode()).hexdigest()
 
 
 def event(kind: str, body: dict[str, Json]) -> bytes:

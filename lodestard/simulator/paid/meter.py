@@ -26,14 +26,18 @@ class PriceRow(msgspec.Struct, frozen=True, kw_only=True):
     completion: int
     cached: int
     cache_write: int = 0
+    cache_write_1h: int = 0
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
-    """What one answer used. ``cached`` and ``cache_write`` are in ``prompt``, ``reasoning`` in ``completion``."""
+    """What one answer used. ``cached`` and ``cache_write`` are in ``prompt``, ``cache_write_1h`` in ``cache_write``,
+    ``reasoning`` in ``completion``.
+    """
 
     prompt: int = 0
     cached: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
     completion: int = 0
     reasoning: int = 0
 
@@ -42,7 +46,8 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
         return (
             fresh * price.prompt
             + self.cached * price.cached
-            + self.cache_write * price.cache_write
+            + (self.cache_write - self.cache_write_1h) * price.cache_write
+            + self.cache_write_1h * price.cache_write_1h
             + self.completion * price.completion
         )
 
@@ -64,6 +69,7 @@ class Totals(msgspec.Struct, kw_only=True):
     prompt: int = 0
     cached: int = 0
     cache_write: int = 0
+    cache_write_1h: int = 0
     completion: int = 0
     reasoning: int = 0
     nano_usd: int = 0

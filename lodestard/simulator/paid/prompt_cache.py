@@ -6,11 +6,20 @@ holds what was marked. Owner: one `PromptCache` per simulated provider.
 
 import hashlib
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from lodestard.simulator.tokens import split_tokens
 
 _LEAST_TOKENS = 1024
 _BLOCK_TOKENS = 128
+
+
+class Mark(NamedTuple):
+    """A breakpoint: the text up to it, its tokens, and whether it is kept for an hour."""
+
+    text: str
+    tokens: int
+    long: bool = False
 
 
 class PromptCache:
@@ -36,10 +45,10 @@ class PromptCache:
             self._seen.add(mark)
         return cached if cached >= _LEAST_TOKENS else 0
 
-    def marked_tokens(self, model: str, marks: Sequence[tuple[str, int]]) -> tuple[int, int]:
-        """Anthropic's way: ``marks`` are (text up to a breakpoint, its tokens), shortest first → (read, written)."""
-        read = written = 0
-        for text, tokens in marks:
+    def marked_tokens(self, model: str, marks: Sequence[Mark]) -> tuple[int, int, int]:
+        """Anthropic's way: → (read, written, written for an hour, which is part of what is written)."""
+        read = written = written_1h = 0
+        for text, tokens, long in marks:
             if tokens < _LEAST_TOKENS:
                 continue
             mark = (model, hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest())
@@ -47,5 +56,6 @@ class PromptCache:
                 read = tokens
             else:
                 written = tokens
+                written_1h = tokens if long else written_1h
             self._seen.add(mark)
-        return read, max(0, written - read)
+        return read, max(0, written - read), max(0, written_1h - read)

@@ -11,7 +11,9 @@ from lodestard.simulator.paid.meter import PriceRow
 
 
 class PaidModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model for sale. ``reasoning_tokens``: what it thinks before each answer; 0: it does not reason."""
+    """A model for sale. ``reasoning_tokens``: what it thinks before each answer; 0: it does not reason. ``newer``: of
+    Anthropic's generations that sample as they like and think without a budget.
+    """
 
     name: str
     price: PriceRow
@@ -19,6 +21,7 @@ class PaidModel(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int = 16_384
     reasoning_tokens: int = 0
     embedding_dimensions: int = 0
+    newer: bool = False
 
 
 class Allowance(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,12 +79,13 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def usd_per_million(prompt: str, completion: str, cached: str | None = None, write: str | None = None) -> PriceRow:
-    """Prices as price lists print them (``"2.50"``), exactly."""
+    """Prices as price lists print them (``"2.50"``), exactly. What is written for an hour costs as two inputs."""
     return PriceRow(
         prompt=_pico(prompt),
         completion=_pico(completion),
         cached=_pico(cached or prompt),
         cache_write=_pico(write or prompt),
+        cache_write_1h=2 * _pico(prompt) if write else 0,
     )
 
 
@@ -155,6 +159,13 @@ ANTHROPIC = Provider(
             price=usd_per_million("5.00", "25.00", "0.50", "6.25"),
             context_tokens=200_000,
             output_tokens=64_000,
+        ),
+        PaidModel(
+            name="claude-opus-4-8",
+            price=usd_per_million("5.00", "25.00", "0.50", "6.25"),
+            context_tokens=1_000_000,
+            output_tokens=128_000,
+            newer=True,
         ),
     ),
 )

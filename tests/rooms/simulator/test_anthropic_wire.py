@@ -10,6 +10,7 @@ import trio
 
 from lodestard.simulator.answering.question import Answer, Call
 from lodestard.simulator.paid.anthropic_app import AnthropicApp
+from lodestard.simulator.paid.anthropic_rules import signature
 from lodestard.simulator.paid.meter import Tokens
 from lodestard.simulator.paid.providers import ANTHROPIC
 from lodestard.simulator.server import Simulator
@@ -114,7 +115,7 @@ async def test_tool_choice_and_tool_results(connect: Connect, wall_ns: Wall) -> 
         {
             "role": "assistant",
             "content": [
-                {"type": "thinking", "thinking": "hm", "signature": "s"},
+                {"type": "thinking", "thinking": "hm", "signature": signature("hm")},
                 {"type": "tool_use", "id": "t", "name": "alpha", "input": {"a": 1}},
                 {"type": "redacted_thinking", "data": "x"},
             ],
@@ -253,3 +254,85 @@ async def test_a_reader_who_leaves_stops_the_bill(connect: Connect, wall_ns: Wal
     assert (entry.outcome, entry.tokens.completion) == ("cut", 3)
     simulator.reset()
     assert meter_of(simulator).seen == 0
+
+
+USED: dict[str, Any] = {"role": "assistant", "content": [{"type": "tool_use", "id": "t", "name": "f", "input": {}}]}
+GAVE: dict[str, Any] = {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t", "content": "42"}]}
+TOOLS = [{"name": "f", "input_schema": {"type": "object"}}]
+THINKING = {"max_tokens": 2_000, "thinking": {"type": "enabled", "budget_tokens": 1_024}}
+MARKED = {"type": "text", "text": "x", "cache_control": {"type": "ephemeral"}}
+
+
+def turn(*blocks: Any, role: str = "user") -> dict[str, Any]:
+    return {"role": role, "content": list(blocks)}
+
+
+@pytest.mark.parametrize(
+    ("members", "complaint"),
+    [
+        ({"temperature": 1.5}, "temperature: range"),
+        ({"temperature": 0.5, "top_p": 0.5}, "cannot both be specified"),
+        ({**THINKING, "temperature": 0}, "may only be set to 1"),
+        ({**THINKING, "top_k": 5}, "must be unset"),
+        ({**THINKING, "top_p": 0.5}, "at least 0.95"),
+        ({**THINKING, "tools": TOOLS, "tool_choice": {"type": "any"}}, "forces tool use"),
+        ({"thinking": {"type": "adaptive"}}, "is not supported for this model"),
+        ({"tools": [{"name": "f", "input_schema": {}}]}, "input_schema.type: Field required"),
+        ({"tool_choice": {"type": "auto"}}, "while providing tools"),
+        ({"messages": [*HI, USED, GAVE]}, "must define tools"),
+        ({"tools": TOOLS, "messages": [*HI, USED]}, "without `tool_result` blocks"),
+        ({"tools": TOOLS, "messages": [*HI, USED, *HI]}, "without `tool_result` blocks"),
+        ({"tools": TOOLS, "messages": [*HI, GAVE]}, "unexpected `tool_use_id`"),
+        ({"tools": TOOLS, "messages": [*HI, USED, GAVE, USED, GAVE]}, "must be unique"),
+        (
+            {"tools": TOOLS, "messages": [*HI, USED, turn({"type": "text", "text": "so"}, *GAVE["content"])]},
+            "must come first",
+        ),
+        (
+            {"tools": TOOLS, "messages": [turn({**USED["content"][0], "id": "a.b"}, role="assistant")]},
+            "match pattern",
+        ),
+        ({"tools": TOOLS, "messages": [turn({**USED["content"][0], "input": "x"}, role="assistant")]}, "dictionary"),
+        ({**THINKING, "tools": TOOLS, "messages": [*HI, USED, GAVE]}, "Expected `thinking`"),
+        (
+            {"messages": [*HI, turn({"type": "thinking", "thinking": "a", "signature": "b"}, role="assistant")]},
+            "Invalid `signature`",
+        ),
+        ({"messages": [turn({"type": "text", "text": ""})]}, "must be non-empty"),
+        ({"messages": [turn({"type": "text", "text": " "})]}, "non-whitespace"),
+        ({"messages": [*HI, {"role": "assistant", "content": "so "}]}, "trailing whitespace"),
+        ({"system": [MARKED] * 5}, "Found 5"),
+        (
+            {"system": [MARKED] * 2, "messages": [turn(MARKED, MARKED)], "cache_control": {"type": "ephemeral"}},
+            "Found 5",
+        ),
+        ({"model": "claude-opus-4-8", "temperature": 1}, "deprecated for this model"),
+        ({**THINKING, "model": "claude-opus-4-8"}, "is not supported for this model"),
+    ],
+)
+async def test_what_does_not_go_together(
+    connect: Connect, wall_ns: Wall, members: dict[str, Any], complaint: str
+) -> None:
+    simulator = simulate_provider(ANTHROPIC, wall_ns=wall_ns)
+    reply = await ask(await connect(simulator), {**ASK, **members})
+    assert (reply.status, reply.json["error"]["type"]) == (400, "invalid_request_error")
+    assert complaint in reply.json["error"]["message"]
+    assert meter_of(simulator).billed == 0
+
+
+async def test_a_round_of_calls_goes_on_with_its_thought(connect: Connect, wall_ns: Wall) -> None:
+    client = await connect(simulate_provider(ANTHROPIC, wall_ns=wall_ns))
+    thought = {"type": "thinking", "thinking": "hm", "signature": signature("hm")}
+    turns = [*HI, turn(thought, *USED["content"], role="assistant"), GAVE]
+    assert (await ask(client, {**ASK, **THINKING, "tools": TOOLS, "messages": turns})).status == 200
+
+
+async def test_what_is_kept_for_an_hour_costs_two_inputs(connect: Connect, wall_ns: Wall) -> None:
+    simulator = simulate_provider(ANTHROPIC, wall_ns=wall_ns, script=lambda _: "ok")
+    client = await connect(simulator)
+    long = {"type": "text", "text": "rule " * 1000, "cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    told = (await ask(client, {**ASK, "system": [long]})).json["usage"]
+    assert told["cache_creation"] == {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 1251}
+    await ask(client, {**ASK, "system": [{**long, "text": "lore " * 1000, "cache_control": {"type": "ephemeral"}}]})
+    for_long, usual = meter_of(simulator).entries
+    assert for_long.nano_usd - usual.nano_usd == 1251 * (6_000_000 - 3_750_000) // 1000

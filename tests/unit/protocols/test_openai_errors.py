@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
-from lodestard.protocols.error_text import MAX_SHOWN_CHARS, mask_keys, shown
-from lodestard.protocols.openai_errors import read_error, read_wait_s
+from lodestard.protocols.error_text import MAX_SHOWN_CHARS, mask_keys, read_wait_s, shown
+from lodestard.protocols.openai_errors import read_error
 from lodestard.protocols.openai_stream import open_stream
 from lodestard.protocols.openai_upstream import OpenAICodec
 

@@ -86,6 +86,42 @@ def test_what_nobody_knows_is_unpriced_and_the_refusal_says_why() -> None:
     assert "(the price list has no such model)" in caught.value.message
 
 
+def test_what_anthropic_writes_to_its_cache_costs_more_than_input() -> None:
+    """Also where nobody has said so: else less would be in the ledger than on the bill."""
+    tier = PriceTier(above_prompt_tokens=200_000, input=Decimal(6))
+    fast = ServiceTierPrice(input=Decimal(10), cache_write=Decimal(11))
+    own = ModelPrice(
+        input=Decimal("0.000003"),
+        output=Decimal(15),
+        tiers=(tier,),
+        service_tiers={"fast": fast, "batch": ServiceTierPrice()},
+    )
+    settings = msgspec.structs.replace(
+        SETTINGS,
+        upstreams={"claude": Upstream(dialect="anthropic", url="https://api.anthropic.com/v1"), **SETTINGS.upstreams},
+        prices={"claude/own": own, "claude/said": own_with(own, cache_write=Decimal(1)), "openai/own": own},
+    )
+    table = read_table(settings, {}).own
+    price = table["claude/own"]
+    assert (price.cache_write_pico_usd, price.cache_write_1h_pico_usd) == (4, 6)
+    assert (price.tiers[0].rates.cache_write_pico_usd, price.tiers[0].rates.cache_write_1h_pico_usd) == (
+        7_500_000,
+        12_000_000,
+    )
+    services = {service.name: service.rates for service in price.service_tiers}
+    assert (services["fast"].cache_write_pico_usd, services["fast"].cache_write_1h_pico_usd) == (
+        11_000_000,
+        20_000_000,
+    )
+    assert services["batch"].cache_write_pico_usd == 4
+    assert table["claude/said"].cache_write_pico_usd == 1_000_000
+    assert table["openai/own"].cache_write_pico_usd is None
+
+
+def own_with(price: ModelPrice, **rates: Decimal) -> ModelPrice:
+    return msgspec.structs.replace(price, **rates)
+
+
 def test_a_ceiling_prices_what_nobody_knows_and_nothing_else() -> None:
     ceiling = PriceBook(ceiling=Ceiling(input=Decimal(30), output=Decimal(150)))
     settings = msgspec.structs.replace(SETTINGS, price_book=ceiling)
