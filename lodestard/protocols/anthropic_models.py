@@ -19,7 +19,8 @@ class Traits(NamedTuple):
     """``sampling``: temperature, top_p and top_k may be said; ``one_of_two``: not the first two together. ``budget``:
     it thinks within a budget; ``adaptive``: as much as it likes, guided by an effort; neither: it does not
     think. ``shows_by_request``: what it thinks is shown only where that is asked for. ``thinks_unasked``: it
-    thinks where nothing is said of it. ``forced_calls``: it can be made to call a tool.
+    thinks where nothing is said of it. ``forced_calls``: it can be made to call a tool. ``schemas``: its answer can
+    be held to a JSON schema.
     """
 
     sampling: bool
@@ -29,6 +30,7 @@ class Traits(NamedTuple):
     shows_by_request: bool
     thinks_unasked: bool
     forced_calls: bool
+    schemas: bool
 
 
 @lru_cache(maxsize=256)
@@ -44,6 +46,7 @@ def find_traits(model: str) -> Traits:
         shows_by_request=version >= (4, 7),
         thinks_unasked=version >= (5, 0),
         forced_calls=version < (5, 1),
+        schemas=version >= (4, 5),
     )
 
 

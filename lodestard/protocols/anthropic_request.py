@@ -58,6 +58,9 @@ def build(request: Request, model: str, settings: Upstream) -> Built:
         built.members["system"] = transcript.system
     built.members["messages"] = [{"role": turn.role, "content": turn.content} for turn in transcript.turns]
     built.members |= thinking.members
+    if talk.format.kind == "json_schema":
+        form = {"type": "json_schema", "schema": talk.format.schema}
+        built.members["output_config"] = {**built.members.get("output_config", {}), "format": form}
     if thinking.note:
         built.notes.append(thinking.note)
     taken = not refuses_sampling(model, settings.anthropic_version)

@@ -13,7 +13,7 @@ import msgspec
 
 from lodestard.domain.errors import Fault
 from lodestard.domain.reply import Piece, Reply
-from lodestard.domain.request import Request
+from lodestard.domain.request import Format, Request
 from lodestard.domain.settings import Upstream
 
 JSON_HEADERS = (("content-type", "application/json"),)
@@ -96,6 +96,10 @@ class UpstreamCodec(Protocol):
 
     def write_request(self, request: Request, model: str, settings: Upstream) -> WireRequest:
         """``request`` for ``model``. Raises ``CallerFault(NOT_SUPPORTED)`` for what the dialect can't say."""
+        ...
+
+    def takes_format(self, form: Format, model: str) -> bool:
+        """Whether ``model`` itself can be held to this form of an answer; otherwise it is asked to by instruction."""
         ...
 
     def reader(self, wire: WireRequest) -> ReplyReader:

@@ -7,7 +7,7 @@ that come in the middle of an answer.
 from collections.abc import Mapping
 
 from lodestard.domain.errors import Fault
-from lodestard.domain.request import Request
+from lodestard.domain.request import Format, Request
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import WireRequest
 from lodestard.protocols.event_reader import EventReader
@@ -22,6 +22,9 @@ class OllamaCodec:
 
     def write_request(self, request: Request, model: str, settings: Upstream) -> WireRequest:
         return write_chat(request, model, settings)
+
+    def takes_format(self, form: Format, model: str) -> bool:  # noqa: ARG002
+        return True
 
     def reader(self, wire: WireRequest) -> EventReader:  # noqa: ARG002 - every answer is streamed
         return open_reader()

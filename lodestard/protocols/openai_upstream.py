@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from lodestard.domain.errors import Fault
-from lodestard.domain.request import Request
+from lodestard.domain.request import Format, Request
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import JSON_HEADERS, ReplyReader, WireRequest, join_path
 from lodestard.protocols.openai_build import build_members
@@ -55,6 +55,9 @@ class OpenAICodec:
             passing=request.dialect == DIALECT,
             dropped=() if request.dialect == DIALECT else request.unsaid,
         )
+
+    def takes_format(self, form: Format, model: str) -> bool:  # noqa: ARG002
+        return True
 
     def reader(self, wire: WireRequest) -> ReplyReader:
         if wire.form == RESPONSES:

@@ -10,15 +10,13 @@ import msgspec
 
 from lodestard.domain.errors import Fault
 from lodestard.domain.pins import find_local_model
-from lodestard.domain.request import Conversation, Request
+from lodestard.domain.request import Conversation, Format, Request
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import ReplyReader, UpstreamCodec, WireRequest
 from lodestard.protocols.emulation.asking import Lacks, ask_by_instruction
 from lodestard.protocols.emulation.reading import EmulatedReader
 
 DIALECT = "emulation"
-NO_SCHEMA = frozenset({"anthropic"})
-"""Dialects in which an answer can't be held to a JSON schema."""
 
 
 class Emulating:
@@ -30,7 +28,7 @@ class Emulating:
         self._inner = inner
 
     def write_request(self, request: Request, model: str, settings: Upstream) -> WireRequest:
-        lacks = find_lacks(request, model, settings)
+        lacks = self._find_lacks(request, model, settings)
         if lacks is None:
             return self._inner.write_request(request, model, settings)
         asked = ask_by_instruction(request.conversation, lacks, free=settings.free)
@@ -43,6 +41,23 @@ class Emulating:
             emulation=asked.emulation,
         )
 
+    def takes_format(self, form: Format, model: str) -> bool:
+        return self._inner.takes_format(form, model)
+
+    def _find_lacks(self, request: Request, model: str, settings: Upstream) -> Lacks | None:
+        """What the upstream lacks of what ``request`` asks for; None for nothing."""
+        talk = request.conversation
+        tools = bool(settings.models) and _speaks_of_tools(talk) and _is_emulated(model, settings)
+        schema = talk.format.kind != "text" and self._lacks_schema(request, model, settings)
+        return Lacks(tools=tools, schema=schema) if tools or schema else None
+
+    def _lacks_schema(self, request: Request, model: str, settings: Upstream) -> bool:
+        """A client of the upstream's own dialect has said it in words that pass through."""
+        if settings.schema:
+            return settings.schema == "emulated"
+        passes = request.dialect == settings.dialect
+        return not passes and not self._inner.takes_format(request.conversation.format, model)
+
     def reader(self, wire: WireRequest) -> ReplyReader:
         reader = self._inner.reader(wire)
         return reader if wire.emulation is None else EmulatedReader(reader, wire.emulation)
@@ -51,24 +66,9 @@ class Emulating:
         return self._inner.read_error(status, headers, body)
 
 
-def find_lacks(request: Request, model: str, settings: Upstream) -> Lacks | None:
-    """What the upstream lacks of what ``request`` asks for; None for nothing."""
-    talk = request.conversation
-    tools = bool(settings.models) and _speaks_of_tools(talk) and _is_emulated(model, settings)
-    schema = talk.format.kind != "text" and _lacks_schema(request, settings)
-    return Lacks(tools=tools, schema=schema) if tools or schema else None
-
-
 def _speaks_of_tools(talk: Conversation) -> bool:
     return bool(talk.tools) or any(message.role == "tool" or message.tool_calls for message in talk.messages)
 
 
 def _is_emulated(model: str, settings: Upstream) -> bool:
     return find_local_model(settings, model).tools == "emulated"
-
-
-def _lacks_schema(request: Request, settings: Upstream) -> bool:
-    """A client of the upstream's own dialect has said it in words that pass through."""
-    if settings.schema:
-        return settings.schema == "emulated"
-    return settings.dialect in NO_SCHEMA and request.dialect != settings.dialect

@@ -9,7 +9,14 @@ import msgspec
 
 from lodestard.simulator.answering.question import Json, Question, Tool, Turn
 from lodestard.simulator.exchange import Refusal
-from lodestard.simulator.paid.anthropic_rules import Block, check_marks, check_sampling, check_tools, check_turns
+from lodestard.simulator.paid.anthropic_rules import (
+    Block,
+    check_format,
+    check_marks,
+    check_sampling,
+    check_tools,
+    check_turns,
+)
 from lodestard.simulator.paid.prompt_cache import Mark
 from lodestard.simulator.reading import Members, decode_object, json_type
 from lodestard.simulator.tokens import count_tokens
@@ -129,6 +136,7 @@ def _question(members: Members, turns: Sequence[Turn]) -> Question:
         tools=tuple(_tool(tool) for tool in members.items("tools")),
         choice=choice.text("name") if kind == "tool" else _CHOICES.get(kind, "auto"),
         parallel=not choice.flag("disable_parallel_tool_use", False),
+        schema=check_format(members),
     )
 
 

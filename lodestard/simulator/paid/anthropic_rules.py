@@ -163,3 +163,29 @@ def _check_thought_of_round(merged: Sequence[tuple[str, Sequence[Block]]]) -> No
     if kind not in _THOUGHTS:
         path = f"messages.{len(merged) - 2}.content.0.type"
         raise Refusal(400, f"{path}: Expected `thinking` or `redacted_thinking`, but found `{kind}`.")
+
+
+def check_format(members: Members) -> Mapping[str, Json] | None:
+    """The schema that the answer is held to: every object in it is closed. Raises `Refusal`."""
+    form = members.inner("output_config").inner("format")
+    if not form.raw:
+        return None
+    if form.text("type") != "json_schema":
+        raise Refusal(400, "output_config.format.type: Input should be 'json_schema'")
+    schema: Mapping[str, Json] = form.inner("schema").raw
+    if not all(one.get("additionalProperties") is False for one in _objects(schema)):
+        message = "For 'object' type, 'additionalProperties' must be explicitly set to false"
+        raise Refusal(400, f"output_config.format.schema: {message}")
+    return schema
+
+
+def _objects(schema: Json) -> Iterator[Mapping[str, Json]]:
+    """Every object of a schema, the innermost too."""
+    if isinstance(schema, Mapping):
+        if schema.get("type") == "object":
+            yield schema
+        for value in schema.values():
+            yield from _objects(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from _objects(value)

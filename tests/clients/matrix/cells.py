@@ -15,6 +15,7 @@ UPSTREAMS: Mapping[str, str] = {
     "ollama": "Ollama",
     "openai": "OpenAI chat",
     "responses": "OpenAI responses",
+    "anthropic": "Anthropic",
     "xai": "xAI chat",
     "gemini-compatible": "Gemini (compatible)",
 }

@@ -19,6 +19,7 @@ def upstreams(ports: Ports) -> dict[str, Any]:
     paid = {
         "openai": {"dialect": "openai", "url": f"{at['openai']}/v1"},
         "responses": {"dialect": "openai", "url": f"{at['openai']}/v1", "api": "responses"},
+        "anthropic": {"dialect": "anthropic", "url": f"{at['anthropic']}/v1"},
         "xai": {"dialect": "openai", "url": f"{at['xai']}/v1"},
         "gemini-compatible": {"dialect": "openai", "url": f"{at['gemini']}/v1beta/openai"},
     }
@@ -32,6 +33,7 @@ MODELS = {
     "ollama": "llama3.1:8b",
     "openai": "gpt-4o-mini",
     "responses": "gpt-4o-mini",
+    "anthropic": "claude-sonnet-4-5-20250929",
     "xai": "grok-beta",
     "gemini-compatible": "gemini-1.5-flash",
 }

@@ -96,4 +96,5 @@ def test_an_error_before_the_answer(said: dict[str, Any], upstream: str) -> None
 
 @proves("broken")
 def test_an_error_in_a_stream(said: dict[str, Any], upstream: str) -> None:
-    assert said["broken"] == {"kind": "APIError", "code": "upstream_error"}
+    assert said["broken"]["kind"] == "APIError"
+    assert said["broken"]["code"] in ("upstream_error", "upstream_busy")

@@ -165,7 +165,7 @@ def test_an_error_in_a_stream(client: OpenAI, upstream: str) -> None:
     stream = client.chat.completions.create(model=f"{upstream}-cut", messages=user(asked.HELLO), stream=True)
     with pytest.raises(openai.APIError) as caught:
         list(stream)
-    assert caught.value.code == "upstream_error"
+    assert caught.value.code in ("upstream_error", "upstream_busy")
 
 
 @proves("left")

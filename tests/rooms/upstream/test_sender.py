@@ -13,7 +13,7 @@ from lodestard import __version__
 from lodestard.domain.errors import CallerFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.ports import Sender
 from lodestard.domain.reply import Piece
-from lodestard.domain.request import Conversation, Request
+from lodestard.domain.request import Conversation, Format, Request
 from lodestard.domain.settings import KeySource, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.protocols.codec import ReplyReader, UpstreamCodec, WireRequest, join_path
@@ -80,6 +80,9 @@ class LineCodec:
             headers = (("x-beta", "a\r\nb: c"),)
         path = join_path(settings.url, "/chat")
         return WireRequest(path=path, headers=headers, body=model.encode(), streamed=request.stream)
+
+    def takes_format(self, form: Format, model: str) -> bool:
+        return True
 
     def reader(self, wire: WireRequest) -> ReplyReader:
         return LineReader(wire.streamed)

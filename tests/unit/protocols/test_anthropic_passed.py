@@ -78,3 +78,25 @@ def test_sampling_that_would_be_refused_is_left_out_of_it() -> None:
         wire = CODEC.write_request(passed(body, 64, headers), model, PAID)
         assert wire.dropped == ("temperature", "top_k")
         assert not {"temperature", "top_k"} & json.loads(wire.body).keys()
+
+
+def test_what_other_models_thought_is_not_sent_back() -> None:
+    """A client that has spoken to a local model was given its reasoning as thinking that nobody signed."""
+    turns = [
+        {"role": "user", "content": "hi"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": ""}]},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "thinking", "thinking": "ours", "signature": "c2ln"},
+                {"type": "thinking", "thinking": "hm", "signature": ""},
+                {"type": "text", "text": "hello", "x": 1},
+            ],
+        },
+        {"role": "user", "content": [{"type": "text", "text": "more"}]},
+    ]
+    body = json.dumps({"model": "a", "max_tokens": 64, "messages": turns}).encode()
+    wire = CODEC.write_request(passed(body, 64), SONNET, CACHING)
+    kept = [turns[0], {"role": "assistant", "content": [turns[2]["content"][0], turns[2]["content"][2]]}, turns[3]]  # type: ignore[index]
+    assert json.loads(wire.body)["messages"] == kept
+    assert wire.dropped == ("messages[].content[].thinking",)

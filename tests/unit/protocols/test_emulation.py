@@ -212,8 +212,7 @@ def test_the_bracket_that_the_answer_begins_with(schema: dict[str, Any], opening
 )
 def test_who_lacks_schemas(dialect: Any, schema: Any, emulated: bool) -> None:
     settings = Upstream(dialect=dialect, url="http://a", schema=schema)
-    codec = Emulating(CODECS["openai"])
-    assert (codec.write_request(ask(response_format=FORM), "m", settings).emulation is not None) == emulated
+    assert (CODECS[dialect].write_request(ask(response_format=FORM), "m", settings).emulation is not None) == emulated
 
 
 def test_what_is_emulated_passes_nothing_through() -> None:
