@@ -34,7 +34,7 @@ class Bid(msgspec.Struct, frozen=True, kw_only=True):
     """The most that an attempt takes. ``output_tokens`` is of all its choices together.
 
     ``limit_tokens`` is the output limit that we wrote into ``request``, None where we wrote none. ``capped``: a hard
-    budget is about it, so that its answer is cut rather than let beyond what is held.
+    budget is about it, so that its answer is cut rather than let beyond what is held (of vectors nothing is written).
     """
 
     request: Request
@@ -73,7 +73,7 @@ def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
         output_tokens=worst.completion_tokens,
         price=price,
         limit_tokens=limit,
-        capped=room.limited and price is not FREE,
+        capped=room.limited and price is not FREE and request.conversation.embedding is None,
     )
 
 
@@ -94,7 +94,7 @@ def names_limit(request: Request) -> bool:
 
 def find_limit(request: Request, ceiling: Ceiling, room: Room) -> int | None:
     """The output limit to write into ``request``, or None where it brings one or needs none."""
-    if not room.limited or names_limit(request):
+    if not room.limited or names_limit(request) or request.conversation.embedding is not None:
         return None
     least = ceiling.at(0)
     prospect = Prospect(

@@ -14,7 +14,7 @@ import msgspec
 
 from lodestard.budget.pricing import round_up
 from lodestard.domain.price import USUAL_TIERS, Price, Rates, Tier
-from lodestard.domain.request import ImagePart, OtherPart, Part, Request, TextPart
+from lodestard.domain.request import TOKENS, ImagePart, OtherPart, Part, Request, TextPart
 
 _OWN_TOOLS = ("function", "custom")  # described in the body
 PROJECT_TIER = "priority"  # what a project at OpenAI may have set for requests that name no tier
@@ -88,6 +88,8 @@ def find_ceiling(request: Request, price: Price, bounds: Bounds = DEFAULT_BOUNDS
     limit = conversation.sampling.max_output_tokens
     if limit is None:
         limit = price.max_output_tokens or bounds.output_tokens
+    if conversation.embedding is not None:  # nothing is written: a vector is no output
+        return Ceiling(prompt_tokens, 0, 0, 1, dearest_input, dearest_output, price.request_nano_usd)
     predicted = 0 if prediction is None else len(bytes(prediction))  # what of it is rejected is billed as output
     return Ceiling(
         prompt_tokens,
@@ -109,7 +111,7 @@ def _prompt_bound(request: Request, bounds: Bounds) -> int:
                 continue
             if isinstance(part, ImagePart):
                 tokens += bounds.image_tokens - len(part.data)
-            elif isinstance(part, OtherPart):
+            elif isinstance(part, OtherPart) and part.kind != TOKENS:
                 tokens += bounds.part_tokens
     for tool in request.conversation.tools:
         if tool.kind not in _OWN_TOOLS:

@@ -53,10 +53,12 @@ def is_aider(opening: str) -> bool:
 
 def name_task(opening: str, request: Request) -> str:
     """``commit``, ``summary``, ``architect``, ``editor``, ``edit``, ``ask`` and ``help`` of Aider; ``autocomplete``,
-    ``tools``, ``json`` or ``chat`` of anybody."""
+    ``embedding``, ``tools``, ``json`` or ``chat`` of anybody."""
     if is_aider(opening):
         return next(task for start, task in AIDER_TASKS if opening.startswith(start))
     conversation = request.conversation
+    if conversation.embedding is not None:
+        return "embedding"
     if (opening and opening.startswith(_COMPLETER_OPENINGS)) or _fills_a_gap(request):
         return "autocomplete"
     if conversation.tools:
@@ -66,7 +68,8 @@ def name_task(opening: str, request: Request) -> str:
 
 def _fills_a_gap(request: Request) -> bool:
     """Fill-in-the-middle: by its member, by how a lone message begins, or by how the one that the user says ends."""
-    if "suffix" in request.members or "prefix" in request.members:
+    completion = request.conversation.completion
+    if "suffix" in request.members or "prefix" in request.members or (completion and completion.suffix is not None):
         return True
     messages = request.conversation.messages
     if not messages or messages[-1].role != "user" or len(messages) > 2:

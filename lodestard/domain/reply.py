@@ -62,7 +62,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """One whole answer. ``tool_calls`` are (id, name, arguments) with arguments as JSON text.
 
-    Of an embedding, ``text`` is the vector as a JSON array of numbers; choices are in the order of the inputs.
+    Of an embedding, ``text`` is the vector as a JSON array of numbers; choices are in the order of the inputs. Where
+    the answer's body passes through, it is what that has in its place: perhaps a string of base64, in its quotes.
     """
 
     text: str = ""

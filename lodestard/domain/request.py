@@ -26,6 +26,10 @@ class ImagePart(msgspec.Struct, frozen=True, tag="image"):
     detail: str = ""
 
 
+TOKENS = "tokens"
+"""The kind of a part that is text in a tokenizer's own numbers; its body has at least as many bytes as tokens."""
+
+
 class OtherPart(msgspec.Struct, frozen=True, tag="other"):
     """A part that we don't know: passes through to its own dialect, refused by every other writer."""
 
@@ -123,7 +127,8 @@ class Format(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Completion(msgspec.Struct, frozen=True, kw_only=True):
-    """Text to be continued rather than answered. Its prompt is the conversation's only message, of the user.
+    """Text to be continued rather than answered. Its prompt is the conversation's only message, of the user; where
+    there are several prompts (for the dialect that they came in alone), each is one, and ``n`` counts for all.
 
     ``suffix``: what comes after the gap that shall be filled; None where nothing is filled in. ``raw``: the prompt
     goes to the model without any template. ``echo``: the answer begins with the prompt.

@@ -127,13 +127,19 @@ class KeySource(Record, frozen=True):
 Options = Mapping[str, int | float | bool | str]
 
 
+Fim = Literal[
+    "auto", "insert", "chat", "codegemma", "codellama", "codestral", "deepseek", "granite", "qwen", "starcoder"
+]
+
+
 class LocalModel(Record, frozen=True):
-    """A model of a host that holds few at once. ``options`` lie over the upstream's; both over what a client says.
+    """What is special about a model. ``options`` lie over the upstream's; both over what a client says.
 
     ``warm``: loaded when the daemon starts, and after the server has forgotten it. ``pinned``: only requests that
     somebody waits for may displace it. ``default``: comes back after ``residency.quiet_s`` without requests.
-    ``parallel``: how many requests it answers at once (``OLLAMA_NUM_PARALLEL``). ``tools``: whether it speaks
-    tool calls itself, or they are emulated by instruction; auto finds out.
+    ``tools``: whether it speaks tool calls itself, or they are emulated by instruction; auto finds out.
+    ``parallel``: how many requests it answers at once (``OLLAMA_NUM_PARALLEL``). ``fim``: how it is asked to fill a
+    gap: by the marks of a family, by the server's own template (``insert``), as a chat, or by its name (``auto``).
     """
 
     options: Options = msgspec.field(default_factory=dict)
@@ -143,6 +149,7 @@ class LocalModel(Record, frozen=True):
     default: bool = False
     parallel: Positive = 1
     tools: Literal["auto", "native", "emulated"] = "auto"
+    fim: Fim = "auto"
 
 
 class Upstream(Record, frozen=True):
@@ -154,7 +161,9 @@ class Upstream(Record, frozen=True):
     provider has told, before the next candidate is asked. ``price_provider`` is its name in the price book, where
     its URL does not tell. ``schema``: whether it holds answers to a JSON schema itself, or is told to by
     instruction; empty: by its dialect. ``anthropic_version`` is said for clients that don't speak Anthropic's
-    dialect; ``prompt_caching``: for them, what comes again is marked to be remembered there.
+    dialect; ``prompt_caching``: for them, what comes again is marked to be remembered there. ``completions``: how it
+    is asked to continue text: at its ``/completions`` (``native``), at Mistral's ``/fim/completions`` (``fim``) or as
+    a ``chat``; empty where its URL and the model tell.
     """
 
     dialect: Dialect
@@ -180,6 +189,7 @@ class Upstream(Record, frozen=True):
     schema: Literal["native", "emulated", ""] = ""
     anthropic_version: str = "2023-06-01"
     prompt_caching: bool = True
+    completions: Literal["native", "fim", "chat", ""] = ""
     options: Options = msgspec.field(default_factory=dict)
     resident_models: Positive = 1
     models: Mapping[str, LocalModel] = msgspec.field(default_factory=dict)

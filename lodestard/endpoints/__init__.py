@@ -15,14 +15,20 @@ import msgspec
 from lodestard import __version__
 from lodestard.domain.client import LOCAL, Principal
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.endpoints import anthropic, ollama, openai, responses
+from lodestard.endpoints import anthropic, ollama, openai, openai_text, responses
 from lodestard.endpoints.serving import JSON_HEADERS, Endpoint, Route, plain_path
 from lodestard.gate import Gate
 from lodestard.http import HttpExchange
 from lodestard.protocols import error_bodies
 from lodestard.runtime import Runtime
 
-ROUTES: Mapping[str, Route] = {**openai.ROUTES, **responses.ROUTES, **anthropic.ROUTES, **ollama.ROUTES}
+ROUTES: Mapping[str, Route] = {
+    **openai.ROUTES,
+    **openai_text.ROUTES,
+    **responses.ROUTES,
+    **anthropic.ROUTES,
+    **ollama.ROUTES,
+}
 """By path, without ``/v1``. One that ends with a star is of all paths below it."""
 
 NOWHERE = Route("openai", {})

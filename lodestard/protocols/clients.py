@@ -10,8 +10,14 @@ from lodestard.protocols.ollama_chat_client import OllamaChat
 from lodestard.protocols.ollama_embed_client import OllamaEmbed, OllamaEmbeddings
 from lodestard.protocols.ollama_generate_client import OllamaGenerate
 from lodestard.protocols.openai_chat import OpenAIChat
+from lodestard.protocols.openai_completions import OpenAICompletions
+from lodestard.protocols.openai_embeddings import OpenAIEmbeddings
+from lodestard.protocols.openai_fim import MistralFim
 
 OPENAI_CHAT: ClientCodec = OpenAIChat()
+OPENAI_COMPLETIONS: ClientCodec = OpenAICompletions()
+OPENAI_EMBEDDINGS: ClientCodec = OpenAIEmbeddings()
+MISTRAL_FIM: ClientCodec = MistralFim()
 OLLAMA_CHAT = OllamaChat()
 OLLAMA_GENERATE = OllamaGenerate()
 OLLAMA_EMBED = OllamaEmbed()
@@ -19,6 +25,9 @@ OLLAMA_EMBEDDINGS = OllamaEmbeddings()
 ANTHROPIC_MESSAGES: ClientCodec = AnthropicMessages()
 CLIENTS: tuple[ClientCodec, ...] = (
     OPENAI_CHAT,
+    OPENAI_COMPLETIONS,
+    OPENAI_EMBEDDINGS,
+    MISTRAL_FIM,
     OLLAMA_CHAT,
     OLLAMA_GENERATE,
     OLLAMA_EMBED,

@@ -25,6 +25,7 @@ PULLED = "success"
 _FOREVER_MS = 7_258_118_400_000
 """The year 2200: ``keep_alive: -1`` expires in 292 years, as long as Go's durations get."""
 _ABSENT = ("does not exist", "not found")
+_NO_WORDS = ("does not support chat", "does not support generate", "does not support completion")
 
 _Size = Annotated[int, Meta(ge=0, le=2**62)]
 _T = TypeVar("_T")
@@ -74,10 +75,19 @@ def write_load(settings: Upstream, model: str) -> bytes:
 
     A keep-alive of nought is left out: in an empty request it would mean unload.
     """
+    return msgspec.json.encode({"model": model, "messages": [], "stream": False, **_pinned_load(settings, model)})
+
+
+def write_embed_load(settings: Upstream, model: str) -> bytes:
+    """The body of the empty ``/api/embed`` that loads a model which only embeds: it refuses chats."""
+    return msgspec.json.encode({"model": model, "input": [], "truncate": False, **_pinned_load(settings, model)})
+
+
+def _pinned_load(settings: Upstream, model: str) -> dict[str, Any]:
     pinned = pinned_members(settings, model)
     if is_nought(pinned.get("keep_alive", "")):
         del pinned["keep_alive"]
-    return msgspec.json.encode({"model": model, "messages": [], "stream": False, **pinned})
+    return pinned
 
 
 def write_unload(model: str) -> bytes:
@@ -144,6 +154,18 @@ def read_done(body: bytes) -> None:
         raise _failed(answer.error)
     if not answer.done:
         raise _garbage("an answer that is not done")
+
+
+def only_embeds(said: str) -> bool:
+    """Whether a refusal means that a model neither chats nor completes."""
+    return any(words in said for words in _NO_WORDS)
+
+
+def read_loaded_embedder(body: bytes) -> None:
+    """The answer to an empty ``/api/embed``. Raises UPSTREAM_ERROR where it says that it failed."""
+    answer = _decode(_done, body)
+    if answer.error is not None:
+        raise _failed(answer.error)
 
 
 def read_progress(line: bytes) -> PullProgress:

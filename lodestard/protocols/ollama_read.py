@@ -1,4 +1,4 @@
-"""Answers in Ollama's own dialect: lines of ``/api/chat`` → pieces, and its errors → faults.
+"""Answers in Ollama's own dialect: lines of ``/api/chat`` and ``/api/generate`` → pieces, and its errors → faults.
 
 Law: an answer is whole only when a line said ``done``; anything else, the end of the stream above all, is a
 failure. Source: Ollama's API documentation, "Generate a chat completion", and its ``api/types.go``.
@@ -44,6 +44,8 @@ class _Line(msgspec.Struct, frozen=True):
     model: str = ""
     created_at: str = ""
     message: _Message | None = None
+    response: str | None = None
+    thinking: str | None = None
     done: bool = False
     done_reason: str | None = None
     error: msgspec.Raw = _ABSENT
@@ -101,8 +103,8 @@ class OllamaLines:
         named, self._named = self._named, True
         self.done = line.done
         return Piece(
-            text=message.content or "",
-            reasoning=message.thinking or "",
+            text=message.content or line.response or "",
+            reasoning=message.thinking or line.thinking or "",
             tool_calls=calls,
             logprobs=_logprobs(line) if line.logprobs else None,
             finish=finish,

@@ -39,9 +39,8 @@ def write_chat(request: Request, model: str, settings: Upstream) -> WireRequest:
     oldest messages without a word. ``shift`` is never said: it is one of the things that a model is loaded with. A
     ``required`` tool choice can't be enforced there. Raises ``CallerFault(NOT_SUPPORTED)``.
     """
+    require_one_answer(request)
     talk = request.conversation
-    if talk.n > 1:
-        raise _unsupported("Ollama gives one answer per request: ask with n = 1.", "n")
     pinned = pinned_members(settings, model)
     body: dict[str, Any] = {
         **(passing_members(request) if passes(request) else _built_members(talk)),
@@ -49,15 +48,29 @@ def write_chat(request: Request, model: str, settings: Upstream) -> WireRequest:
         "stream": True,
         "truncate": False,
         **pinned,
-        "options": passing_options(request) | _options(talk.sampling, pinned.get("options", {})),
+        "options": passing_options(request) | write_options(talk.sampling, pinned.get("options", {})),
     }
+    return wrap(settings, "/api/chat", body, dropped=find_dropped(request))
+
+
+def wrap(
+    settings: Upstream, path: str, body: dict[str, Any], *, dropped: tuple[str, ...], notes: tuple[str, ...] = ()
+) -> WireRequest:
+    """``body`` on its way to ``path``; its answer comes in lines."""
     return WireRequest(
-        path=join_path(settings.url, "/api/chat"),
+        path=join_path(settings.url, path),
         headers=(*JSON_HEADERS, ("accept", "application/x-ndjson")),
         body=msgspec.json.encode(body),
         streamed=True,
-        dropped=_find_dropped(request),
+        dropped=dropped,
+        notes=notes,
     )
+
+
+def require_one_answer(request: Request) -> None:
+    """Raises ``CallerFault(NOT_SUPPORTED)`` for several."""
+    if request.conversation.n > 1:
+        raise _unsupported("Ollama gives one answer per request: ask with n = 1.", "n")
 
 
 def _built_members(talk: Conversation) -> dict[str, Any]:
@@ -65,6 +78,12 @@ def _built_members(talk: Conversation) -> dict[str, Any]:
     body: dict[str, Any] = {"messages": _messages(talk)}
     if tools := _tools(talk):
         body["tools"] = tools
+    return body | answer_members(talk)
+
+
+def answer_members(talk: Conversation) -> dict[str, Any]:
+    """What chats and completions say alike of the answer: its form, how it is thought of, what comes with it."""
+    body: dict[str, Any] = {}
     if talk.format.kind != "text":
         body["format"] = _format(talk.format)
     if talk.reasoning_effort:
@@ -75,7 +94,7 @@ def _built_members(talk: Conversation) -> dict[str, Any]:
     return body
 
 
-def _find_dropped(request: Request) -> tuple[str, ...]:
+def find_dropped(request: Request) -> tuple[str, ...]:
     """What the dialect can't carry. What a client says of the runner is noted by the context guard."""
     talk = request.conversation
     dropped = find_lost(request)
@@ -86,7 +105,7 @@ def _find_dropped(request: Request) -> tuple[str, ...]:
     return dropped
 
 
-def _options(sampling: Sampling, pinned: Mapping[str, Any]) -> dict[str, Any]:
+def write_options(sampling: Sampling, pinned: Mapping[str, Any]) -> dict[str, Any]:
     """What is pinned lies over what is asked for. Of two output limits the lower one holds: an answer that ran over
     the end of the context would cost the conversation its beginning."""
     asked: dict[str, Any] = {
@@ -137,7 +156,7 @@ def _messages(talk: Conversation) -> list[dict[str, Any]]:
 
 
 def _message(message: Message, index: int, names: Mapping[str, str]) -> dict[str, Any]:
-    texts, images = _content(message, index)
+    texts, images = content(message, index)
     role = "system" if message.role == "developer" else message.role
     written: dict[str, Any] = {"role": role, "content": "\n".join(texts)}
     if images:
@@ -153,7 +172,8 @@ def _message(message: Message, index: int, names: Mapping[str, str]) -> dict[str
     return written
 
 
-def _content(message: Message, index: int) -> tuple[list[str], list[str]]:
+def content(message: Message, index: int) -> tuple[list[str], list[str]]:
+    """The texts and the images of a message. Raises ``CallerFault(NOT_SUPPORTED)`` for anything else."""
     texts: list[str] = []
     images: list[str] = []
     for place, part in enumerate(message.parts):

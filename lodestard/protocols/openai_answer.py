@@ -59,11 +59,12 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Choice(msgspec.Struct, frozen=True):
-    """A chunk has a ``delta``, a plain answer a ``message``."""
+    """A chunk has a ``delta``, a plain answer a ``message``; a text completion has a ``text`` in both."""
 
     index: _Index = 0
     delta: Message | None = None
     message: Message | None = None
+    text: str | None = None
     finish_reason: str | None = None
     logprobs: msgspec.Raw = ABSENT
 

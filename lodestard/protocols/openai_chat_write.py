@@ -71,7 +71,7 @@ class StreamWriter:
         raw = piece.raw
         if piece.usage is not None:
             self._usage = None  # it says so itself
-        if not (self._include_usage or piece.text or piece.has_content) and _is_usage_alone(unframe(raw)):
+        if not (self._include_usage or piece.text or piece.has_content) and is_usage_alone(unframe(raw)):
             return b""
         return raw
 
@@ -186,7 +186,7 @@ def _chunk_choice(piece: Piece, delta: dict[str, Any]) -> dict[str, Any]:
     return choice
 
 
-def _is_usage_alone(raw: bytes) -> bool:
+def is_usage_alone(raw: bytes) -> bool:
     """Whether a chunk without content is the one that ``include_usage`` adds, rather than a role or a filter's."""
     try:
         chunk = _chunk.decode(raw)

@@ -4,15 +4,12 @@ Law: the body itself is kept where the client speaks the same dialect.
 Source: OpenAI's API reference, "The chat completion object".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from lodestard.domain.errors import Fault
 from lodestard.domain.reply import Piece, ToolCallPiece
 from lodestard.domain.usage import Usage
-from lodestard.protocols.codec import MAX_ANSWER_BYTES
-from lodestard.protocols.event_reader import cut
 from lodestard.protocols.openai_answer import (
     ABSENT,
     NO_MESSAGE,
@@ -28,47 +25,16 @@ from lodestard.protocols.openai_answer import (
     read_text,
 )
 from lodestard.protocols.openai_usage import read_tier, read_usage
+from lodestard.protocols.whole_reader import WholeReader, broken
 
 
-class PlainReader:
-    """Reads one plain answer; a ``ReplyReader``. Its pieces come when all of it is there."""
+class PlainReader(WholeReader):
+    """Reads one plain chat completion; a ``ReplyReader``."""
 
-    __slots__ = ("_held", "_passing", "_read", "body", "done", "fault")
+    __slots__ = ()
 
-    def __init__(self, read: Callable[..., list[Piece]] | None = None, *, passing: bool = True) -> None:
-        """``read``: what the body says (``read_plain`` where it is a chat's)."""
-        self._held = bytearray()
-        self._passing = passing
-        self._read = read or read_plain
-        self.body = b""
-        self.done = False
-        self.fault: Fault | None = None
-
-    def feed(self, data: bytes) -> list[Piece]:
-        if self.fault is not None:
-            raise self.fault
-        self._held += data
-        if len(self._held) > MAX_ANSWER_BYTES:
-            self._held.clear()
-            self.fault = garbage(f"The upstream's answer is larger than {MAX_ANSWER_BYTES} bytes.")
-            raise self.fault
-        return []
-
-    def finish(self) -> list[Piece]:
-        if self.fault is not None:
-            raise self.fault
-        if self.done:
-            return []
-        body = bytes(self._held)
-        self._held.clear()
-        try:
-            pieces = self._read(body, passing=self._passing)
-        except Fault as fault:
-            self.fault = fault
-            raise
-        self.body = body if self._passing else b""
-        self.done = True
-        return pieces
+    def __init__(self, *, passing: bool = True) -> None:
+        super().__init__(read_plain, passing=passing)
 
 
 def read_plain(body: bytes, *, passing: bool = True) -> list[Piece]:
@@ -76,8 +42,7 @@ def read_plain(body: bytes, *, passing: bool = True) -> list[Piece]:
     try:
         return _read_plain(body, passing=passing)
     except (ValueError, RecursionError):
-        text = body.strip()
-        raise (cut() if text[:1] in (b"", b"{") and text[-1:] != b"}" else garbage()) from None
+        raise broken(body, garbage()) from None
 
 
 def _read_plain(body: bytes, *, passing: bool) -> list[Piece]:

@@ -4,7 +4,7 @@ Law: a request of the same dialect goes through as the client wrote it; only the
 usage that we must know is asked for.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -19,6 +19,8 @@ from lodestard.protocols.openai_chat_read import DIALECT
 from lodestard.protocols.openai_errors import read_error
 from lodestard.protocols.openai_plain import PlainReader
 from lodestard.protocols.openai_stream import open_stream
+from lodestard.protocols.openai_text_read import open_text
+from lodestard.protocols.openai_text_upstream import COMPLETION, EMBEDDING, FIM, write_text
 from lodestard.protocols.responses_plain import open_plain as responses_plain
 from lodestard.protocols.responses_request import FORM as RESPONSES
 from lodestard.protocols.responses_request import write_responses
@@ -33,39 +35,61 @@ _options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
 
 class OpenAICodec:
-    """Speaks ``/chat/completions``, and ``/responses`` where an upstream's ``api`` says so. Has no state."""
+    """Speaks ``/chat/completions`` (or ``/responses``, as an upstream's ``api`` says), ``/completions`` and
+    ``/embeddings``. Has no state."""
 
     __slots__ = ()
 
     def write_request(self, request: Request, model: str, settings: Upstream) -> WireRequest:
-        if settings.api == "responses" and request.conversation.is_chat:
-            return write_responses(request, model, settings)
-        members: dict[str, object]
-        members = dict(request.members) if request.dialect == DIALECT else build_members(request)
-        members["model"] = model
-        _limit_output(members, request, settings)
-        if request.stream:
-            members["stream_options"] = _with_usage(request)
-        return WireRequest(
-            path=join_path(settings.url, _PATH),
-            headers=_STREAM_HEADERS if request.stream else _PLAIN_HEADERS,
-            body=msgspec.json.encode(members),
-            streamed=request.stream,
-            choices=request.conversation.n,
-            passing=request.dialect == DIALECT,
-            dropped=() if request.dialect == DIALECT else request.unsaid,
-        )
+        if not request.conversation.is_chat:
+            return write_text(request, model, settings)
+        write = write_responses if settings.api == "responses" else _write_chat
+        return write(request, model, settings)
 
     def takes_format(self, form: Format, model: str) -> bool:  # noqa: ARG002
         return True
 
     def reader(self, wire: WireRequest) -> ReplyReader:
-        if wire.form == RESPONSES:
-            return responses_stream(passing=wire.passing) if wire.streamed else responses_plain(passing=wire.passing)
-        return open_stream(wire.choices, passing=wire.passing) if wire.streamed else PlainReader(passing=wire.passing)
+        return _READERS[wire.form](wire)
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return read_error(status, headers, body)
+
+
+def _write_chat(request: Request, model: str, settings: Upstream) -> WireRequest:
+    members: dict[str, object]
+    members = dict(request.members) if request.dialect == DIALECT else build_members(request)
+    members["model"] = model
+    _limit_output(members, request, settings)
+    if request.stream:
+        members["stream_options"] = _with_usage(request)
+    return WireRequest(
+        path=join_path(settings.url, _PATH),
+        headers=_STREAM_HEADERS if request.stream else _PLAIN_HEADERS,
+        body=msgspec.json.encode(members),
+        streamed=request.stream,
+        choices=request.conversation.n,
+        passing=request.dialect == DIALECT,
+        dropped=() if request.dialect == DIALECT else request.unsaid,
+    )
+
+
+def _open_chat(wire: WireRequest) -> ReplyReader:
+    return open_stream(wire.choices, passing=wire.passing) if wire.streamed else PlainReader(passing=wire.passing)
+
+
+def _open_responses(wire: WireRequest) -> ReplyReader:
+    return responses_stream(passing=wire.passing) if wire.streamed else responses_plain(passing=wire.passing)
+
+
+_READERS: Mapping[str, Callable[[WireRequest], ReplyReader]] = {
+    "chat": _open_chat,
+    RESPONSES: _open_responses,
+    COMPLETION: open_text,
+    FIM: open_text,
+    EMBEDDING: open_text,
+}
+"""By the form of a request."""
 
 
 def _limit_output(members: dict[str, object], request: Request, settings: Upstream) -> None:

@@ -7,8 +7,6 @@ Source: OpenAI's API reference, "The response object".
 import msgspec
 
 from lodestard.domain.reply import Piece
-from lodestard.protocols.event_reader import cut
-from lodestard.protocols.openai_plain import PlainReader
 from lodestard.protocols.openai_usage import read_tier
 from lodestard.protocols.responses_answer import (
     decode_response,
@@ -20,13 +18,14 @@ from lodestard.protocols.responses_answer import (
     read_names,
 )
 from lodestard.protocols.responses_usage import read_usage
+from lodestard.protocols.whole_reader import WholeReader, broken
 
 _UNDER_WAY = frozenset({"queued", "in_progress"})
 
 
-def open_plain(*, passing: bool = True) -> PlainReader:
+def open_plain(*, passing: bool = True) -> WholeReader:
     """A reader for a plain answer. ``passing``: the client speaks this dialect."""
-    return PlainReader(read_plain, passing=passing)
+    return WholeReader(read_plain, passing=passing)
 
 
 def read_plain(body: bytes, *, passing: bool = True) -> list[Piece]:
@@ -34,8 +33,7 @@ def read_plain(body: bytes, *, passing: bool = True) -> list[Piece]:
     try:
         return [_read_plain(body, passing=passing)]
     except (ValueError, RecursionError):
-        text = body.strip()
-        raise (cut() if text[:1] in (b"", b"{") and text[-1:] != b"}" else garbage()) from None
+        raise broken(body, garbage()) from None
 
 
 def _read_plain(body: bytes, *, passing: bool) -> Piece:

@@ -36,8 +36,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     a sitting: everything that tells one user of one program from another. ``conversation`` is a digest of what the
     prompt begins with: requests that share it share a prefix that a card may still know. ``basis_bytes`` is the
     prompt's size as ``tokens/basis.py`` weighs it. ``output_tokens`` is the client's own limit. ``supersede``: a
-    newer request with the same one takes this one's place; empty for what nothing replaces. ``client``, ``task`` and
-    ``session`` are for display.
+    newer request with the same one takes this one's place; empty for what nothing replaces. ``embeds``: vectors are
+    asked for, of each input apart. ``client``, ``task`` and ``session`` are for display.
     """
 
     model: str
@@ -51,6 +51,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     images: int = 0
     output_tokens: int | None = None
     supersede: str = ""
+    embeds: bool = False
     client: str = ""
     task: str = ""
     session: str = ""
@@ -89,6 +90,7 @@ def read_ask(ask: Ask) -> Asked:
         images=_count_images(talk),
         output_tokens=talk.sampling.max_output_tokens,
         supersede=_supersede_key(caller, talk, who) if caller.task == AUTOCOMPLETE else "",
+        embeds=talk.embedding is not None,
         client=caller.client,
         task=caller.task,
         session=caller.session,

@@ -94,8 +94,9 @@ def judge_fit(estimate: Estimate, context_tokens: int, asked: Asked, answer_toke
     The least room is ``answer_tokens``, or the client's own limit where that is less. The room is reckoned from the
     high estimate, so that an answer which fills it hardly ever runs over the context (the server would then drop the
     oldest half of the conversation and go on); where a prompt may be too long but likely is not, it is the least.
+    Inputs of embeddings are read one by one and answered in no words: the server says which of them is too long.
     """
-    if context_tokens <= 0:
+    if context_tokens <= 0 or asked.embeds:
         return Fit(None)
     limit = asked.output_tokens
     least = answer_tokens if limit is None else min(answer_tokens, limit)

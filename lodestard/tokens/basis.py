@@ -30,7 +30,8 @@ _LETTERS_AND_BLANKS = bytes(code for code in range(256) if code <= 0x20 or code 
 
 
 def basis_bytes(request: Request) -> int:
-    """The prompt of ``request`` in weighted bytes: texts, calls, tools' schemas and what a template adds.
+    """The prompt of ``request`` in weighted bytes: texts, calls, tools' schemas, what follows a gap and
+    what a template adds.
 
     Images are not in it: they are counted apart.
     """
@@ -44,6 +45,8 @@ def basis_bytes(request: Request) -> int:
     if talk.tools:
         pieces += [text for tool in talk.tools for text in _described(tool)]
         around += TOOLS_BYTES + TOOL_BYTES * len(talk.tools)
+    if talk.completion is not None and talk.completion.suffix:
+        pieces.append(talk.completion.suffix)
     return around + weigh("".join(pieces))
 
 

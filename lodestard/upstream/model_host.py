@@ -47,6 +47,7 @@ class PooledModelHost:
         self.calls = calls
         self.pulls = pulls
         self._settings = settings
+        self._embedders: set[str] = set()  # models that have refused a chat, as those that only embed do
 
     async def version(self) -> str:
         """What it calls itself, within ``LOOK_S``."""
@@ -75,11 +76,26 @@ class PooledModelHost:
         UPSTREAM_TIMEOUT after ``load_timeout_s`` in all. Cancelled or too late, its connection is closed.
         """
         limit_s = self._settings.load_timeout_s
-        body = ollama_host.write_load(self._settings, model)
-        question = Question(path="/api/chat", body=body, limit_s=float("inf"))
         too_late = f"had not loaded {model} after {limit_s:g} s (load_timeout_s)"
         with self.calls.naming(), self.calls.limit(limit_s, too_late):
-            ollama_host.read_done(await self.calls.ask(question))
+            if model not in self._embedders and await self._load_chat(model):
+                return
+            body = ollama_host.write_embed_load(self._settings, model)
+            ollama_host.read_loaded_embedder(await self._ask_long("/api/embed", body))
+            self._embedders.add(model)
+
+    async def _load_chat(self, model: str) -> bool:
+        """Load ``model`` with an empty chat; False where it is one that only embeds, which loads with no chat."""
+        try:
+            ollama_host.read_done(await self._ask_long("/api/chat", ollama_host.write_load(self._settings, model)))
+        except UpstreamFault as fault:
+            if fault.code is not Code.UPSTREAM_REJECTED or not ollama_host.only_embeds(fault.said):
+                raise
+            return False
+        return True
+
+    async def _ask_long(self, path: str, body: bytes) -> bytes:
+        return await self.calls.ask(Question(path=path, body=body, limit_s=float("inf")))
 
     async def unload(self, model: str) -> None:
         """Ask it to forget ``model``, within ``LOOK_S``; one that is not in memory is forgotten already."""

@@ -162,7 +162,7 @@ def test_a_bad_request(client: OpenAI) -> None:
 
 def test_an_endpoint_that_is_not_there(client: OpenAI) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
-        client.embeddings.create(model="text-embedding-3-small", input="x")
+        client.images.generate(model="gpt-image-1", prompt="x")
     assert caught.value.code == "not_found"
 
 

@@ -17,6 +17,8 @@ from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage
 from lodestard.protocols.anthropic_messages import read_request as read_messages
 from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai_completions import read_request as read_completion
+from lodestard.protocols.openai_embeddings import read_request as read_embedding
 
 PRICE = Price(input_pico_usd=150_000, output_pico_usd=600_000, max_output_tokens=16_384)
 
@@ -122,3 +124,22 @@ def test_a_limit_for_other_models_is_lowered_to_what_this_one_writes() -> None:
     own = msgspec.structs.replace(candidate(), dialect="anthropic")
     assert make_bid(own, foreign, ROOMY).request is foreign
     assert make_bid(candidate(), request(max_tokens=32_000), ROOMY).output_tokens == 32_000
+
+
+@pytest.mark.parametrize("room", [ROOMY, Room(nano_usd=1_000_000)])
+def test_vectors_are_no_output(room: Room) -> None:
+    """What embeds writes nothing: it is held for its input alone, no limit is written, and nothing of it is cut."""
+    asked = read_embedding(b'{"model":"m","input":["one","two"]}', depth=64)
+    bid = make_bid(candidate(), asked, room)
+    assert (bid.output_tokens, bid.limit_tokens, bid.capped, bid.request) == (0, None, False, asked)
+    assert bid.nano_usd == worst_case(asked, PRICE).nano_usd > 0
+    ids = read_embedding(b'{"model":"m","input":[[1,22,333],[4444]]}', depth=64)
+    assert worst_case(ids, PRICE).prompt_tokens == ids.size_bytes + 1_024
+
+
+def test_every_choice_of_every_prompt_is_held() -> None:
+    asked = read_completion(b'{"model":"m","prompt":["one","two"],"n":3,"max_tokens":10}', depth=64)
+    assert make_bid(candidate(), asked, ROOMY).output_tokens == 60
+    assert (
+        make_bid(candidate(), read_completion(b'{"model":"m","prompt":"one"}', depth=64), ROOMY).output_tokens == 16
+    )

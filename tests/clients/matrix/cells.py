@@ -57,6 +57,12 @@ DIALECTS: Mapping[str, str] = {
 IMPOSSIBLE: Mapping[tuple[str, str, str], str] = {
     ("openai", "forced", "ollama"): "it can't be told so: dropped, and said in `x-lodestar-dropped`",
     ("responses", "forced", "ollama"): "it can't be told so: dropped, and said in `x-lodestar-dropped`",
+    **{
+        ("embeddings", feature, upstream): "these models embed nothing"
+        for feature in ("embedding", "error")
+        for upstream in UPSTREAMS
+        if upstream not in ("ollama", "openai")
+    },
     **{("ollama", "forced", upstream): "the client has no word for it" for upstream in UPSTREAMS},
 }
 """(dialect, feature, upstream) → why no test can show it."""

@@ -23,7 +23,8 @@ def upstreams(ports: Ports) -> dict[str, Any]:
         "xai": {"dialect": "openai", "url": f"{at['xai']}/v1"},
         "gemini-compatible": {"dialect": "openai", "url": f"{at['gemini']}/v1beta/openai"},
     }
-    made: dict[str, Any] = {name: {**upstream, "key": key} for name, upstream in paid.items()}
+    chats = {"key": key, "completions": "chat"}  # as the providers' own chat models, whose addresses would tell
+    made: dict[str, Any] = {name: {**upstream, **chats} for name, upstream in paid.items()}
     made |= {f"{name}-cut": {**upstream, "headers": {"x-sim-fault": "error=6"}} for name, upstream in made.items()}
     local = {"dialect": "ollama", "url": at["ollama"], "free": True}
     return {**made, "ollama": local, "ollama-cut": {**local, "headers": {"x-sim-fault": "error=6"}}}
@@ -40,14 +41,22 @@ MODELS = {
 EYES = {"ollama": "moondream:1.8b"}
 """Where the usual model sees nothing."""
 
+FILLS = {"ollama": "deepseek-coder:6.7b"}
+"""Where the usual model knows no gaps."""
+
+EMBEDS = {"ollama": "nomic-embed-text", "openai": "text-embedding-3-small"}
+
 
 def settings(ports: Ports) -> dict[str, Any]:
     models: dict[str, Any] = {}
     for name, model in MODELS.items():
         models[name] = {"route": [f"{name}/{model}"]}
         models[f"{name}-eyes"] = {"route": [f"{name}/{EYES.get(name, model)}"]}
+        models[f"{name}-fills"] = {"route": [f"{name}/{FILLS.get(name, model)}"]}
         models[f"{name}-cut"] = {"route": [f"{name}-cut/{model}"]}
     paid = [f"{name}{mood}/{model}" for name, model in MODELS.items() if name != "ollama" for mood in ("", "-cut")]
+    models |= {f"{name}-embeds": {"route": [f"{name}/{model}"]} for name, model in EMBEDS.items()}
+    paid.append(f"openai/{EMBEDS['openai']}")
     return {"upstreams": upstreams(ports), "models": models, "prices": dict.fromkeys(paid, PRICE)}
 
 

@@ -107,3 +107,14 @@ async def test_a_full_queue_is_busy(autojump_clock: object) -> None:
     async with simulated(machine) as (host, _, _):
         fault = await failure(lambda host: host.load(LLAMA), host)
         assert (fault.code, fault.retry_after_s) == (Code.UPSTREAM_RATE_LIMITED, 1.0)
+
+
+async def test_a_model_that_only_embeds_is_loaded_by_an_embedding(autojump_clock: object) -> None:
+    async with simulated(keep_alive=-1) as (host, simulator, _):
+        for _ in range(2):
+            await host.load("nomic-embed-text:latest")
+        (model,) = await host.loaded()
+        assert (model.model, model.expires_ms) == ("nomic-embed-text:latest", None)
+        assert simulator.app.meter_json()["requests"]["/api/chat"] == 1  # it is asked to chat once and never again
+        await host.unload("nomic-embed-text:latest")
+        assert await host.loaded() == ()

@@ -8,6 +8,9 @@ from lodestard.classify.task import name_task, read_opening
 from lodestard.domain.client import LOCAL
 from lodestard.domain.request import Request
 from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai_completions import read_request as read_completion
+from lodestard.protocols.openai_embeddings import read_request as read_embedding
+from lodestard.protocols.openai_fim import read_request as read_gap
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 
@@ -134,3 +137,13 @@ def test_a_chat_that_goes_on_is_no_completion() -> None:
     ]
     request = read_request(msgspec.json.encode({"model": "m", "messages": messages}), depth=64)
     assert name_task(read_opening(request), request) == "chat"
+
+
+def test_text_that_is_completed_filled_or_embedded() -> None:
+    for request, task in (
+        (read_completion(b'{"model":"m","prompt":"x"}', depth=64), "chat"),
+        (read_completion(b'{"model":"m","prompt":"x","suffix":"y"}', depth=64), "autocomplete"),
+        (read_gap(b'{"model":"m","prompt":"x"}', depth=64), "autocomplete"),
+        (read_embedding(b'{"model":"m","input":"<fim_prefix>"}', depth=64), "embedding"),
+    ):
+        assert name_task(read_opening(request), request) == task

@@ -13,6 +13,8 @@ from lodestard.domain.request import Caller
 from lodestard.domain.residency import Ask
 from lodestard.domain.upstream import Target
 from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai_embeddings import read_request as read_embedding
+from lodestard.protocols.openai_fim import read_request as read_gap
 from lodestard.residency.asking import Asked, read_ask
 from lodestard.tokens.basis import basis_bytes
 
@@ -157,3 +159,21 @@ def test_any_talk_can_be_read_and_nothing_of_it_is_kept(talk: list[tuple[str, st
     assert len(asked.conversation) == len(asked.supersede) == 16
     if len(messages) > 1:
         assert asked.conversation == again.conversation
+
+
+def test_embeddings_say_so() -> None:
+    request = read_embedding(b'{"model":"m","input":["one","two"]}', depth=64)
+    ask = Ask(target=Target("t600", "nomic"), request=request, caller=identify_caller({}, request, LOCAL))
+    assert (read_ask(ask).embeds, read_ask(ask).messages, read_ask(ask).task) == (True, 2, "embedding")
+    assert not read().embeds
+
+
+def test_a_newer_gap_of_the_same_editor_takes_the_place_of_the_older_one() -> None:
+    def key(prompt: str) -> str:
+        request = read_gap(json.dumps({"model": "m", "prompt": prompt, "suffix": "x"}).encode(), depth=64)
+        caller = identify_caller({}, request, LOCAL)
+        return read_ask(Ask(target=Target("t600", "m"), request=request, caller=caller)).supersede
+
+    start = "def f():\n" + "    pass\n" * 100
+    assert key(start) == key(start + "    ret") != ""
+    assert key("other" + start) != key(start)

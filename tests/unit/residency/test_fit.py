@@ -2,6 +2,7 @@
 
 import math
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from lodestard.residency.fit import (
     Counted,
     EarlierTurns,
     Estimate,
+    Fit,
     estimate_tokens,
     judge_fit,
     learn_ratio,
@@ -173,3 +175,10 @@ def test_the_oldest_conversation_is_forgotten_first() -> None:
     turns.keep(asked(conversation="new"), 2_500)
     assert turns.find(asked(conversation="1")) is None
     assert turns.find(asked(conversation="0")) == Counted(10_000, 2_600)
+
+
+def test_what_is_embedded_is_judged_by_the_server() -> None:
+    """Its inputs are read one by one: their sum says nothing about the context."""
+    embeds = msgspec.structs.replace(asked(10**6), embeds=True)
+    assert judge_fit(estimate_tokens(embeds, TOKENS_PER_BYTE), 2048, embeds, 256) == Fit(None)
+    assert judge_fit(estimate_tokens(asked(10**6), TOKENS_PER_BYTE), 2048, asked(10**6), 256).objection

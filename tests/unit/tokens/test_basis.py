@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from lodestard.domain.request import Request
 from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai_fim import read_request as read_gap
 from lodestard.residency.fit import TOKENS_PER_BYTE
 from lodestard.tokens.basis import MESSAGE_BYTES, PROMPT_BYTES, basis_bytes, weigh
 
@@ -123,3 +124,10 @@ def test_parts_count_as_one_text_and_images_not_at_all() -> None:
     image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "QUJD" * 1000}}
     parts = [{"type": "text", "text": "wo"}, image, {"type": "text", "text": "rd"}]
     assert basis_bytes(ask(messages=[{"role": "user", "content": parts}])) == basis_bytes(ask("word"))
+
+
+def test_what_comes_after_a_gap_is_in_it() -> None:
+    bare = read_gap(b'{"model":"m","prompt":"word"}', depth=64)
+    filled = read_gap(b'{"model":"m","prompt":"word","suffix":"moreword"}', depth=64)
+    assert basis_bytes(bare) == basis_bytes(ask("word"))
+    assert basis_bytes(filled) - basis_bytes(bare) == 8
