@@ -20,6 +20,7 @@ from lodestard.domain.settings import Upstream
 from lodestard.protocols.clients import CLIENTS
 from lodestard.protocols.codec import ClientCodec, UpstreamCodec
 from lodestard.protocols.codecs import CODECS
+from lodestard.protocols.responses_client import Responses
 from tests.bench.translation_samples import REQUESTS, STREAMS, WORDS
 
 DEPTH = 64
@@ -97,7 +98,7 @@ class Pair(NamedTuple):
 
 def pairs() -> Iterator[Pair]:
     """Every pair that has something to translate."""
-    for client in CLIENTS:
+    for client in (*CLIENTS, Responses()):
         if client.dialect not in REQUESTS:
             continue
         request = client.read_request(REQUESTS[client.dialect], depth=DEPTH, headers={})
