@@ -10,11 +10,13 @@ from lodestard.protocols.anthropic_upstream import AnthropicCodec
 from lodestard.protocols.codec import UpstreamCodec
 from lodestard.protocols.completion_as_chat import CompletingCodec
 from lodestard.protocols.emulation import Emulating
+from lodestard.protocols.gemini_upstream import GeminiCodec
 from lodestard.protocols.ollama_api import OllamaCodec
 from lodestard.protocols.openai_upstream import OpenAICodec
 
 _SPOKEN: Mapping[str, UpstreamCodec] = {
     "anthropic": CompletingCodec(AnthropicCodec()),
+    "gemini": CompletingCodec(GeminiCodec(), embeds=True),
     "ollama": CompletingCodec(OllamaCodec(), ollama_generate.completes, embeds=True),
     "openai": CompletingCodec(OpenAICodec(), openai_text_upstream.completes, embeds=True),
 }

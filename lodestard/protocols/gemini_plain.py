@@ -1,0 +1,77 @@
+"""Plain answers of Gemini: one whole response, and vectors.
+
+Law: an answer in which a candidate did not finish is no whole one.
+Source: Google's API reference, "GenerateContentResponse", "BatchEmbedContentsResponse".
+"""
+
+from functools import partial
+
+import msgspec
+
+from lodestard.domain.errors import UpstreamFault
+from lodestard.domain.reply import Piece
+from lodestard.protocols.event_reader import cut
+from lodestard.protocols.gemini_answer import ABSENT, Responses, garbage
+from lodestard.protocols.gemini_usage import read_usage
+from lodestard.protocols.whole_reader import WholeReader
+
+
+class _Vector(msgspec.Struct, frozen=True):
+    values: list[float]
+
+
+class _Vectors(msgspec.Struct, frozen=True, rename="camel"):
+    embeddings: list[_Vector]
+    usage_metadata: msgspec.Raw = ABSENT
+
+
+_vectors = msgspec.json.Decoder(_Vectors)
+
+
+def open_plain(choices: int) -> WholeReader:
+    """A reader for a plain answer of so many candidates."""
+    return WholeReader(partial(_read_answer, choices), passing=False)
+
+
+def open_vectors(inputs: int) -> WholeReader:
+    """A reader for the vectors of so many inputs."""
+    return WholeReader(partial(_read_vectors, inputs), passing=False)
+
+
+def _read_answer(choices: int, body: bytes, *, passing: bool) -> list[Piece]:  # noqa: ARG001  nobody speaks it
+    responses = Responses(choices)
+    try:
+        pieces = responses.pieces(body)
+    except UpstreamFault:
+        if _is_torn(body):
+            raise cut() from None
+        raise
+    if not responses.ended:
+        raise cut()
+    return pieces
+
+
+def _read_vectors(inputs: int, body: bytes, *, passing: bool) -> list[Piece]:  # noqa: ARG001
+    """One piece for each input; the usage, where it is told, is with the last."""
+    try:
+        said = _vectors.decode(body)
+    except (ValueError, RecursionError):
+        raise (cut() if _is_torn(body) else garbage()) from None
+    if len(said.embeddings) != inputs:
+        raise garbage()
+    usage = read_usage(said.usage_metadata)
+    return [
+        Piece(
+            choice=place,
+            text=msgspec.json.encode(vector.values).decode(),
+            finish="stop",
+            usage=usage if place == inputs - 1 else None,
+        )
+        for place, vector in enumerate(said.embeddings)
+    ]
+
+
+def _is_torn(body: bytes) -> bool:
+    """Whether it begins as JSON does and stops before its end."""
+    text = body.strip()
+    return text[:1] in (b"", b"{") and text[-1:] != b"}"
