@@ -16,7 +16,7 @@ from lodestard.protocols.gemini_content import ContentWriter, require_name
 from lodestard.protocols.gemini_model import never_rests, plan_thinking, resource_of
 
 _MODES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
-_INT32 = range(-(2**31), 2**31)
+_MOST_SEED = 2**31 - 1
 _JSON = "application/json"
 
 Members = dict[str, Any]
@@ -84,10 +84,14 @@ def _sampling(sampling: Sampling) -> Members:
         "topK": sampling.top_k,
         "maxOutputTokens": sampling.max_output_tokens,
         "stopSequences": list(sampling.stop) or None,
-        "seed": sampling.seed if sampling.seed in _INT32 else None,
+        "seed": sampling.seed if _takes_seed(sampling.seed) else None,
         "presencePenalty": sampling.presence_penalty or None,
         "frequencyPenalty": sampling.frequency_penalty or None,
     }
+
+
+def _takes_seed(seed: int | None) -> bool:
+    return seed is None or -_MOST_SEED <= seed <= _MOST_SEED
 
 
 def _format(form: Format) -> Mapping[str, object]:
@@ -122,7 +126,7 @@ def _find_dropped(talk: Conversation, model: str) -> tuple[str, ...]:
         dropped.append("parallel_tool_calls")
     if any(tool.strict for tool in talk.tools):
         dropped.append("tools[].function.strict")
-    if talk.sampling.seed is not None and talk.sampling.seed not in _INT32:
+    if not _takes_seed(talk.sampling.seed):
         dropped.append("seed")
     if _asks_to_think(talk) and plan_thinking(model, talk.reasoning_effort, talk.reasoning_tokens) is None:
         dropped.append("reasoning_effort")

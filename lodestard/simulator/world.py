@@ -14,12 +14,14 @@ from lodestard.simulator.card.figures import INSTANT, MACHINES, Machine
 from lodestard.simulator.faults import FaultPlan
 from lodestard.simulator.ollama.app import OllamaApp
 from lodestard.simulator.paid.anthropic_app import AnthropicApp
+from lodestard.simulator.paid.gemini_app import GeminiApp
 from lodestard.simulator.paid.openai_app import OpenAIApp
 from lodestard.simulator.paid.providers import PROVIDERS, AdminHabits, Provider
 from lodestard.simulator.server import Simulator
 from lodestard.simulator.walltime import WallNs, system_wall_ns
 
 _HONEST = AdminHabits()
+_APPS: Mapping[str, type[AnthropicApp | OpenAIApp]] = {"anthropic": AnthropicApp, "gemini": GeminiApp}
 KINDS = ("ollama", *PROVIDERS)
 _LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 _PAID_PACE = {"instant": (0.0, None), "demo": (0.3, 80.0), "t600": (0.6, 60.0)}
@@ -59,8 +61,8 @@ def simulate_provider(
     script: Script | None = None,
     faults: FaultPlan | None = None,
 ) -> Simulator:
-    """A paid provider; Anthropic's dialect for the one of that name, OpenAI's for all others."""
-    app = AnthropicApp if provider.name == "anthropic" else OpenAIApp
+    """A paid provider; Anthropic's dialect for the one of that name, OpenAI's for all others; Gemini has both."""
+    app = _APPS.get(provider.name, OpenAIApp)
     return Simulator(app(provider, wall_ns=wall_ns, script=script), faults)
 
 

@@ -69,9 +69,25 @@ def _openai(refusal: Refusal) -> Any:
     return {"error": error_object(refusal)}
 
 
+def google_error(refusal: Refusal, *, retry_s: int = 0) -> dict[str, Any]:
+    """``google.rpc.Status``. ``kind`` is the reason in its details, ``retry_s`` when to come again after a 429."""
+    error: dict[str, Any] = {
+        "code": refusal.status,
+        "message": refusal.message,
+        "status": _GOOGLE_STATUS.get(refusal.status, "UNKNOWN"),
+    }
+    details: list[dict[str, Any]] = []
+    if refusal.kind:
+        details.append({"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": refusal.kind})
+    if refusal.status == 429 and retry_s:
+        details.append({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{retry_s}s"})
+    if details:
+        error["details"] = details
+    return {"error": error}
+
+
 def _gemini(refusal: Refusal) -> Any:
-    status = _GOOGLE_STATUS.get(refusal.status, "UNKNOWN")
-    return [{"error": {"code": refusal.status, "message": refusal.message, "status": status}}]
+    return [google_error(refusal)]
 
 
 def _xai(refusal: Refusal) -> Any:

@@ -143,6 +143,26 @@ GEMINI = Provider(
         PaidModel(
             name="gemini-1.5-flash", price=usd_per_million("0.075", "0.30", "0.01875"), context_tokens=1_048_576
         ),
+        PaidModel(
+            name="gemini-2.5-flash",
+            price=usd_per_million("0.30", "2.50", "0.03"),
+            context_tokens=1_048_576,
+            output_tokens=65_536,
+            reasoning_tokens=24,
+        ),
+        PaidModel(
+            name="gemini-3-flash-preview",
+            price=usd_per_million("0.50", "3.00", "0.05"),
+            context_tokens=1_048_576,
+            output_tokens=65_536,
+            reasoning_tokens=40,
+        ),
+        PaidModel(
+            name="gemini-embedding-001",
+            price=usd_per_million("0.15", "0"),
+            context_tokens=2_048,
+            embedding_dimensions=3_072,
+        ),
     ),
 )
 ANTHROPIC = Provider(
