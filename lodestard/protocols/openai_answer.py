@@ -41,11 +41,12 @@ class Function(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A tool call; in a delta as much of it as came."""
+    """A tool call; in a delta as much of it as came. ``extra_content`` is Gemini's compatible endpoint's."""
 
     index: _Index | None = None
     id: str | None = None
     function: Function | None = None
+    extra_content: msgspec.Raw = ABSENT
 
 
 class Message(msgspec.Struct, frozen=True):

@@ -24,6 +24,7 @@ from lodestard.protocols.openai_answer import (
     read_names,
     read_text,
 )
+from lodestard.protocols.openai_signatures import read_signatures
 from lodestard.protocols.openai_usage import read_tier, read_usage
 from lodestard.protocols.whole_reader import WholeReader, broken
 
@@ -81,6 +82,7 @@ def _whole(choice: Choice, about: _About) -> Piece:
         reasoning=message.reasoning_content or message.reasoning or "",
         refusal=message.refusal or "",
         tool_calls=_calls(message.tool_calls) if message.tool_calls else (),
+        thoughts=read_signatures(message.tool_calls) if message.tool_calls else (),
         logprobs=read_logprobs(choice.logprobs) if choice.logprobs is not ABSENT else None,
         finish=read_finish(choice.finish_reason),
         extra=about.extra,

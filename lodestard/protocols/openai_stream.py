@@ -29,6 +29,7 @@ from lodestard.protocols.openai_answer import (
     read_names,
     read_text,
 )
+from lodestard.protocols.openai_signatures import read_signatures
 from lodestard.protocols.openai_usage import larger, read_tier, read_usage
 from lodestard.protocols.openai_words import read_words
 from lodestard.protocols.sse import SseParser, frame, frame_all
@@ -127,6 +128,7 @@ class ChatChunks:
             reasoning=message.reasoning_content or message.reasoning or "",
             refusal=message.refusal or "",
             tool_calls=self._tool_calls(choice.index, message.tool_calls) if message.tool_calls else (),
+            thoughts=read_signatures(message.tool_calls) if message.tool_calls else (),
             logprobs=read_logprobs(choice.logprobs) if choice.logprobs is not ABSENT else None,
             finish=finish,
             usage=usage,

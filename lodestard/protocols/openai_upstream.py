@@ -18,6 +18,7 @@ from lodestard.protocols.openai_build import build_members
 from lodestard.protocols.openai_chat_read import DIALECT
 from lodestard.protocols.openai_errors import read_error
 from lodestard.protocols.openai_plain import PlainReader
+from lodestard.protocols.openai_signatures import sign_calls
 from lodestard.protocols.openai_stream import open_stream
 from lodestard.protocols.openai_text_read import open_text
 from lodestard.protocols.openai_text_upstream import COMPLETION, EMBEDDING, FIM, write_text
@@ -60,6 +61,7 @@ def _write_chat(request: Request, model: str, settings: Upstream) -> WireRequest
     members: dict[str, object]
     members = dict(request.members) if request.dialect == DIALECT else build_members(request)
     members["model"] = model
+    sign_calls(members, request)
     _limit_output(members, request, settings)
     if request.stream:
         members["stream_options"] = _with_usage(request)

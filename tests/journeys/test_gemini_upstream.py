@@ -20,7 +20,13 @@ OVERLAY = """
 dialect = "gemini"
 url = "{gemini}/v1beta"
 
+[upstreams.compatible]
+dialect = "openai"
+url = "{gemini}/v1beta/openai"
+
 [models]
+flash-compatible = { route = ["compatible/gemini-3-flash-preview"] }
+vectors = { route = ["google/gemini-embedding-001"] }
 flash-old = { route = ["google/gemini-1.5-flash"] }
 flash = { route = ["google/gemini-2.5-flash"] }
 flash-3 = { route = ["google/gemini-3-flash-preview"] }
@@ -31,6 +37,8 @@ flash-gone = { route = ["google/gemini-9-flash"] }
 "google/gemini-1.5-flash" = { input = 0.075, output = 0.30, cache_read = 0.01875, max_output_tokens = 8192 }
 "google/gemini-2.5-flash" = { input = 0.30, output = 2.50, cache_read = 0.03, max_output_tokens = 65536 }
 "google/gemini-3-flash-preview" = { input = 0.50, output = 3, cache_read = 0.05, max_output_tokens = 65536 }
+"compatible/gemini-3-flash-preview" = { input = 0.50, output = 3, max_output_tokens = 65536 }
+"google/gemini-embedding-001" = { input = 0.15, output = 0 }
 "google/gemini-9-flash" = { input = 0.50, output = 3, max_output_tokens = 65536 }
 """
 MODELS = ("flash-old", "flash", "flash-3")
@@ -111,6 +119,36 @@ async def test_a_loop_of_tools_with_its_signatures(world: World, alias: str, str
     results = [part["functionResponse"]["response"] for part in parts_of(body) if "functionResponse" in part]
     assert results == [{"result": "Sun in Paris."}, {"result": "Sun in Rome."}]
     await require_billed(world, requests=3)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_compatible_endpoint_gets_its_signatures_back_too(world: World, stream: bool) -> None:
+    google(world).say(
+        SimAnswer(calls=(Call("get_weather", {"city": "Paris"}), Call("get_weather", {"city": "Rome"})))
+    )
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Weather?", "extra": 1}]
+    body = {"model": "flash-compatible", "messages": messages, "tools": [WEATHER], "stream": stream}
+    calls = calls_of(await world.request("POST", CHAT, body))
+    known = [{name: call[name] for name in ("id", "type", "function")} for call in calls]
+    messages.append({"role": "assistant", "content": None, "tool_calls": known, "more": {"a": 1.0}})
+    messages += [{"role": "tool", "tool_call_id": call["id"], "content": "Sun."} for call in known]
+    answer = await world.request("POST", CHAT, body)
+    assert answer.status == 200
+    _, told, *_ = google(world).bodies[-1]["messages"]
+    assert [call.get("extra_content") for call in told["tool_calls"]] == [calls[0]["extra_content"], None]
+    assert {name: told[name] for name in ("content", "more")} == {"content": None, "more": {"a": 1.0}}
+    (await world.rows())
+
+
+@pytest.mark.parametrize("fault", [None, "no_usage"])
+async def test_vectors(world: World, fault: str | None) -> None:
+    google(world).fail(fault)
+    answer = await world.request("POST", "/api/embed", {"model": "vectors", "input": ["one", "two"], "dimensions": 8})
+    assert answer.status == 200
+    assert [len(vector) for vector in answer.json["embeddings"]] == [8, 8]
+    row = await world.row()
+    billed = google(world).bill_nano_usd
+    assert row.unknown_nano_usd > billed if fault else row.cost_nano_usd == billed > 0
 
 
 async def test_calls_of_another_model_are_told_without_their_signatures(world: World) -> None:

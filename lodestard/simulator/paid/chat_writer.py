@@ -3,6 +3,7 @@
 Law: pure; builds bytes from planned choices and says nothing of its own.
 """
 
+import hashlib
 import math
 import zlib
 from collections.abc import Iterator, Sequence
@@ -82,6 +83,7 @@ class ChatWriter:
 
     def _call_chunks(self, choice: Choice, at: int, call: SaidCall, *, usage: bool) -> Iterator[Chunk]:
         first = {"index": at, "id": call.id, "type": "function", "function": {"name": call.name, "arguments": ""}}
+        first |= self._beside(call, at)
         if self._flavour.whole_calls:
             first["function"] = {"name": call.name, "arguments": call.arguments}
             yield Chunk(self._chunk(choice, {"tool_calls": [first]}, usage=usage).data, call.tokens)
@@ -100,13 +102,24 @@ class ChatWriter:
             body["usage"] = None
         return Chunk(_event(body))
 
+    def _beside(self, call: SaidCall, at: int) -> dict[str, Json]:
+        """Of calls side by side Gemini signs the first."""
+        if at or not self._flavour.signs_calls(str(self._head["model"])):
+            return {}
+        return {"extra_content": {"google": {"thought_signature": signature_of(call.name, call.arguments)}}}
+
     def _message(self, choice: Choice) -> dict[str, Json]:
         message: dict[str, Json] = {"role": "assistant", "content": choice.text, "refusal": None}
         if choice.calls:
             message["content"] = choice.text or None
             message["tool_calls"] = [
-                {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
-                for call in choice.calls
+                {
+                    "id": call.id,
+                    "type": "function",
+                    "function": {"name": call.name, "arguments": call.arguments},
+                    **self._beside(call, at),
+                }
+                for at, call in enumerate(choice.calls)
             ]
         if choice.reasoning and self._flavour.shows_reasoning:
             message["reasoning_content"] = "".join(choice.reasoning)
@@ -150,3 +163,9 @@ def _logprob(piece: str, top: int) -> dict[str, Json]:
 
 def _event(body: Json) -> bytes:
     return b"data: " + msgspec.json.encode(body) + b"\n\n"
+
+
+def signature_of(name: str, arguments: str) -> str:
+    """What Gemini wants a call replayed with."""
+    text = msgspec.json.encode([name, msgspec.json.decode(arguments or "{}")], order="sorted")
+    return "c2ln" + hashlib.sha256(text).hexdigest()

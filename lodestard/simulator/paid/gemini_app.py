@@ -14,18 +14,17 @@ from lodestard.simulator.exchange import JSON_TYPE, Exchange, Refusal
 from lodestard.simulator.paid.chat_writer import SSE
 from lodestard.simulator.paid.choices import Caps, Choice, plan_choice
 from lodestard.simulator.paid.errors import google_error
-from lodestard.simulator.paid.gemini_request import GenerateRequest, read_generate, read_members
+from lodestard.simulator.paid.gemini_request import GenerateRequest, check_compatible, read_generate, read_members
 from lodestard.simulator.paid.gemini_vectors import answer_embed
 from lodestard.simulator.paid.gemini_writer import GeminiWriter, Habit, event
 from lodestard.simulator.paid.meter import Tab, Tokens
 from lodestard.simulator.paid.openai_app import OpenAIApp
 from lodestard.simulator.paid.providers import PaidModel
+from lodestard.simulator.reading import decode_object
 from lodestard.simulator.tokens import count_tokens
 
 _NATIVE = "/v1beta/models"
-_COMPATIBLE = "/v1beta/openai"
 _RETRY_S = 34
-_SIGNING = ("gemini-3", "gemini-4")
 _FINISH, _BLOCK = "sim-finish:", "sim-block:"
 
 
@@ -45,6 +44,7 @@ class GeminiApp(OpenAIApp):
         """Answers one request. Raises `Refusal`. Cancelled: billed by the provider's habit."""
         path = exchange.request.path
         if not path.startswith(_NATIVE):
+            self._check_compatible(exchange)
             await super().answer(exchange)
             return
         self.desk.meter.seen += 1
@@ -55,6 +55,14 @@ class GeminiApp(OpenAIApp):
             if exchange.reply.started:
                 raise
             await exchange.json(refusal.status, google_error(refusal, retry_s=_RETRY_S))
+
+    def _check_compatible(self, exchange: Exchange) -> None:
+        model = (decode_object(exchange.request.body) or {}).get("model")
+        if isinstance(model, str) and self._signs(model):
+            check_compatible(exchange.request.body)
+
+    def _signs(self, model: str) -> bool:
+        return self.desk.provider.flavour.signs_calls(model)
 
     def _check_native_key(self, exchange: Exchange) -> None:
         wanted = self.desk.provider.key
@@ -75,7 +83,7 @@ class GeminiApp(OpenAIApp):
             case "generateContent" | "streamGenerateContent":
                 await self._generate(exchange, model, streamed=verb.startswith("stream"))
             case "countTokens":
-                request = read_generate(read_members(exchange.request.body), model.name)
+                request = self._read(exchange, model)
                 await exchange.json(200, {"totalTokens": self._prompt_tokens(request)})
             case "embedContent" | "batchEmbedContents":
                 await answer_embed(self.desk, exchange, model, batch=verb.startswith("batch"))
@@ -85,7 +93,7 @@ class GeminiApp(OpenAIApp):
     async def _generate(self, exchange: Exchange, model: PaidModel, *, streamed: bool) -> None:
         if streamed and exchange.request.query.get("alt") != "sse":
             raise Refusal(501, "Arrays of responses are not simulated: ask with alt=sse.")
-        request = read_generate(read_members(exchange.request.body), model.name)
+        request = self._read(exchange, model)
         plan = self._plan(exchange, request, model)
         with self.desk.open_tab(exchange, model, plan.tokens) as tab:
             await self.desk.pause_first()
@@ -102,6 +110,9 @@ class GeminiApp(OpenAIApp):
                 return
             body = plan.writer.whole(plan.choices, usage=not exchange.fault.no_usage)
             await exchange.reply.whole(200, [JSON_TYPE], body)
+
+    def _read(self, exchange: Exchange, model: PaidModel) -> GenerateRequest:
+        return read_generate(read_members(exchange.request.body), model.name, signed=self._signs(model.name))
 
     def _prompt_tokens(self, request: GenerateRequest) -> int:
         return count_tokens(request.prompt) + self.desk.provider.image_tokens * request.images
@@ -131,7 +142,7 @@ class GeminiApp(OpenAIApp):
         )
         habit = Habit(
             shows=request.shows_thoughts,
-            signs=model.name.startswith(_SIGNING),
+            signs=self._signs(model.name),
             logprobs=request.logprobs is not None,
             finish=finish,
         )

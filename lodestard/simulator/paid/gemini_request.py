@@ -4,13 +4,13 @@ Law: pure. A member that Google does not know is refused, as its parser does; so
 their results, and, from Gemini 3 on, a call of the turn under way whose signature is missing or is not its own.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
 from lodestard.simulator.answering.question import Json, Question, Tool, Turn
 from lodestard.simulator.exchange import Refusal
+from lodestard.simulator.paid.chat_writer import signature_of
 from lodestard.simulator.reading import Members, decode_object
 
 SKIP = "skip_thought_signature_validator"
@@ -83,8 +83,8 @@ def complain(name: str, wanted: str, _had: str) -> Refusal:
     return Refusal(400, f"Invalid value at '{name}' ({wanted})")
 
 
-def read_generate(members: Members, model: str) -> GenerateRequest:
-    """Raises `Refusal` (400)."""
+def read_generate(members: Members, model: str, *, signed: bool) -> GenerateRequest:
+    """``signed``: whether the model insists on its signatures. Raises `Refusal` (400)."""
     _check_names(members.raw, _TOP, "")
     config = members.inner("generationConfig")
     _check_names(config.raw, _CONFIG, " at 'generation_config'")
@@ -92,7 +92,7 @@ def read_generate(members: Members, model: str) -> GenerateRequest:
     if not contents:
         raise Refusal(400, "* GenerateContentRequest.contents: contents is not specified")
     check_order(contents)
-    if _generation(model) >= 3:
+    if signed:
         check_signatures(contents)
     turns = [*_system(members), *(_turn(content) for content in contents)]
     thinking = config.inner("thinkingConfig")
@@ -165,9 +165,21 @@ def check_signatures(contents: Sequence[Json]) -> None:
 
 
 def signature(call: Mapping[str, Json]) -> str:
-    """What a call must be replayed with."""
-    text = msgspec.json.encode([call.get("name"), call.get("args")], order="sorted")
-    return "c2ln" + hashlib.sha256(text).hexdigest()
+    """What a call must be replayed with, at either endpoint."""
+    return signature_of(str(call.get("name")), msgspec.json.encode(call.get("args", {})).decode())
+
+
+def check_compatible(body: bytes) -> None:
+    """The same of a body in OpenAI's words. Raises `Refusal` (400)."""
+    messages = (decode_object(body) or {}).get("messages")
+    listed = messages if isinstance(messages, list) else []
+    said_at = [at for at, message in enumerate(listed) if isinstance(message, dict) and message.get("role") == "user"]
+    for message in listed[said_at[-1] + 1 if said_at else 0 :]:
+        for call in (message.get("tool_calls") or [])[:1]:
+            function = call.get("function", {})
+            signed = call.get("extra_content", {}).get("google", {}).get("thought_signature")
+            if signed not in (SKIP, signature_of(function.get("name", ""), function.get("arguments", ""))):
+                raise Refusal(400, "Function call is missing a thought_signature in functionCall parts.")
 
 
 def parts_of(content: Json) -> list[dict[str, Json]]:
@@ -257,8 +269,3 @@ def _question(members: Members, model: str, turns: Sequence[Turn]) -> Question:
         json_wanted=wants_json and not schema,
         seed=config.integer("seed") or 0,
     )
-
-
-def _generation(model: str) -> int:
-    digits = model.removeprefix("gemini-")[:1]
-    return int(digits) if digits.isdigit() else 0

@@ -46,6 +46,11 @@ class Flavour(msgspec.Struct, frozen=True, kw_only=True):
     whole_calls: bool = False
     """Tool calls are streamed in one piece."""
     always_usage: bool = False
+    signing: tuple[str, ...] = ()
+    """How the names of models begin whose calls are signed, and whose signatures must come back."""
+
+    def signs_calls(self, model: str) -> bool:
+        return model.startswith(self.signing) if self.signing else False
 
 
 class AdminHabits(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,7 +142,13 @@ XAI = Provider(
 )
 GEMINI = Provider(
     name="gemini",
-    flavour=Flavour(errors="gemini", bad_key_status=400, prefix="/v1beta/openai", whole_calls=True),
+    flavour=Flavour(
+        errors="gemini",
+        bad_key_status=400,
+        prefix="/v1beta/openai",
+        whole_calls=True,
+        signing=("gemini-3", "gemini-4"),
+    ),
     bills_whole_when_cut=True,
     models=(
         PaidModel(

@@ -236,12 +236,14 @@ def listed(name: str, model: str, url: str = "", provider: str = "") -> Wanted:
 def test_the_configured_models_are_found_by_their_address_or_their_provider() -> None:
     sonnet = program.quote(listed("a/s", "claude-sonnet-4-5-20250929", "https://api.anthropic.com/v1"))
     gemini = program.quote(listed("g/f", "gemini-1.5-flash", provider="google"))
+    native = program.quote(listed("g/f", "gemini-2.5-flash", "https://generativelanguage.googleapis.com/v1beta"))
     old = program.quote(listed("x/g", "grok-2-1212", "https://api.x.ai/v1"))
 
     assert sonnet.listed_as == "anthropic/claude-sonnet-4-5"
     assert sonnet.prices[-1].tiers[0].above_prompt_tokens == 200_000
     assert sonnet.prices[-1].cache_write_1h_pico_usd == 6_000_000
     assert gemini.prices
+    assert (native.listed_as, bool(native.prices)) == ("google/gemini-2.5-flash", True)
     assert old.retired
     assert old.prices
 
