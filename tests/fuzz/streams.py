@@ -13,7 +13,8 @@ import msgspec
 from lodestard.domain.errors import Fault, UpstreamFault
 from lodestard.protocols.anthropic_stream import open_stream as open_messages
 from lodestard.protocols.codec import ReplyReader
-from lodestard.protocols.event_reader import Splitter
+from lodestard.protocols.event_reader import EventReader, Splitter
+from lodestard.protocols.gemini_answer import Responses
 from lodestard.protocols.ndjson import LineParser
 from lodestard.protocols.openai_stream import open_stream
 from lodestard.protocols.responses_stream import open_stream as open_responses
@@ -136,6 +137,15 @@ def _read_message(parts: Iterator[bytes], *, passing: bool) -> tuple[bytes, str]
         return msgspec.json.encode(pieces), fault.code
     assert reader.done, "neither whole nor refused"
     return msgspec.json.encode(pieces), ""
+
+
+def gemini_responses(data: bytes) -> None:
+    """The same of Gemini's answers, whose end is the connection's."""
+    how, stream = (data[0], data[1:]) if data else (0, b"")
+    choices = how % 2 + 1
+    whole = _read_pieces(EventReader(SseParser(), Responses(choices)), iter([stream]))
+    again = _read_pieces(EventReader(SseParser(), Responses(choices)), portions(stream, how))
+    assert again == whole, "portions matter"
 
 
 def answer(data: bytes) -> None:

@@ -42,6 +42,9 @@ _BLOCK = b'data: {"type":"content_block_start","index":0,"content_block":{"type"
 _DELTA = b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"a"}}\n\n'
 _ENDING = b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":1}}\n\n'
 _STOPPED = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_SAID = b'data: {"candidates":[{"content":{"parts":[{"text":"a"}]}}]}\r\n\r\n'
+_FUNCTION = b'data: {"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"},"thoughtSignature":"c"}]}}]}\n\n'
+_ENDED = b'data: {"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":3}}\n\n'
 _POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost:4000\r\n"
 _CHAT = b'{"model":"auto","messages":[{"role":"user","content":"hi"}]}'
 _RESPONSES = b'{"model":"auto","input":"hi"}'
@@ -135,6 +138,28 @@ TARGETS: Mapping[str, Fuzzed] = {
             b"\0" + _MESSAGE + _DELTA + _ENDING + _STOPPED,
             b"\3" + _MESSAGE + _BLOCK + _ENDING + _STOPPED,
             b"\2" + _DELTA,
+        ),
+    ),
+    "gemini_responses": Fuzzed(
+        streams.gemini_responses,
+        (
+            _SAID,
+            _FUNCTION,
+            _ENDED,
+            b'"index":1,',
+            b'"error":{"message":"x"}',
+            b'"promptFeedback":{"blockReason":"S"}',
+            b'"thought":true',
+            b'"args":{"a":1}',
+            b'"inlineData":{}',
+            *_JSON,
+            *_LINE_ENDS,
+        ),
+        (
+            b"\0" + _SAID + _ENDED,
+            b"\2" + _FUNCTION + _SAID + _ENDED,
+            b"\1" + _SAID + _ENDED,
+            b"\0" + _SAID + b'data: {"error":{"message":"x"}}\n\n',
         ),
     ),
     "answer": Fuzzed(

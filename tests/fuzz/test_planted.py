@@ -113,6 +113,7 @@ PLANTED: dict[str, Plant] = {
     "chat_chunks": lose_what_came_before_a_fault,
     "response_events": end_before_all_is_read,
     "message_events": lose_what_came_before_a_fault,
+    "gemini_responses": lose_what_came_before_a_fault,
     "answer": judge_the_next_answer,
     "request_head": let_control_bytes_through,
     "request_chunks": leave_trailers_over,
