@@ -140,6 +140,44 @@ async def test_the_compatible_endpoint_gets_its_signatures_back_too(world: World
     (await world.rows())
 
 
+SCHEMA = WEATHER["function"]["parameters"]  # type: ignore[index]
+
+
+async def test_a_client_of_anthropics_dialect_in_a_loop_of_tools(world: World) -> None:
+    google(world).say(SimAnswer(calls=(Call("get_weather", {"city": "Paris"}),)))
+    tools = [{"name": "get_weather", "input_schema": SCHEMA}]
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Weather?"}]
+    body = {"model": "flash-3", "max_tokens": 500, "messages": messages, "tools": tools}
+    asked = await world.request("POST", "/v1/messages", body, {"anthropic-version": "2023-06-01"})
+    (use,) = [block for block in asked.json["content"] if block["type"] == "tool_use"]
+    assert (asked.json["stop_reason"], use["input"]) == ("tool_use", {"city": "Paris"})
+    result = {"type": "tool_result", "tool_use_id": use["id"], "content": "none", "is_error": True}
+    messages += [{"role": "assistant", "content": [use]}, {"role": "user", "content": [result]}]
+    answer = await world.request("POST", "/v1/messages", body, {"anthropic-version": "2023-06-01"})
+    assert answer.status == 200
+    _, made, told = google(world).bodies[-1]["contents"]
+    assert made["parts"][0]["thoughtSignature"].startswith("c2ln")
+    assert told["parts"][0]["functionResponse"]["response"] == {"error": "none"}
+    await require_billed(world, requests=2)
+
+
+async def test_a_client_of_ollamas_dialect_in_a_loop_of_tools(world: World) -> None:
+    """It has no ids: its calls are known by what they say."""
+    google(world).say(SimAnswer(calls=(Call("get_weather", {"city": "Paris"}),)))
+    messages: list[dict[str, Any]] = [{"role": "user", "content": "Weather?"}]
+    body = {"model": "flash-3", "messages": messages, "tools": [WEATHER], "stream": False}
+    asked = await world.request("POST", "/api/chat", body)
+    (call,) = asked.json["message"]["tool_calls"]
+    known = {"function": {name: call["function"][name] for name in ("name", "arguments")}}
+    messages.append({"role": "assistant", "content": "", "tool_calls": [known]})
+    messages.append({"role": "tool", "tool_name": "get_weather", "content": "Sun."})
+    assert (await world.request("POST", "/api/chat", body)).status == 200
+    _, made, told = google(world).bodies[-1]["contents"]
+    assert made["parts"][0]["thoughtSignature"].startswith("c2ln")
+    assert told["parts"][0]["functionResponse"]["response"] == {"result": "Sun."}
+    await require_billed(world, requests=2)
+
+
 @pytest.mark.parametrize("fault", [None, "no_usage"])
 async def test_vectors(world: World, fault: str | None) -> None:
     google(world).fail(fault)

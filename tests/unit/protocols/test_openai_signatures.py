@@ -16,7 +16,7 @@ CODEC = OpenAICodec()
 GOOGLE = Upstream(dialect="openai", url="https://generativelanguage.googleapis.com/v1beta/openai")
 SIGNED = {"google": {"thought_signature": "c2ln"}}
 CALL: dict[str, Any] = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-TOLD = [
+TOLD: list[dict[str, Any]] = [
     {"role": "user", "content": "u", "odd": [1.50]},
     {"role": "assistant", "content": None, "tool_calls": [CALL, {**CALL, "id": "c2"}], "odd": {"é": 1}},
     {"role": "tool", "tool_call_id": "c1", "content": "r"},
@@ -49,7 +49,8 @@ def answered(call: dict[str, Any], *, stream: bool) -> tuple[Thought, ...]:
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_signature_is_remembered_with_its_call(stream: bool) -> None:
     assert answered({**CALL, "extra_content": SIGNED}, stream=stream) == (signature("c1"),)
-    for beside in (None, 7, {}, {"other": 1}, {"google": [[]] * 3}):
+    others: tuple[object, ...] = (None, 7, {}, {"other": 1}, {"google": [[]] * 3})
+    for beside in others:
         kept = answered({**CALL, "extra_content": beside}, stream=stream)
         assert len(kept) == (isinstance(beside, dict) and "google" in beside)
     assert answered(CALL, stream=stream) == ()
