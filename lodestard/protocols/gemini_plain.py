@@ -8,12 +8,12 @@ from functools import partial
 
 import msgspec
 
-from lodestard.domain.errors import UpstreamFault
+from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.reply import Piece
 from lodestard.protocols.event_reader import cut
 from lodestard.protocols.gemini_answer import ABSENT, Responses, garbage
 from lodestard.protocols.gemini_usage import read_usage
-from lodestard.protocols.whole_reader import WholeReader
+from lodestard.protocols.whole_reader import WholeReader, broken
 
 
 class _Vector(msgspec.Struct, frozen=True):
@@ -42,10 +42,8 @@ def _read_answer(choices: int, body: bytes, *, passing: bool) -> list[Piece]:  #
     responses = Responses(choices)
     try:
         pieces = responses.pieces(body)
-    except UpstreamFault:
-        if _is_torn(body):
-            raise cut() from None
-        raise
+    except UpstreamFault as fault:
+        raise (broken(body, fault) if fault.code is Code.UPSTREAM_GARBAGE else fault) from None
     if not responses.ended:
         raise cut()
     return pieces
@@ -56,7 +54,7 @@ def _read_vectors(inputs: int, body: bytes, *, passing: bool) -> list[Piece]:  #
     try:
         said = _vectors.decode(body)
     except (ValueError, RecursionError):
-        raise (cut() if _is_torn(body) else garbage()) from None
+        raise broken(body, garbage()) from None
     if len(said.embeddings) != inputs:
         raise garbage()
     usage = read_usage(said.usage_metadata)
@@ -69,9 +67,3 @@ def _read_vectors(inputs: int, body: bytes, *, passing: bool) -> list[Piece]:  #
         )
         for place, vector in enumerate(said.embeddings)
     ]
-
-
-def _is_torn(body: bytes) -> bool:
-    """Whether it begins as JSON does and stops before its end."""
-    text = body.strip()
-    return text[:1] in (b"", b"{") and text[-1:] != b"}"

@@ -12,6 +12,7 @@ import msgspec
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import Conversation, Format, Request, Sampling, Tool, ToolChoice
+from lodestard.protocols.completion_as_chat import input_texts
 from lodestard.protocols.gemini_content import ContentWriter, require_name
 from lodestard.protocols.gemini_model import never_rests, plan_thinking, resource_of
 
@@ -54,10 +55,10 @@ def build_embed(request: Request, model: str) -> Built:
     """All members of ``:batchEmbedContents``. Raises ``CallerFault``."""
     talk = request.conversation
     asked: list[Members] = []
-    for at, message in enumerate(talk.messages):
-        if not message.text:
+    for at, text in enumerate(input_texts(request)):
+        if not text:
             raise CallerFault(Code.INVALID_REQUEST, "Gemini embeds no empty text.", param=f"input[{at}]")
-        one: Members = {"model": resource_of(model), "content": {"parts": [{"text": message.text}]}}
+        one: Members = {"model": resource_of(model), "content": {"parts": [{"text": text}]}}
         if talk.embedding is not None and talk.embedding.dimensions is not None:
             one["outputDimensionality"] = talk.embedding.dimensions
         asked.append(one)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import msgspec
 
 from lodestard.domain.errors import Fault
-from lodestard.domain.request import Request
+from lodestard.domain.request import Format, Request
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import JSON_HEADERS, ReplyReader, WireRequest, join_path
 from lodestard.protocols.event_reader import EventReader
@@ -42,6 +42,9 @@ class GeminiCodec:
         return msgspec.structs.replace(
             wire, form="chat", streamed=request.stream, headers=_STREAM_HEADERS if request.stream else _PLAIN_HEADERS
         )
+
+    def takes_format(self, form: Format, model: str) -> bool:  # noqa: ARG002
+        return True
 
     def reader(self, wire: WireRequest) -> ReplyReader:
         if wire.form == VECTORS:

@@ -189,6 +189,19 @@ async def test_vectors(world: World, fault: str | None) -> None:
     assert row.unknown_nano_usd > billed if fault else row.cost_nano_usd == billed > 0
 
 
+async def test_the_older_endpoints_of_openai(world: World) -> None:
+    vectors = await world.request(
+        "POST", "/v1/embeddings", {"model": "vectors", "input": ["a", "b"], "dimensions": 4}
+    )
+    assert [len(one["embedding"]) for one in vectors.json["data"]] == [4, 4]
+    tokens = await world.request("POST", "/v1/embeddings", {"model": "vectors", "input": [[1, 2]]})
+    assert (tokens.status, tokens.error["code"]) == (400, "not_supported")
+    google(world).say("four")
+    text = await world.request("POST", "/v1/completions", {"model": "flash-old", "prompt": "one two"})
+    assert (text.status, text.json["choices"][0]["text"]) == (200, "four")
+    await require_billed(world, requests=3)
+
+
 async def test_calls_of_another_model_are_told_without_their_signatures(world: World) -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Bonn"}'}}
     messages = [
