@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from lodestard.domain.request import Message, Request, Thought
+from lodestard.domain.request import Request, Thought
 from lodestard.protocols.json_depth import nests_deeper
 from lodestard.protocols.openai_answer import ABSENT, Call
 
@@ -29,27 +29,24 @@ def read_signatures(calls: Sequence[Call] | None) -> tuple[Thought, ...]:
 
 def sign_calls(members: dict[str, object], request: Request) -> None:
     """Put back into the messages of a body what was remembered of their calls."""
-    talk = request.conversation.messages
-    signed = {at: found for at, message in enumerate(talk) if message.thoughts and (found := _of(message))}
-    if not signed:
+    thoughts = [thought for message in request.conversation.messages for thought in message.thoughts]
+    found = {thought.call_id: thought.raw for thought in thoughts if thought.dialect == DIALECT}
+    if not found:
         return
-    written = members["messages"]
-    messages: list[object] = list(_messages.decode(written)) if isinstance(written, msgspec.Raw) else list(written)  # type: ignore[call-overload]
-    for at, found in signed.items():
-        messages[at] = _sign(_object.decode(msgspec.json.encode(messages[at])), found)
-    members["messages"] = messages
+    written = _messages.decode(msgspec.json.encode(members["messages"]))
+    members["messages"] = [_sign(raw, found) if b'"tool_calls"' in bytes(raw) else raw for raw in written]
 
 
-def _of(message: Message) -> dict[str, msgspec.Raw]:
-    return {thought.call_id: thought.raw for thought in message.thoughts if thought.dialect == DIALECT}
-
-
-def _sign(message: dict[str, msgspec.Raw], found: Mapping[str, msgspec.Raw]) -> dict[str, object]:
-    calls = _calls.decode(message.get("tool_calls", b"[]"))
+def _sign(raw: msgspec.Raw, found: Mapping[str, msgspec.Raw]) -> object:
+    message = _object.decode(raw)
+    told = message.get("tool_calls")
+    if told is None or not bytes(told).startswith(b"["):
+        return raw
+    calls = _calls.decode(told)
     for call in calls:
-        raw = found.get(msgspec.json.decode(call.get("id", b'""')) or "")
-        if raw is not None and _MEMBER not in call:
-            call[_MEMBER] = raw
+        signature = found.get(msgspec.json.decode(call.get("id", b'""')) or "")
+        if signature is not None and _MEMBER not in call:
+            call[_MEMBER] = signature
     return {**message, "tool_calls": calls}
 
 

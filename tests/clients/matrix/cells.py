@@ -16,6 +16,7 @@ UPSTREAMS: Mapping[str, str] = {
     "openai": "OpenAI chat",
     "responses": "OpenAI responses",
     "anthropic": "Anthropic",
+    "gemini": "Gemini",
     "xai": "xAI chat",
     "gemini-compatible": "Gemini (compatible)",
 }

@@ -20,6 +20,7 @@ def upstreams(ports: Ports) -> dict[str, Any]:
         "openai": {"dialect": "openai", "url": f"{at['openai']}/v1"},
         "responses": {"dialect": "openai", "url": f"{at['openai']}/v1", "api": "responses"},
         "anthropic": {"dialect": "anthropic", "url": f"{at['anthropic']}/v1"},
+        "gemini": {"dialect": "gemini", "url": f"{at['gemini']}/v1beta"},
         "xai": {"dialect": "openai", "url": f"{at['xai']}/v1"},
         "gemini-compatible": {"dialect": "openai", "url": f"{at['gemini']}/v1beta/openai"},
     }
@@ -35,6 +36,7 @@ MODELS = {
     "openai": "gpt-4o-mini",
     "responses": "gpt-4o-mini",
     "anthropic": "claude-sonnet-4-5-20250929",
+    "gemini": "gemini-1.5-flash",
     "xai": "grok-beta",
     "gemini-compatible": "gemini-1.5-flash",
 }
