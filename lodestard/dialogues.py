@@ -93,12 +93,12 @@ class Shelf:
         return True
 
     def find_items(self, response_id: str) -> Sequence[msgspec.Raw] | None:
-        """See ``protocols.responses_read.Memory``."""
+        """See ``protocols.responses.read.Memory``."""
         found = self.find(response_id)
         return None if found is None else (*found.items, *found.output)
 
     def find_item(self, item_id: str) -> msgspec.Raw | None:
-        """See ``protocols.responses_read.Memory``."""
+        """See ``protocols.responses.read.Memory``."""
         return self._items.get(item_id)
 
 

@@ -14,8 +14,9 @@ from lodestard.domain.request import Request
 from lodestard.domain.upstream import Target
 from lodestard.endpoints.serving import JSON_HEADERS, Route, heeded_headers, plain_path, require_json, serves
 from lodestard.http import HttpExchange, read_content
-from lodestard.protocols import anthropic_model_list, error_bodies
-from lodestard.protocols.anthropic_messages import read_request
+from lodestard.protocols import error_bodies
+from lodestard.protocols.anthropic import model_list as anthropic_model_list
+from lodestard.protocols.anthropic.messages import read_request
 from lodestard.protocols.clients import ANTHROPIC_MESSAGES
 from lodestard.runtime import Runtime
 

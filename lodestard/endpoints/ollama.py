@@ -20,10 +20,10 @@ from lodestard.domain.residency import Ask, ModelState
 from lodestard.domain.upstream import Target
 from lodestard.endpoints.serving import JSON_HEADERS, Endpoint, Route, Who, require_json, serve_request
 from lodestard.http import HttpExchange, read_content
-from lodestard.protocols import ollama_catalog
 from lodestard.protocols.clients import OLLAMA_CHAT, OLLAMA_EMBED, OLLAMA_EMBEDDINGS, OLLAMA_GENERATE
 from lodestard.protocols.codec import ClientCodec
-from lodestard.protocols.ollama_catalog import ListedModel
+from lodestard.protocols.ollama import catalog as ollama_catalog
+from lodestard.protocols.ollama.catalog import ListedModel
 from lodestard.runtime import Runtime
 
 DIALECT = "ollama"

@@ -7,8 +7,8 @@ from lodestard.domain.client import LOCAL, Principal
 from lodestard.endpoints import anthropic
 from lodestard.endpoints.serving import JSON_HEADERS, Route, Who, plain_path, serve_model, serves
 from lodestard.http import HttpExchange
-from lodestard.protocols import openai_models
 from lodestard.protocols.clients import OPENAI_CHAT
+from lodestard.protocols.openai import models as openai_models
 from lodestard.runtime import Runtime
 
 NO_MODELS_OF_CODEX = b'{"models":[]}'

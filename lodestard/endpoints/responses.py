@@ -11,8 +11,8 @@ from lodestard.domain.client import Principal
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.endpoints.serving import JSON_HEADERS, Route, Who, plain_path, require_json, serve_request
 from lodestard.http import HttpExchange, read_content
-from lodestard.protocols import responses_stored
-from lodestard.protocols.responses_client import Responses
+from lodestard.protocols.responses import stored as responses_stored
+from lodestard.protocols.responses.client import Responses
 from lodestard.runtime import Runtime
 
 DIALECT = "responses"

@@ -4,15 +4,15 @@ Law: a dialect is one reader and one writer over the intermediate form of ``doma
 ``domain/reply.py``; none of them knows of another one, or of any upstream's.
 """
 
-from lodestard.protocols.anthropic_messages import AnthropicMessages
+from lodestard.protocols.anthropic.messages import AnthropicMessages
 from lodestard.protocols.codec import ClientCodec
-from lodestard.protocols.ollama_chat_client import OllamaChat
-from lodestard.protocols.ollama_embed_client import OllamaEmbed, OllamaEmbeddings
-from lodestard.protocols.ollama_generate_client import OllamaGenerate
-from lodestard.protocols.openai_chat import OpenAIChat
-from lodestard.protocols.openai_completions import OpenAICompletions
-from lodestard.protocols.openai_embeddings import OpenAIEmbeddings
-from lodestard.protocols.openai_fim import MistralFim
+from lodestard.protocols.ollama.chat_client import OllamaChat
+from lodestard.protocols.ollama.embed_client import OllamaEmbed, OllamaEmbeddings
+from lodestard.protocols.ollama.generate_client import OllamaGenerate
+from lodestard.protocols.openai.chat import OpenAIChat
+from lodestard.protocols.openai.completions import OpenAICompletions
+from lodestard.protocols.openai.embeddings import OpenAIEmbeddings
+from lodestard.protocols.openai.fim import MistralFim
 
 OPENAI_CHAT: ClientCodec = OpenAIChat()
 OPENAI_COMPLETIONS: ClientCodec = OpenAICompletions()

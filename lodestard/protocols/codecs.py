@@ -5,14 +5,15 @@ One that has no completions of its own is wrapped: ``CompletingCodec(ThatCodec()
 
 from collections.abc import Mapping
 
-from lodestard.protocols import ollama_generate, openai_text_upstream
-from lodestard.protocols.anthropic_upstream import AnthropicCodec
+from lodestard.protocols.anthropic.upstream import AnthropicCodec
 from lodestard.protocols.codec import UpstreamCodec
 from lodestard.protocols.completion_as_chat import CompletingCodec
 from lodestard.protocols.emulation import Emulating
-from lodestard.protocols.gemini_upstream import GeminiCodec
-from lodestard.protocols.ollama_api import OllamaCodec
-from lodestard.protocols.openai_upstream import OpenAICodec
+from lodestard.protocols.gemini.upstream import GeminiCodec
+from lodestard.protocols.ollama import generate as ollama_generate
+from lodestard.protocols.ollama.api import OllamaCodec
+from lodestard.protocols.openai import text_upstream as openai_text_upstream
+from lodestard.protocols.openai.upstream import OpenAICodec
 
 _SPOKEN: Mapping[str, UpstreamCodec] = {
     "anthropic": CompletingCodec(AnthropicCodec()),

@@ -12,7 +12,7 @@ import trio
 from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import JSON_HEADERS, join_path
-from lodestard.protocols.ollama_host import read_refusal
+from lodestard.protocols.ollama.host import read_refusal
 from lodestard.upstream.call import Call, Timeouts
 from lodestard.upstream.check_head import check_head
 from lodestard.upstream.pool import Pool

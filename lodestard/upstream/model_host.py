@@ -16,8 +16,8 @@ import msgspec
 from lodestard.domain.errors import Code, HouseFault, UpstreamFault
 from lodestard.domain.residency import InstalledModel, LoadedModel, ModelDetails, PullProgress
 from lodestard.domain.settings import Upstream
-from lodestard.protocols import ollama_host
 from lodestard.protocols.ndjson import LineParser
+from lodestard.protocols.ollama import host as ollama_host
 from lodestard.upstream.dial import Dial
 from lodestard.upstream.host_calls import HostCalls, Question
 from lodestard.upstream.origin import parse_origin

@@ -20,7 +20,7 @@ from lodestard.domain.settings import Upstream
 from lodestard.protocols.clients import CLIENTS
 from lodestard.protocols.codec import ClientCodec, UpstreamCodec
 from lodestard.protocols.codecs import CODECS
-from lodestard.protocols.responses_client import Responses
+from lodestard.protocols.responses.client import Responses
 from tests.bench.translation_samples import REQUESTS, STREAMS, WORDS
 
 DEPTH = 64

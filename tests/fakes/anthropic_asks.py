@@ -8,9 +8,9 @@ import pytest
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import Request
 from lodestard.domain.settings import Upstream
-from lodestard.protocols.anthropic_upstream import AnthropicCodec
+from lodestard.protocols.anthropic.upstream import AnthropicCodec
 from lodestard.protocols.codec import WireRequest
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai.chat import read_request
 
 CODEC = AnthropicCodec()
 PAID = Upstream(dialect="anthropic", url="https://api.example.test/v1/", prompt_caching=False)

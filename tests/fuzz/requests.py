@@ -17,9 +17,9 @@ from lodestard.http.chunks import ChunkReader, TooLarge
 from lodestard.http.content import MAX_MEMBERS, _Broken, _choose, _load_zstd
 from lodestard.http.faults import Refused
 from lodestard.http.head import check_unfinished, read_head
-from lodestard.protocols.openai_build import build_members
-from lodestard.protocols.openai_chat_read import read_request
-from lodestard.protocols.responses_read import NoMemory, read_turn
+from lodestard.protocols.openai.build import build_members
+from lodestard.protocols.openai.chat_read import read_request
+from lodestard.protocols.responses.read import NoMemory, read_turn
 from tests.fuzz.streams import portions
 
 LIMITS = Limits()

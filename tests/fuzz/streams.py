@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from lodestard.domain.errors import Fault, UpstreamFault
-from lodestard.protocols.anthropic_stream import open_stream as open_messages
+from lodestard.protocols.anthropic.stream import open_stream as open_messages
 from lodestard.protocols.codec import ReplyReader
 from lodestard.protocols.event_reader import EventReader, Splitter
-from lodestard.protocols.gemini_answer import Responses
+from lodestard.protocols.gemini.answer import Responses
 from lodestard.protocols.ndjson import LineParser
-from lodestard.protocols.openai_stream import open_stream
-from lodestard.protocols.responses_stream import open_stream as open_responses
+from lodestard.protocols.openai.stream import open_stream
+from lodestard.protocols.responses.stream import open_stream as open_responses
 from lodestard.protocols.sse import SseParser
 from lodestard.upstream.answer import MAX_HEAD_BYTES, AnswerReader
 from lodestard.upstream.faults import Lost, Malformed

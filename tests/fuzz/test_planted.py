@@ -11,9 +11,10 @@ from lodestard.domain.reply import Piece
 from lodestard.http import content, grammar
 from lodestard.http.chunks import ChunkReader
 from lodestard.http.faults import Refused
-from lodestard.protocols import json_text, ndjson, responses_stream
+from lodestard.protocols import json_text, ndjson
 from lodestard.protocols.event_reader import EventReader
-from lodestard.protocols.responses_stream import ResponseEvents
+from lodestard.protocols.responses import stream as responses_stream
+from lodestard.protocols.responses.stream import ResponseEvents
 from lodestard.protocols.sse import SseParser
 from lodestard.upstream.answer import _REASON, AnswerReader
 from tests.fuzz.targets import TARGETS

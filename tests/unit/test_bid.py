@@ -15,10 +15,10 @@ from lodestard.domain.request import Request
 from lodestard.domain.room import ROOMY, Room
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.domain.usage import Usage
-from lodestard.protocols.anthropic_messages import read_request as read_messages
-from lodestard.protocols.openai_chat import read_request
-from lodestard.protocols.openai_completions import read_request as read_completion
-from lodestard.protocols.openai_embeddings import read_request as read_embedding
+from lodestard.protocols.anthropic.messages import read_request as read_messages
+from lodestard.protocols.openai.chat import read_request
+from lodestard.protocols.openai.completions import read_request as read_completion
+from lodestard.protocols.openai.embeddings import read_request as read_embedding
 
 PRICE = Price(input_pico_usd=150_000, output_pico_usd=600_000, max_output_tokens=16_384)
 

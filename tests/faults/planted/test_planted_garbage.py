@@ -8,8 +8,8 @@ import pytest
 from lodestard import pipeline
 from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.usage import Usage
-from lodestard.protocols import openai_stream
-from lodestard.protocols.openai_stream import ChatChunks
+from lodestard.protocols.openai import stream as openai_stream
+from lodestard.protocols.openai.stream import ChatChunks
 from lodestard.upstream.sender import Sending
 from tests.fakes.world import open_world
 from tests.faults.garbage import Tally, ask_for_garbage

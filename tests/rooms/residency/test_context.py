@@ -13,7 +13,7 @@ from lodestard.domain.request import Request
 from lodestard.domain.residency import Ask
 from lodestard.domain.settings import LocalModel
 from lodestard.domain.upstream import Target
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai.chat import read_request
 from tests.fakes.card_house import (
     CODER,
     LARGE,

@@ -50,7 +50,7 @@ async def test_a_load_that_ends_with_who_asked_for_it(
 
 async def test_a_load_without_the_options(autojump_clock: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "lodestard.protocols.ollama_host.pinned_members", lambda _settings, _model: {"options": {"num_ctx": 2048}}
+        "lodestard.protocols.ollama.host.pinned_members", lambda _settings, _model: {"options": {"num_ctx": 2048}}
     )
     with found("reloads"):
         await traffic()

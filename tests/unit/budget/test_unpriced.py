@@ -9,8 +9,8 @@ import pytest
 from lodestard.budget import find_unpriced, worst_case
 from lodestard.domain.price import Price, Rates, ServiceTier
 from lodestard.domain.request import Request
-from lodestard.protocols.anthropic_messages import read_request as read_messages
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.anthropic.messages import read_request as read_messages
+from lodestard.protocols.openai.chat import read_request
 
 PRICE = Price(input_pico_usd=1, output_pico_usd=1_000, max_output_tokens=100)
 

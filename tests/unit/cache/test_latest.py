@@ -10,7 +10,7 @@ from lodestard.cache.rules import Ruling
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Request
 from lodestard.domain.upstream import Target
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai.chat import read_request
 
 TARGET = Target("up", "m")
 

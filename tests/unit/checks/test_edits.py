@@ -12,7 +12,7 @@ from lodestard.checks.edits import edit_style, open_edits
 from lodestard.checks.shown_files import ShownFiles, find_listings, plain
 from lodestard.domain.reply import Choice, Piece
 from lodestard.domain.request import Request
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai.chat import read_request
 
 SYSTEM = "Act as an expert software developer. Describe each change with a *SEARCH/REPLACE block*."
 FILES = """I have *added these files to the chat* so you can go ahead and edit them.

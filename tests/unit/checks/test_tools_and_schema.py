@@ -7,7 +7,7 @@ import pytest
 
 from lodestard.checks import open_watch
 from lodestard.domain.reply import Choice, Piece, ToolCallPiece
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai.chat import read_request
 
 PARAMETERS = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
 F = {"type": "function", "function": {"name": "f", "parameters": PARAMETERS}}

@@ -7,10 +7,10 @@ from lodestard.classify.caller import identify_caller
 from lodestard.classify.task import name_task, read_opening
 from lodestard.domain.client import LOCAL
 from lodestard.domain.request import Request
-from lodestard.protocols.openai_chat import read_request
-from lodestard.protocols.openai_completions import read_request as read_completion
-from lodestard.protocols.openai_embeddings import read_request as read_embedding
-from lodestard.protocols.openai_fim import read_request as read_gap
+from lodestard.protocols.openai.chat import read_request
+from lodestard.protocols.openai.completions import read_request as read_completion
+from lodestard.protocols.openai.embeddings import read_request as read_embedding
+from lodestard.protocols.openai.fim import read_request as read_gap
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 

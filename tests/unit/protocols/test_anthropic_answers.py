@@ -12,8 +12,8 @@ from lodestard.domain.errors import Code, Fault, UpstreamFault
 from lodestard.domain.reply import Piece, Reply, assemble
 from lodestard.domain.request import Thought
 from lodestard.domain.usage import Usage
-from lodestard.protocols.anthropic_plain import open_plain
-from lodestard.protocols.anthropic_stream import open_stream
+from lodestard.protocols.anthropic.plain import open_plain
+from lodestard.protocols.anthropic.stream import open_stream
 from lodestard.protocols.codec import MAX_ANSWER_BYTES
 
 USAGE = {"input_tokens": 10, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 6, "output_tokens": 1}

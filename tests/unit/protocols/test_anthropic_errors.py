@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
-from lodestard.protocols.anthropic_errors import read_error, stream_fault
+from lodestard.protocols.anthropic.errors import read_error, stream_fault
 
 
 def body(kind: str, message: Any = "So it is.") -> bytes:

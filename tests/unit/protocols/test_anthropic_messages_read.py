@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import ImagePart, Message, OtherPart, Request, TextPart, Thought, ToolCall, ToolChoice
-from lodestard.protocols.anthropic_call_ids import make_id, unwrap_id, wrap_id
-from lodestard.protocols.anthropic_messages import AnthropicMessages, read_request
+from lodestard.protocols.anthropic.call_ids import make_id, unwrap_id, wrap_id
+from lodestard.protocols.anthropic.messages import AnthropicMessages, read_request
 from lodestard.protocols.error_bodies import anthropic_error
 
 HELLO = [{"role": "user", "content": "hi"}]

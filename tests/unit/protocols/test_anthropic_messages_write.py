@@ -15,9 +15,9 @@ from lodestard.domain.errors import Code, HouseFault, UpstreamFault
 from lodestard.domain.reply import Choice, Piece, Reply, ToolCallPiece, assemble, disassemble
 from lodestard.domain.request import Request, Thought
 from lodestard.domain.usage import Usage
-from lodestard.protocols.anthropic_messages import AnthropicMessages, read_request
-from lodestard.protocols.anthropic_messages_events import own_blocks
-from lodestard.protocols.anthropic_messages_write import StreamWriter
+from lodestard.protocols.anthropic.messages import AnthropicMessages, read_request
+from lodestard.protocols.anthropic.messages_events import own_blocks
+from lodestard.protocols.anthropic.messages_write import StreamWriter
 
 CODEC = AnthropicMessages()
 EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)

@@ -7,7 +7,7 @@ import pytest
 from anthropic.types import ModelInfo
 
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.protocols.anthropic_model_list import write_model, write_models
+from lodestard.protocols.anthropic.model_list import write_model, write_models
 
 NAMES = tuple(f"m{number}" for number in range(25))
 

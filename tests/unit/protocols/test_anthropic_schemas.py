@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.request import Format
-from lodestard.protocols.anthropic_schemas import conforms, takes_format
+from lodestard.protocols.anthropic.schemas import conforms, takes_format
 from lodestard.protocols.codecs import CODECS
 from tests.fakes.anthropic_asks import PAID, ask
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from lodestard.domain.request import Request, Thought
-from lodestard.protocols.anthropic_models import find_traits
+from lodestard.protocols.anthropic.models import find_traits
 from tests.fakes.anthropic_asks import (
     CACHING,
     CODEC,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.usage import Usage
-from lodestard.protocols.anthropic_usage import Meter
+from lodestard.protocols.anthropic.usage import Meter
 
 
 def read(*reports: Any) -> Usage | None:

@@ -14,9 +14,9 @@ from lodestard.domain.request import Completion, ImagePart, Message, Request
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codecs import CODECS
 from lodestard.protocols.completion_as_chat import BY_CHAT, CompletingCodec, Unfencing, as_chat
-from lodestard.protocols.openai_completions import read_request
-from lodestard.protocols.openai_embeddings import read_request as read_embedding
-from lodestard.protocols.openai_upstream import OpenAICodec
+from lodestard.protocols.openai.completions import read_request
+from lodestard.protocols.openai.embeddings import read_request as read_embedding
+from lodestard.protocols.openai.upstream import OpenAICodec
 
 CHATS = Upstream(dialect="openai", url="https://api.example.test/v1", completions="chat")
 CODEC = CODECS["openai"]

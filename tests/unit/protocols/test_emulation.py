@@ -14,8 +14,8 @@ from lodestard.protocols.codec import WireRequest
 from lodestard.protocols.codecs import CODECS
 from lodestard.protocols.emulation import Emulating, without_tools
 from lodestard.protocols.emulation.reading import EmulatedReader
-from lodestard.protocols.ollama_api import OllamaCodec
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.ollama.api import OllamaCodec
+from lodestard.protocols.openai.chat import read_request
 
 CODEC = Emulating(OllamaCodec())
 NATIVE = Upstream(dialect="ollama", url="http://127.0.0.1:11434", free=True)

@@ -3,8 +3,8 @@
 import json
 
 from lodestard.domain.settings import Upstream
-from lodestard.protocols.ollama_api import OllamaCodec
-from lodestard.protocols.openai_chat import StreamWriter, read_request
+from lodestard.protocols.ollama.api import OllamaCodec
+from lodestard.protocols.openai.chat import StreamWriter, read_request
 
 
 def test_a_streamed_chat_through_ollama() -> None:

@@ -14,8 +14,8 @@ from lodestard.domain.reply import Choice, Piece, ToolCallPiece, assemble
 from lodestard.domain.request import Thought
 from lodestard.domain.usage import Usage
 from lodestard.protocols.codec import JSON_HEADERS, MAX_ANSWER_BYTES, ReplyReader, WireRequest
-from lodestard.protocols.gemini_upstream import VECTORS, GeminiCodec
-from lodestard.protocols.gemini_usage import larger, read_usage
+from lodestard.protocols.gemini.upstream import VECTORS, GeminiCodec
+from lodestard.protocols.gemini.usage import larger, read_usage
 
 CODEC = GeminiCodec()
 METER = {"promptTokenCount": 10, "candidatesTokenCount": 4, "thoughtsTokenCount": 3, "totalTokenCount": 17}

@@ -23,9 +23,9 @@ from lodestard.domain.request import (
 )
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import WireRequest
-from lodestard.protocols.gemini_model import generation_of, resource_of
-from lodestard.protocols.gemini_upstream import GeminiCodec
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.gemini.model import generation_of, resource_of
+from lodestard.protocols.gemini.upstream import GeminiCodec
+from lodestard.protocols.openai.chat import read_request
 
 CODEC = GeminiCodec()
 GOOGLE = Upstream(dialect="gemini", url="https://generativelanguage.googleapis.com/v1beta")

@@ -14,8 +14,8 @@ from lodestard.domain.request import Completion, Embedding, Format, ImagePart, R
 from lodestard.domain.settings import LocalModel, Upstream
 from lodestard.protocols.clients import CLIENTS, OLLAMA_CHAT, OLLAMA_EMBED, OLLAMA_EMBEDDINGS, OLLAMA_GENERATE
 from lodestard.protocols.error_bodies import write_error
-from lodestard.protocols.ollama_api import OllamaCodec
-from lodestard.protocols.openai_upstream import OpenAICodec
+from lodestard.protocols.ollama.api import OllamaCodec
+from lodestard.protocols.openai.upstream import OpenAICodec
 
 HI = [{"role": "user", "content": "hi"}]
 T600 = Upstream(dialect="ollama", url="http://127.0.0.1:11434", options={"num_ctx": 4096}, keep_alive="5m", free=True)

@@ -15,8 +15,8 @@ from lodestard.domain.request import Request
 from lodestard.domain.settings import Upstream
 from lodestard.domain.usage import Durations, Usage
 from lodestard.protocols.clients import OLLAMA_CHAT, OLLAMA_EMBED, OLLAMA_EMBEDDINGS, OLLAMA_GENERATE
-from lodestard.protocols.ollama_api import OllamaCodec
-from lodestard.protocols.ollama_catalog import (
+from lodestard.protocols.ollama.api import OllamaCodec
+from lodestard.protocols.ollama.catalog import (
     ListedModel,
     find_capabilities,
     read_shown,

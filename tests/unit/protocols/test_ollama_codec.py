@@ -13,8 +13,8 @@ from lodestard.domain.reply import Piece, Reply, assemble
 from lodestard.domain.request import Request
 from lodestard.domain.settings import LocalModel, Upstream
 from lodestard.domain.usage import Durations, Usage
-from lodestard.protocols.ollama_api import OllamaCodec
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.ollama.api import OllamaCodec
+from lodestard.protocols.openai.chat import read_request
 
 CODEC = OllamaCodec()
 T600 = Upstream(dialect="ollama", url="http://127.0.0.1:11434", free=True)

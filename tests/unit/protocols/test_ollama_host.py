@@ -11,7 +11,7 @@ from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.pins import is_nought, pinned_members
 from lodestard.domain.residency import InstalledModel, LoadedModel, ModelDetails, PullProgress
 from lodestard.domain.settings import LocalModel, Upstream
-from lodestard.protocols.ollama_host import (
+from lodestard.protocols.ollama.host import (
     VERSION_CHARS,
     read_details,
     read_done,

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from lodestard.domain.errors import CallerFault, Code, UpstreamFault
 from lodestard.protocols.error_text import CONTEXT_SENTENCE
-from lodestard.protocols.ollama_read import open_reader, read_error
-from lodestard.protocols.ollama_said import explain, read_said
+from lodestard.protocols.ollama.read import open_reader, read_error
+from lodestard.protocols.ollama.said import explain, read_said
 
 SLOT = {
     "error": {

@@ -14,9 +14,12 @@ from lodestard.domain.reply import Piece, assemble
 from lodestard.domain.request import Completion, Format, ImagePart, Message, Request, TextPart
 from lodestard.domain.settings import LocalModel, Upstream
 from lodestard.domain.usage import Durations, Usage
-from lodestard.protocols import ollama_host, openai_completions, openai_embeddings, openai_fim
 from lodestard.protocols.codec import WireRequest
 from lodestard.protocols.codecs import CODECS
+from lodestard.protocols.ollama import host as ollama_host
+from lodestard.protocols.openai import completions as openai_completions
+from lodestard.protocols.openai import embeddings as openai_embeddings
+from lodestard.protocols.openai import fim as openai_fim
 
 CODEC = CODECS["ollama"]
 URL = "http://127.0.0.1:11434"

@@ -13,9 +13,9 @@ from lodestard.domain.request import Request
 from lodestard.domain.settings import Upstream
 from lodestard.domain.usage import Usage
 from lodestard.protocols.codec import MAX_ANSWER_BYTES, ReplyReader
-from lodestard.protocols.openai_chat import StreamWriter, read_request
-from lodestard.protocols.openai_plain import PlainReader
-from lodestard.protocols.openai_upstream import OpenAICodec
+from lodestard.protocols.openai.chat import StreamWriter, read_request
+from lodestard.protocols.openai.plain import PlainReader
+from lodestard.protocols.openai.upstream import OpenAICodec
 from lodestard.protocols.sse import unframe
 
 CODEC = OpenAICodec()

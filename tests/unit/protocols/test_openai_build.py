@@ -21,8 +21,8 @@ from lodestard.domain.request import (
     ToolChoice,
 )
 from lodestard.domain.settings import Upstream
-from lodestard.protocols.openai_chat import read_request
-from lodestard.protocols.openai_upstream import OpenAICodec
+from lodestard.protocols.openai.chat import read_request
+from lodestard.protocols.openai.upstream import OpenAICodec
 
 
 def sent(talk: Conversation, *, stream: bool = False) -> bytes:

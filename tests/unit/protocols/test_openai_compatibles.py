@@ -12,9 +12,9 @@ import pytest
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.reply import Reply, ToolCallPiece, assemble
 from lodestard.domain.usage import Usage
-from lodestard.protocols.openai_chat import StreamWriter, read_request
-from lodestard.protocols.openai_plain import PlainReader
-from lodestard.protocols.openai_stream import open_stream
+from lodestard.protocols.openai.chat import StreamWriter, read_request
+from lodestard.protocols.openai.plain import PlainReader
+from lodestard.protocols.openai.stream import open_stream
 
 DONE = b"data: [DONE]\n\n"
 USAGE = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}

@@ -12,9 +12,9 @@ from lodestard.domain.errors import CallerFault, Code, UpstreamFault
 from lodestard.domain.reply import Choice, Piece, Reply, assemble, disassemble
 from lodestard.domain.request import Completion, Request, Sampling
 from lodestard.domain.usage import Usage
-from lodestard.protocols import openai_fim
-from lodestard.protocols.openai_completions import OpenAICompletions, read_request
-from lodestard.protocols.openai_fim import MistralFim
+from lodestard.protocols.openai import fim as openai_fim
+from lodestard.protocols.openai.completions import OpenAICompletions, read_request
+from lodestard.protocols.openai.fim import MistralFim
 
 CODEC = OpenAICompletions()
 LOGPROBS = msgspec.Raw(

@@ -14,7 +14,7 @@ from lodestard.domain.errors import CallerFault, Code, UpstreamFault
 from lodestard.domain.reply import Choice, Reply
 from lodestard.domain.request import TOKENS, Embedding, OtherPart, Request
 from lodestard.domain.usage import Usage
-from lodestard.protocols.openai_embeddings import OpenAIEmbeddings, read_request
+from lodestard.protocols.openai.embeddings import OpenAIEmbeddings, read_request
 from lodestard.protocols.vectors import require_vector, to_base64
 
 CODEC = OpenAIEmbeddings()

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.protocols.error_text import MAX_SHOWN_CHARS, mask_keys, read_wait_s, shown
-from lodestard.protocols.openai_errors import read_error
-from lodestard.protocols.openai_stream import open_stream
-from lodestard.protocols.openai_upstream import OpenAICodec
+from lodestard.protocols.openai.errors import read_error
+from lodestard.protocols.openai.stream import open_stream
+from lodestard.protocols.openai.upstream import OpenAICodec
 
 
 def read(status: int, body: Any = None, **headers: str) -> Fault:

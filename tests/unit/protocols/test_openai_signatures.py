@@ -9,8 +9,8 @@ import pytest
 from lodestard.domain.reply import assemble
 from lodestard.domain.request import Request, Thought
 from lodestard.domain.settings import Upstream
-from lodestard.protocols.openai_chat import read_request
-from lodestard.protocols.openai_upstream import OpenAICodec
+from lodestard.protocols.openai.chat import read_request
+from lodestard.protocols.openai.upstream import OpenAICodec
 
 CODEC = OpenAICodec()
 GOOGLE = Upstream(dialect="openai", url="https://generativelanguage.googleapis.com/v1beta/openai")

@@ -12,10 +12,12 @@ from lodestard.domain.reply import Piece, assemble
 from lodestard.domain.request import Request
 from lodestard.domain.settings import LocalModel, Upstream
 from lodestard.domain.usage import Usage
-from lodestard.protocols import openai_completions, openai_embeddings, openai_fim
 from lodestard.protocols.codec import MAX_ANSWER_BYTES, ReplyReader, WireRequest
 from lodestard.protocols.codecs import CODECS
-from lodestard.protocols.openai_text_upstream import way_of
+from lodestard.protocols.openai import completions as openai_completions
+from lodestard.protocols.openai import embeddings as openai_embeddings
+from lodestard.protocols.openai import fim as openai_fim
+from lodestard.protocols.openai.text_upstream import way_of
 
 CODEC = CODECS["openai"]
 OWN = Upstream(dialect="openai", url="http://127.0.0.1:8080/v1")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.usage import Usage
-from lodestard.protocols.openai_usage import larger, read_tier, read_usage
+from lodestard.protocols.openai.usage import larger, read_tier, read_usage
 
 
 def read(text: str | dict[str, Any]) -> Usage | None:

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from lodestard.domain.errors import Fault
 from lodestard.domain.reply import Piece, Reply, assemble
-from lodestard.protocols import openai_words
-from lodestard.protocols.openai_chat import StreamWriter, read_request
-from lodestard.protocols.openai_stream import open_stream
-from lodestard.protocols.openai_words import Words, read_words
+from lodestard.protocols.openai import words as openai_words
+from lodestard.protocols.openai.chat import StreamWriter, read_request
+from lodestard.protocols.openai.stream import open_stream
+from lodestard.protocols.openai.words import Words, read_words
 
 DONE = b"[DONE]"
 REQUEST = read_request(

@@ -14,9 +14,9 @@ from lodestard.domain.reply import Choice, Piece, Reply, ToolCallPiece, assemble
 from lodestard.domain.request import Request
 from lodestard.domain.settings import Upstream
 from lodestard.domain.usage import Durations, Usage
-from lodestard.protocols.openai_chat import StreamWriter, read_request, write_reply
-from lodestard.protocols.openai_models import write_model, write_models
-from lodestard.protocols.openai_upstream import OpenAICodec
+from lodestard.protocols.openai.chat import StreamWriter, read_request, write_reply
+from lodestard.protocols.openai.models import write_model, write_models
+from lodestard.protocols.openai.upstream import OpenAICodec
 
 
 def ask(**members: Any) -> Request:

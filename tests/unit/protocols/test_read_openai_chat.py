@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.domain.request import Format, ImagePart, OtherPart, Request, TextPart, ToolCall, ToolChoice
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai.chat import read_request
 
 USER = {"role": "user", "content": "hi"}
 TOOL = {

@@ -12,9 +12,9 @@ from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.reply import Piece, Reply, ToolCallPiece, assemble
 from lodestard.domain.usage import Usage
 from lodestard.protocols.codec import MAX_ANSWER_BYTES, ReplyReader
-from lodestard.protocols.openai_chat import StreamWriter, read_request, write_reply
-from lodestard.protocols.responses_plain import open_plain
-from lodestard.protocols.responses_stream import open_stream
+from lodestard.protocols.openai.chat import StreamWriter, read_request, write_reply
+from lodestard.protocols.responses.plain import open_plain
+from lodestard.protocols.responses.stream import open_stream
 
 HEAD = {"id": "resp_1", "object": "response", "created_at": 17, "model": "gpt-x", "error": None, "instructions": "be"}
 USAGE = {

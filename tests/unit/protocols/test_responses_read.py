@@ -24,9 +24,9 @@ from lodestard.domain.request import (
     ToolCall,
     ToolChoice,
 )
-from lodestard.protocols.openai_build import build_members
-from lodestard.protocols.responses_client import Responses
-from lodestard.protocols.responses_read import NoMemory, Turn, read_turn
+from lodestard.protocols.openai.build import build_members
+from lodestard.protocols.responses.client import Responses
+from lodestard.protocols.responses.read import NoMemory, Turn, read_turn
 
 FUNCTION = {"type": "function", "name": "f", "description": "d", "parameters": {"type": "object"}, "strict": True}
 PRICE = Price(input_pico_usd=150_000, output_pico_usd=600_000)

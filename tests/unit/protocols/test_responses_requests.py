@@ -28,10 +28,10 @@ from lodestard.domain.request import (
 )
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.codec import WireRequest
-from lodestard.protocols.openai_chat import read_request
-from lodestard.protocols.openai_upstream import OpenAICodec
-from lodestard.protocols.responses_client import Responses
-from lodestard.protocols.responses_request import thinks
+from lodestard.protocols.openai.chat import read_request
+from lodestard.protocols.openai.upstream import OpenAICodec
+from lodestard.protocols.responses.client import Responses
+from lodestard.protocols.responses.request import thinks
 from lodestard.simulator.paid.chat_request import read_members as sim_members
 from lodestard.simulator.paid.providers import PROVIDERS
 from lodestard.simulator.paid.responses_request import ResponsesRequest, read_responses

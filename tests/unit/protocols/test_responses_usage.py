@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.usage import Usage
-from lodestard.protocols.openai_usage import read_usage as read_chat_usage
-from lodestard.protocols.responses_usage import read_usage
+from lodestard.protocols.openai.usage import read_usage as read_chat_usage
+from lodestard.protocols.responses.usage import read_usage
 
 
 def read(said: Any, tier: str = "") -> Usage | None:

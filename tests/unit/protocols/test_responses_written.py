@@ -15,7 +15,7 @@ from lodestard.domain.errors import BudgetFault, CallerFault, Code, Fault, House
 from lodestard.domain.reply import Choice, Finish, Piece, Reply, ToolCallPiece, assemble, disassemble
 from lodestard.domain.request import Thought
 from lodestard.domain.usage import Usage
-from lodestard.protocols.responses_client import Responses, StreamWriter
+from lodestard.protocols.responses.client import Responses, StreamWriter
 
 EVENTS: TypeAdapter[Any] = TypeAdapter(ResponseStreamEvent)
 TOOLS = [

@@ -12,9 +12,9 @@ from lodestard.domain.client import LOCAL
 from lodestard.domain.request import Caller
 from lodestard.domain.residency import Ask
 from lodestard.domain.upstream import Target
-from lodestard.protocols.openai_chat import read_request
-from lodestard.protocols.openai_embeddings import read_request as read_embedding
-from lodestard.protocols.openai_fim import read_request as read_gap
+from lodestard.protocols.openai.chat import read_request
+from lodestard.protocols.openai.embeddings import read_request as read_embedding
+from lodestard.protocols.openai.fim import read_request as read_gap
 from lodestard.residency.asking import Asked, read_ask
 from lodestard.tokens.basis import basis_bytes
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lodestard.domain.request import Request
 from lodestard.protocols.clients import OLLAMA_EMBED
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai.chat import read_request
 from lodestard.residency.guard import find_overridden
 
 PINNED = {"options": {"num_ctx": 4096, "num_gpu": 20, "use_mmap": True}, "keep_alive": -1}

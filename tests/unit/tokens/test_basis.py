@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.request import Request
-from lodestard.protocols.openai_chat import read_request
-from lodestard.protocols.openai_fim import read_request as read_gap
+from lodestard.protocols.openai.chat import read_request
+from lodestard.protocols.openai.fim import read_request as read_gap
 from lodestard.residency.fit import TOKENS_PER_BYTE
 from lodestard.tokens.basis import MESSAGE_BYTES, PROMPT_BYTES, basis_bytes, weigh
 

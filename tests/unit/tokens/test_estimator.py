@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lodestard.domain.request import Request
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Usage
-from lodestard.protocols.openai_chat import read_request
+from lodestard.protocols.openai.chat import read_request
 from lodestard.tokens import Estimator
 from lodestard.tokens.basis import basis_bytes
 from lodestard.tokens.estimator import IMAGE_TOKENS, MOST_TARGETS, OFTEN, WINDOW

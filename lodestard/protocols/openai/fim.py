@@ -1,0 +1,181 @@
+"""Mistral's fill-in-the-middle, as a client sends and gets it: ``/v1/fim/completions``.
+
+Law: a prompt and what comes after the gap; the answer has a chat completion's shape, and its usage stands in the last
+chunk: editors read ``choices[0]`` of every chunk. Source: Mistral's API reference, "Fim completion", and the types of
+its Python SDK (``FIMCompletionRequest``, ``FIMCompletionResponse``, ``CompletionChunk``).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from lodestard.domain.errors import Fault
+from lodestard.domain.reply import Piece, Reply
+from lodestard.domain.request import Completion, Conversation, Message, Request, Sampling, TextPart
+from lodestard.domain.usage import Usage
+from lodestard.protocols.error_bodies import openai_error
+from lodestard.protocols.json_text import read_members, shape_fault
+from lodestard.protocols.openai.chat_write import usage_members
+from lodestard.protocols.openai.completions_write import finish_word
+
+DIALECT = "fim"
+SAID = frozenset(
+    {"model", "prompt", "suffix", "stream", "stream_options", "max_tokens", "stop", "temperature", "top_p", "seed",
+     "random_seed"}
+)  # fmt: skip
+LABELS = frozenset({"user", "metadata", "prompt_cache_key"})
+
+_DONE = b"data: [DONE]\n\n"
+_KEEP_ALIVE = b": keep-alive\n\n"
+_Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_encode = msgspec.json.Encoder().encode
+
+
+class _Body(msgspec.Struct, frozen=True, kw_only=True):
+    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    prompt: str
+    suffix: str | None = None
+    stream: bool | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
+    stop: str | list[str] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    random_seed: _Seed | None = None
+    seed: _Seed | None = None
+
+
+_body = msgspec.json.Decoder(_Body)
+
+
+class MistralFim:
+    """A ``ClientCodec``. Has no state."""
+
+    __slots__ = ()
+
+    dialect = DIALECT
+    heeded: tuple[str, ...] = ()
+
+    def read_request(self, body: bytes, *, depth: int, headers: Mapping[str, str]) -> Request:  # noqa: ARG002
+        return read_request(body, depth=depth)
+
+    def stream_writer(self, request: Request, *, created: int, reply_id: str) -> "FimWriter":
+        return FimWriter(request, created=created, reply_id=reply_id)
+
+    def write_reply(self, reply: Reply, request: Request, *, created: int, reply_id: str) -> bytes:
+        return write_reply(reply, request, created=created, reply_id=reply_id)
+
+
+def read_request(body: bytes, *, depth: int) -> Request:
+    """A client's body → the request, checked. Raises ``CallerFault``: see ``ClientCodec``."""
+    members = read_members(body, depth=depth)
+    try:
+        typed = _body.decode(body)
+    except msgspec.ValidationError as error:
+        raise shape_fault(error) from None
+    sampling = Sampling(
+        temperature=typed.temperature,
+        top_p=typed.top_p,
+        seed=typed.seed if typed.random_seed is None else typed.random_seed,
+        stop=(typed.stop,) if isinstance(typed.stop, str) else tuple(typed.stop or ()),
+        max_output_tokens=typed.max_tokens,
+    )
+    return Request(
+        dialect=DIALECT,
+        alias=typed.model,
+        stream=bool(typed.stream),
+        include_usage=True,
+        members=members,
+        conversation=Conversation(
+            messages=(Message(role="user", parts=(TextPart(typed.prompt),)),),
+            sampling=sampling,
+            completion=Completion(suffix=typed.suffix or "", raw=True),
+        ),
+        size_bytes=len(body),
+        unsaid=tuple(sorted(members.keys() - SAID - LABELS)),
+    )
+
+
+class FimWriter:
+    """Writes the chunks of one streamed answer. The last of them is held until the usage is known."""
+
+    __slots__ = ("_created", "_finish", "_model", "_passed", "_reply_id", "_started", "_usage")
+
+    content_type = "text/event-stream"
+
+    def __init__(self, request: Request, created: int, reply_id: str) -> None:
+        self._created = created
+        self._reply_id = reply_id
+        self._model = request.alias
+        self._started = self._passed = False
+        self._finish: str | None = None
+        self._usage: Usage | None = None
+
+    def open(self) -> bytes:
+        return b""
+
+    def write(self, pieces: Sequence[Piece]) -> bytes:
+        """The chunks of these pieces, but for the last."""
+        return b"".join([self._write(piece) for piece in pieces])
+
+    def close(self) -> bytes:
+        """The last chunk, with how it ended and the usage, and the end."""
+        if self._passed:
+            return _DONE
+        more = {} if self._usage is None else {"usage": usage_members(self._usage)}
+        return self._frame("", self._finish or "stop", more) + _DONE
+
+    def fail(self, fault: Fault) -> bytes:
+        """An error event and no ``[DONE]``."""
+        return b"data: " + _encode(openai_error(fault)) + b"\n\n"
+
+    def keep_alive(self) -> bytes:
+        return _KEEP_ALIVE
+
+    def _write(self, piece: Piece) -> bytes:
+        if piece.raw:
+            self._passed = True
+            return piece.raw
+        self._model = piece.model or self._model
+        if piece.usage is not None:
+            self._usage = piece.usage
+        if piece.finish is not None:
+            self._finish = finish_word(piece.finish)
+        return self._frame(piece.text, None, {}) if piece.text else b""
+
+    def _frame(self, text: str, finish: str | None, more: Mapping[str, Any]) -> bytes:
+        delta = {"content": text} if self._started else {"role": "assistant", "content": text}
+        self._started = True
+        chunk: dict[str, Any] = {
+            "id": self._reply_id,
+            "object": "chat.completion.chunk",
+            "created": self._created,
+            "model": self._model,
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
+            **more,
+        }
+        return b"data: " + _encode(chunk) + b"\n\n"
+
+
+def write_reply(reply: Reply, request: Request, *, reply_id: str, created: int) -> bytes:
+    """The whole answer: the upstream's own body where it passes through, otherwise built."""
+    if reply.body:
+        return reply.body
+    built: dict[str, Any] = {
+        "id": reply_id,
+        "object": "chat.completion",
+        "created": created,
+        "model": reply.model or request.alias,
+        "choices": [
+            {
+                "index": index,
+                "message": {"role": "assistant", "content": choice.text, "tool_calls": None},
+                "finish_reason": finish_word(choice.finish),
+            }
+            for index, choice in enumerate(reply.choices)
+        ],
+    }
+    if reply.usage is not None:
+        built["usage"] = usage_members(reply.usage)
+    return _encode(built)
