@@ -62,7 +62,7 @@ def test_the_demo_needs_no_key_and_nobody_is_paid() -> None:
 def test_what_is_commented_out_are_the_defaults() -> None:
     text = (EXAMPLES / "lodestard.toml").read_text()
     text = re.sub(
-        r"# \[(upstreams\.(?:llamacpp|google)|budgets\.per-project|rate_limits\.everybody|clients\.laptop"
+        r"# \[(upstreams\.llamacpp|budgets\.per-project|rate_limits\.everybody|clients\.laptop"
         r"|price_book\.ceiling|modules\.gpu\.cards\.t600)\].*\n(# .*\n)+",
         "",
         text,
