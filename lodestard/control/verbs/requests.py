@@ -1,6 +1,6 @@
 """``requests``, ``requests.follow``, ``explain``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -212,10 +212,19 @@ def attempt_row(row: AttemptRecord, traced: Mapping[str, Any]) -> AttemptRow:
         prompt_tokens=row.prompt_tokens,
         completion_tokens=row.completion_tokens,
         price=row.price,
-        notes=_texts(traced.get("notes")),
+        notes=(*_texts(traced.get("notes")), *translation_notes(traced)),
         wait=_estimate(traced.get("wait")),
         room_tokens=traced.get("room_tokens"),
     )
+
+
+def translation_notes(traced: Mapping[str, Any]) -> Iterator[str]:
+    """What was lost or done otherwise in the upstream's dialect, and which check its answer failed."""
+    if dropped := _texts(traced.get("dropped")):
+        yield f"left out, for its dialect can't carry it: {', '.join(dropped)}"
+    yield from _texts(traced.get("translation"))
+    if isinstance(failed := traced.get("check"), str) and failed:
+        yield f"its answer failed the check {failed}"
 
 
 def _texts(value: object) -> tuple[str, ...]:
