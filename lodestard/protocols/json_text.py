@@ -7,7 +7,8 @@ top level, and nesting beyond the limit. Time is linear in the body's size, and 
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import msgspec
 
@@ -15,6 +16,7 @@ from lodestard.domain.errors import CallerFault, Code
 from lodestard.protocols.json_depth import nests_deeper, opens_more
 
 Members = dict[str, msgspec.Raw]
+T = TypeVar("T")
 
 _members = msgspec.json.Decoder(Members)
 _KEY = re.compile(rb'\s*[{,]\s*"[^"\\]*(?:\\.[^"\\]*)*"\s*:\s*', re.DOTALL)
@@ -64,6 +66,14 @@ def read_object(text: str, *, depth: int) -> msgspec.Raw | None:
 def write_object(members: Mapping[str, object]) -> bytes:
     """Members, raw or not, as one JSON object."""
     return msgspec.json.encode(members)
+
+
+def decode_typed(decode: Callable[[bytes], T], body: bytes) -> T:
+    """The typed members of a body that was found to be sound JSON. Raises ``CallerFault(INVALID_REQUEST)``."""
+    try:
+        return decode(body)
+    except msgspec.ValidationError as error:
+        raise shape_fault(error) from None
 
 
 def shape_fault(error: msgspec.ValidationError, prefix: str = "") -> CallerFault:

@@ -23,7 +23,7 @@ from lodestard.domain.request import (
     ToolChoice,
 )
 from lodestard.protocols.anthropic.messages_blocks import ABSENT, DIALECT, NOTHING, Beside, missing, read_turn
-from lodestard.protocols.json_text import Members, read_members, shape_fault
+from lodestard.protocols.json_text import Members, decode_typed, read_members, shape_fault
 
 THREAD = "thread"
 HEEDED = ("anthropic-version", "anthropic-beta")
@@ -121,10 +121,7 @@ def read_request(body: bytes, *, depth: int, headers: Mapping[str, str], countin
     ``NOT_SUPPORTED`` for a conversation that the provider would hold, and whose beginning is not in the body.
     """
     members = read_members(body, depth=depth)
-    try:
-        typed = _body.decode(body)
-    except msgspec.ValidationError as error:
-        raise shape_fault(error) from None
+    typed = decode_typed(_body.decode, body)
     if bytes(members.get(THREAD, ABSENT)) not in NOTHING:
         raise CallerFault(Code.NOT_SUPPORTED, f"Send the whole conversation, without '{THREAD}'.", param=THREAD)
     if typed.max_tokens is None and not counting:

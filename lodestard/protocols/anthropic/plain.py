@@ -3,8 +3,6 @@
 Law: a message that does not say why it ended is not whole. Source: Anthropic's API reference, "Create a Message".
 """
 
-from functools import partial
-
 import msgspec
 
 from lodestard.domain.reply import Piece, ToolCallPiece
@@ -23,14 +21,14 @@ from lodestard.protocols.anthropic.answer import (
 from lodestard.protocols.anthropic.errors import stream_fault
 from lodestard.protocols.anthropic.usage import Meter
 from lodestard.protocols.event_reader import cut
-from lodestard.protocols.plain_reader import BodyReader
+from lodestard.protocols.whole_reader import WholeReader
 
 _TRUNCATED = "Input data was truncated"  # as the decoder says it
 
 
-def open_plain(*, passing: bool) -> BodyReader:
+def open_plain(*, passing: bool) -> WholeReader:
     """A reader for a plain answer. ``passing``: the client speaks this dialect."""
-    return BodyReader(partial(read_plain, passing=passing), keep=passing)
+    return WholeReader(read_plain, passing=passing)
 
 
 def read_plain(body: bytes, *, passing: bool) -> list[Piece]:

@@ -15,12 +15,11 @@ from lodestard.domain.call_id import invent_call_id
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Conversation, Message, Part, Request, Role, TextPart, Tool, ToolCall
-from lodestard.protocols.json_text import read_members
+from lodestard.protocols.json_text import decode_typed, read_members
 from lodestard.protocols.ollama.client_read import (
     ABSENT,
     SHARED,
     Asked,
-    decode_asked,
     find_unsaid,
     invalid,
     read_effort,
@@ -87,7 +86,7 @@ class OllamaChat:
 
     def read_request(self, body: bytes, *, depth: int, headers: Mapping[str, str]) -> Request:  # noqa: ARG002
         members = read_members(body, depth=depth)
-        typed = decode_asked(_body.decode, body)
+        typed = decode_typed(_body.decode, body)
         return Request(
             dialect=DIALECT,
             alias=typed.model,

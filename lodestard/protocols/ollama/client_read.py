@@ -6,7 +6,7 @@ trace says what was not done. Source: Ollama's API documentation and its ``api/t
 """
 
 import binascii
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -15,7 +15,7 @@ from msgspec import Meta
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.pins import RUNNER_OPTIONS
 from lodestard.domain.request import Format, ImagePart, Sampling
-from lodestard.protocols.json_text import Members, shape_fault
+from lodestard.protocols.json_text import Members
 
 ABSENT = msgspec.Raw()
 EFFORTS: Mapping[str, str] = {"max": "xhigh"}
@@ -78,14 +78,6 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-def decode_asked(decode: Callable[[bytes], T], body: bytes) -> T:
-    """The typed members of a body that was found to be sound JSON. Raises ``CallerFault(INVALID_REQUEST)``."""
-    try:
-        return decode(body)
-    except msgspec.ValidationError as error:
-        raise shape_fault(error) from None
 
 
 def read_sampling(asked: Asked) -> Sampling:

@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Conversation, Embedding, Message, Request, TextPart
-from lodestard.protocols.json_text import Members, read_members
-from lodestard.protocols.ollama.client_read import decode_asked, find_unsaid
+from lodestard.protocols.json_text import Members, decode_typed, read_members
+from lodestard.protocols.ollama.client_read import find_unsaid
 from lodestard.protocols.ollama.client_write import GENERATE, LineWriter, write_embedding, write_embeddings
 
 _Model = Annotated[str, Meta(min_length=1, max_length=512)]
@@ -49,7 +49,7 @@ class OllamaEmbed:
 
     def read_request(self, body: bytes, *, depth: int, headers: Mapping[str, str]) -> Request:  # noqa: ARG002
         members = read_members(body, depth=depth)
-        typed = decode_asked(_body.decode, body)
+        typed = decode_typed(_body.decode, body)
         texts = [typed.input] if isinstance(typed.input, str) and typed.input else typed.input or ()
         wanted = Embedding(dimensions=typed.dimensions or None, truncate=typed.truncate is not False)
         return _request(self.dialect, typed.model, _talk(texts, wanted), members, body)
@@ -75,7 +75,7 @@ class OllamaEmbeddings:
 
     def read_request(self, body: bytes, *, depth: int, headers: Mapping[str, str]) -> Request:  # noqa: ARG002
         members = read_members(body, depth=depth)
-        typed = decode_asked(_body_of_one.decode, body)
+        typed = decode_typed(_body_of_one.decode, body)
         texts = [typed.prompt] if typed.prompt else ()
         talk = _talk(texts, Embedding(truncate=True))
         return _request(self.dialect, typed.model, talk, members, body)

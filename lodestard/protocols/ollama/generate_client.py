@@ -12,11 +12,10 @@ import msgspec
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Completion, Conversation, Message, Part, Request, TextPart
-from lodestard.protocols.json_text import Members, read_members
+from lodestard.protocols.json_text import Members, decode_typed, read_members
 from lodestard.protocols.ollama.client_read import (
     SHARED,
     Asked,
-    decode_asked,
     find_unsaid,
     read_effort,
     read_format,
@@ -53,7 +52,7 @@ class OllamaGenerate:
 
     def read_request(self, body: bytes, *, depth: int, headers: Mapping[str, str]) -> Request:  # noqa: ARG002
         members = read_members(body, depth=depth)
-        typed = decode_asked(_body.decode, body)
+        typed = decode_typed(_body.decode, body)
         if typed.raw and (typed.template or typed.system or typed.context):
             text = "'raw' goes with neither 'system' nor 'template' nor 'context'."
             raise CallerFault(Code.INVALID_REQUEST, text, param="raw")

@@ -26,7 +26,7 @@ from lodestard.domain.request import (
     ToolCall,
     ToolChoice,
 )
-from lodestard.protocols.json_text import Members, read_members, shape_fault
+from lodestard.protocols.json_text import Members, decode_typed, read_members, shape_fault
 
 DIALECT = "openai"
 MAX_CHOICES = 128
@@ -163,10 +163,7 @@ def read_request(body: bytes, *, depth: int) -> Request:
     ``NOT_SUPPORTED`` for the functions that tools replaced.
     """
     members = read_members(body, depth=depth)
-    try:
-        typed = _body.decode(body)
-    except msgspec.ValidationError as error:
-        raise shape_fault(error) from None
+    typed = decode_typed(_body.decode, body)
     options = typed.stream_options
     return Request(
         dialect=DIALECT,

@@ -24,7 +24,7 @@ from lodestard.domain.request import (
     Sampling,
     TextPart,
 )
-from lodestard.protocols.json_text import read_members, shape_fault
+from lodestard.protocols.json_text import decode_typed, read_members
 from lodestard.protocols.openai.completions_write import TextWriter, write_reply
 
 DIALECT = "completions"
@@ -93,10 +93,7 @@ class OpenAICompletions:
 def read_request(body: bytes, *, depth: int) -> Request:
     """A client's body → the request, checked. Raises ``CallerFault``: see ``ClientCodec``."""
     members = read_members(body, depth=depth)
-    try:
-        typed = _body.decode(body)
-    except msgspec.ValidationError as error:
-        raise shape_fault(error) from None
+    typed = decode_typed(_body.decode, body)
     options = typed.stream_options
     return Request(
         dialect=DIALECT,

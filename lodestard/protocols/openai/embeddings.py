@@ -14,7 +14,7 @@ from lodestard.domain.errors import Fault
 from lodestard.domain.reply import Choice, Reply
 from lodestard.domain.request import Conversation, Embedding, Request
 from lodestard.protocols.error_bodies import openai_error
-from lodestard.protocols.json_text import read_members, shape_fault
+from lodestard.protocols.json_text import decode_typed, read_members
 from lodestard.protocols.openai.completions import Inputs, read_inputs
 from lodestard.protocols.vectors import to_base64
 
@@ -77,10 +77,7 @@ class NoStream:
 def read_request(body: bytes, *, depth: int) -> Request:
     """A client's body → the request, checked. Raises ``CallerFault``: see ``ClientCodec``."""
     members = read_members(body, depth=depth)
-    try:
-        typed = _body.decode(body)
-    except msgspec.ValidationError as error:
-        raise shape_fault(error) from None
+    typed = decode_typed(_body.decode, body)
     embedding = Embedding(dimensions=typed.dimensions, base64=typed.encoding_format == "base64")
     return Request(
         dialect=DIALECT,

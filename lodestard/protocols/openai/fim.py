@@ -16,7 +16,7 @@ from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Completion, Conversation, Message, Request, Sampling, TextPart
 from lodestard.domain.usage import Usage
 from lodestard.protocols.error_bodies import openai_error
-from lodestard.protocols.json_text import read_members, shape_fault
+from lodestard.protocols.json_text import decode_typed, read_members
 from lodestard.protocols.openai.chat_write import usage_members
 from lodestard.protocols.openai.completions_write import finish_word
 
@@ -70,10 +70,7 @@ class MistralFim:
 def read_request(body: bytes, *, depth: int) -> Request:
     """A client's body → the request, checked. Raises ``CallerFault``: see ``ClientCodec``."""
     members = read_members(body, depth=depth)
-    try:
-        typed = _body.decode(body)
-    except msgspec.ValidationError as error:
-        raise shape_fault(error) from None
+    typed = decode_typed(_body.decode, body)
     sampling = Sampling(
         temperature=typed.temperature,
         top_p=typed.top_p,

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import Conversation, Format, Message, OtherPart, Request, Sampling, TextPart
-from lodestard.protocols.json_text import Members, read_members, shape_fault
+from lodestard.protocols.json_text import Members, decode_typed, read_members
 from lodestard.protocols.responses.input import DIALECT, Transcript, find_more_tools
 from lodestard.protocols.responses.toolbox import (
     ABSENT,
@@ -137,10 +137,7 @@ _object = msgspec.json.Decoder(dict[str, msgspec.Raw])
 def read_turn(body: bytes, *, depth: int, memory: Memory) -> Turn:
     """A client's body → the request, checked. Raises ``CallerFault``."""
     members = read_members(body, depth=depth)
-    try:
-        typed = _body.decode(body)
-    except msgspec.ValidationError as error:
-        raise shape_fault(error) from None
+    typed = decode_typed(_body.decode, body)
     _refuse(typed)
     earlier = _recall(typed, memory)
     own = _items(typed.input)
