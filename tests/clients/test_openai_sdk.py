@@ -171,7 +171,7 @@ def test_a_rate_limit(client: OpenAI, stream: bool) -> None:
     with pytest.raises(openai.RateLimitError) as caught:
         client.chat.completions.create(model="busy", messages=HELLO, stream=stream)
     assert caught.value.code == "upstream_rate_limited"
-    assert caught.value.response.headers["retry-after"] == "7"
+    assert 1 <= int(caught.value.response.headers["retry-after"]) <= 7  # one that was heeded has some of it behind
 
 
 @pytest.mark.parametrize("fault", ["status=429;retry-after=1", "status=500", "close"])

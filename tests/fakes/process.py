@@ -207,7 +207,8 @@ class World:
     def _paid(self, name: str, fault: str) -> dict[str, Any]:
         url = f"http://127.0.0.1:{self.slow_port if name == 'slow' else self.openai_port}/v1"
         headers = {"x-sim-fault": fault} if fault else {}
-        return {"dialect": "openai", "url": url, "key": {"env": KEY_VARIABLE}, "headers": headers}
+        made = {"dialect": "openai", "url": url, "key": {"env": KEY_VARIABLE}, "headers": headers}
+        return {**made, "limit_wait_s": 0.0} if name == "busy" else made  # so that its refusals come at once
 
 
 @contextmanager

@@ -79,29 +79,6 @@ async def test_a_model_that_is_like_no_other(world: World) -> None:
     assert "Did you mean" not in answer.error["message"]
 
 
-NOBODY_SPEAKS = """
-[upstreams.google]
-dialect = "gemini"
-url = "http://127.0.0.1:9/v1beta"
-
-[models]
-google = { route = ["google/gemini-1.5-flash"] }
-google-first = { route = ["google/gemini-1.5-flash", "openai/gpt-4o-mini"] }
-
-[prices]
-"google/gemini-1.5-flash" = { input = 1, output = 1 }
-"""
-
-
-async def test_a_dialect_that_nobody_speaks_yet(tmp_path: Path) -> None:
-    async with open_world(tmp_path, NOBODY_SPEAKS) as world:
-        assert told(await world.ask("google")) == (400, "not_supported", "model")
-        answer = await world.ask("google-first")
-        assert answer.lodestar["model"] == "openai/gpt-4o-mini"
-        (rejected,) = (await world.explain(answer)).trace["rejected"]
-        assert rejected["target"] == "google/gemini-1.5-flash"
-
-
 async def test_a_paid_model_without_a_price(world: World) -> None:
     for alias in ("unpriced", "openai/o4-mini"):
         answer = await world.ask(alias)
