@@ -7,8 +7,6 @@ every generation, as the limits do.
 """
 
 from collections.abc import Iterable
-from types import TracebackType
-from typing import Self
 
 import msgspec
 import trio
@@ -82,26 +80,16 @@ class Standing(msgspec.Struct):
 
 
 class Turn:
-    """One request's, from its sending until it is answered: a context for an attempt."""
+    """One request's, from its sending until it is answered. Whoever took it ends it."""
 
     __slots__ = ("_standing",)
 
-    def __init__(self, standing: Standing | None) -> None:
+    def __init__(self, standing: Standing) -> None:
+        standing.under_way += 1
         self._standing = standing
 
-    def __enter__(self) -> Self:
-        if self._standing is not None:
-            self._standing.under_way += 1
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._standing is not None:
-            self._standing.under_way -= 1
-
-
-NO_TURN = Turn(None)
+    def end(self) -> None:
+        self._standing.under_way -= 1
 
 
 class Allowances:
@@ -110,14 +98,18 @@ class Allowances:
     def __init__(self) -> None:
         self._known: dict[Target, Standing] = {}
 
-    async def wait_turn(self, target: Target, size_bytes: int, patience_s: float) -> Turn:
-        """Wait until a request of this size may be sent.
+    def knows(self, target: Target) -> bool:
+        """Whether anything was ever told of it; otherwise nobody has to wait."""
+        return target in self._known
+
+    async def wait_turn(self, target: Target, size_bytes: int, patience_s: float) -> Turn | None:
+        """Wait until a request of this size may be sent; None where nothing is known.
 
         Raises ``UpstreamFault(UPSTREAM_RATE_LIMITED)``, never sent, where that takes longer than ``patience_s``.
         """
         standing = self._known.get(target)
         if standing is None:
-            return NO_TURN
+            return None
         tokens = size_bytes // BYTES_PER_TOKEN
         deadline_s = trio.current_time() + patience_s
         while (wait_s := standing.wait_s(tokens, trio.current_time())) > 0:

@@ -197,8 +197,10 @@ def gives_way(fault: Fault, flight: Flight) -> bool:
 async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -> Fault | None:
     """Admit, hold, dial, stream, settle. None when the answer is whole, otherwise what went wrong."""
     record = flight.open_attempt(candidate, runtime.clock.monotonic_ns())
+    turn: Turn | None = None
     try:
-        turn = await wait_turn(candidate, flight.request, runtime)
+        if runtime.allowances.knows(candidate.target):
+            turn = await wait_turn(candidate, flight.request, runtime)
         record.place = runtime.admission.admit(ask_of(candidate, flight))
         async with record.place as seat:
             record.admitted_ns = runtime.clock.monotonic_ns()
@@ -206,7 +208,7 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
             bid = make_bid(candidate, request, runtime.ledger.find_room(flight.entry, candidate))
             attempt = await runtime.ledger.hold(flight.entry, candidate, bid.nano_usd, bid.tokens)
             record.limit_tokens = bid.limit_tokens
-            with turn, Settlement(attempt, flight, record, runtime.ledger):
+            with Settlement(attempt, flight, record, runtime.ledger):
                 await ask(candidate, fit_bid(bid, seat, record), flight, record, runtime)
             seat.learn(flight.draft.usage, flight.draft.durations)
             runtime.tokens.learn(candidate.target, flight.request, flight.draft.usage)
@@ -219,13 +221,15 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
         record.fail(Code.CLIENT_LEFT if flight.left else Code.SHUTTING_DOWN, "cancelled")
         raise
     finally:
+        if turn is not None:
+            turn.end()
         record.ended_ns = runtime.clock.monotonic_ns()
         runtime.hooks.attempt_ended.tell(attempt_news(record, flight))
     record.outcome = "ok"
     return None
 
 
-async def wait_turn(candidate: Candidate, request: Request, runtime: Runtime) -> Turn:
+async def wait_turn(candidate: Candidate, request: Request, runtime: Runtime) -> Turn | None:
     """Wait for the limits that its provider has told. Raises ``UpstreamFault`` where the next candidate is sooner."""
     upstream = runtime.settings.upstreams.get(candidate.target.upstream)
     patience_s = 0.0 if upstream is None else upstream.limit_wait_s
@@ -274,7 +278,8 @@ async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRec
                 await flight.deliver(waiting)
                 waiting = []
         flight.body = stream.body
-    await release(waiting, flight, judge)
+    if judge is not None or waiting:
+        await release(waiting, flight, judge)
 
 
 async def release(waiting: list[Piece], flight: Flight, judge: Judge | None) -> None:

@@ -69,13 +69,13 @@ class Estimator:
 
     def learn(self, target: Target, request: Request, usage: Usage | None) -> None:
         """What ``target`` counted for the prompt of ``request``. Prompts with images and short ones teach nothing."""
-        if usage is None or request.has_images:
-            return
         known = self._targets.get(str(target))
         if known is not None:
             known.seen += 1
             if known.seen > WINDOW and known.seen % OFTEN:
                 return
+        if usage is None or request.has_images:
+            return
         basis = basis_bytes(request)
         ratio = usage.prompt_tokens / basis
         if basis < LEARN_BASIS_BYTES or not _makes_sense(ratio):

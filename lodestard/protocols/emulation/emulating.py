@@ -28,7 +28,9 @@ class Emulating:
         self._inner = inner
 
     def write_request(self, request: Request, model: str, settings: Upstream) -> WireRequest:
-        lacks = self._find_lacks(request, model, settings)
+        talk = request.conversation
+        plain = talk.format.kind == "text" and not (settings.models and _speaks_of_tools(talk))
+        lacks = None if plain else self._find_lacks(request, model, settings)
         if lacks is None:
             return self._inner.write_request(request, model, settings)
         asked = ask_by_instruction(request.conversation, lacks, free=settings.free)
@@ -47,7 +49,7 @@ class Emulating:
     def _find_lacks(self, request: Request, model: str, settings: Upstream) -> Lacks | None:
         """What the upstream lacks of what ``request`` asks for; None for nothing."""
         talk = request.conversation
-        tools = bool(settings.models) and _speaks_of_tools(talk) and _is_emulated(model, settings)
+        tools = _speaks_of_tools(talk) and _is_emulated(model, settings)
         schema = talk.format.kind != "text" and self._lacks_schema(request, model, settings)
         return Lacks(tools=tools, schema=schema) if tools or schema else None
 
