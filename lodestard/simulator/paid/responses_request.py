@@ -45,6 +45,7 @@ class ResponsesRequest(msgspec.Struct, frozen=True, kw_only=True):
     include: frozenset[str]
     top_logprobs: int
     reasoning: bool
+    summary: bool
 
     @property
     def text(self) -> str:
@@ -81,6 +82,7 @@ def read_responses(members: Members, model: PaidModel, provider: str) -> Respons
         include=frozenset(str(one) for one in members.items("include")),
         top_logprobs=members.integer("top_logprobs") or 0,
         reasoning=members.inner("reasoning").text("effort") != "none",
+        summary=bool(members.inner("reasoning").text("summary")),
     )
 
 

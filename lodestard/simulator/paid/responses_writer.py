@@ -50,6 +50,7 @@ class ResponsesWriter:
         self._request = request
         self._provider = provider
         self._flavour = flavour
+        self._shows = flavour.shows_reasoning or request.summary
         self._number = 0
 
     # -- whole ---------------------------------------------------------------------------------------------------
@@ -73,7 +74,7 @@ class ResponsesWriter:
 
     def _reasoning(self, choice: Choice) -> Item:
         thought = "".join(choice.reasoning)
-        summary = [{"type": "summary_text", "text": thought}] if self._flavour.shows_reasoning else []
+        summary = [{"type": "summary_text", "text": thought}] if self._shows else []
         item = {"id": self._name("rs"), "type": "reasoning", "summary": summary}
         if ENCRYPTED in self._request.include:
             item["encrypted_content"] = seal(self._provider, thought)
@@ -144,16 +145,16 @@ class ResponsesWriter:
         item = self._reasoning(choice)
         place = {"item_id": item["id"], "output_index": 0, "summary_index": 0}
         yield self._added(0, {"id": item["id"], "type": "reasoning", "summary": []})
-        if self._flavour.shows_reasoning:
+        if self._shows:
             part = {"type": "summary_text", "text": ""}
             yield self._event("response.reasoning_summary_part.added", {**place, "part": part})
         for piece in choice.reasoning:
-            if self._flavour.shows_reasoning:
+            if self._shows:
                 delta = self._event("response.reasoning_summary_text.delta", {**place, "delta": piece})
                 yield Chunk(delta.data, 1, reasoning=True)
             else:
                 yield Chunk(b"", 1, reasoning=True)
-        if self._flavour.shows_reasoning:
+        if self._shows:
             text = "".join(choice.reasoning)
             yield self._event("response.reasoning_summary_text.done", {**place, "text": text})
             part = {"type": "summary_text", "text": text}

@@ -22,6 +22,9 @@ UPSTREAMS: Mapping[str, str] = {
 }
 """The aliases of the house that the clients speak to, each over one dialect of upstreams; and their titles."""
 
+OPEN_MINDS = ("ollama", "anthropic", "gemini", "xai")
+"""Where what a model thinks is told without a word for that. OpenAI tells a summary, to who asks it for one."""
+
 FEATURES: Mapping[str, str] = {
     "text": "text, plain",
     "stream": "text, streamed",
@@ -58,6 +61,15 @@ DIALECTS: Mapping[str, str] = {
 IMPOSSIBLE: Mapping[tuple[str, str, str], str] = {
     ("openai", "forced", "ollama"): "it can't be told so: dropped, and said in `x-lodestar-dropped`",
     ("responses", "forced", "ollama"): "it can't be told so: dropped, and said in `x-lodestar-dropped`",
+    ("anthropic", "forced", "ollama"): "it can't be told so: dropped, and said in `x-lodestar-dropped`",
+    **{
+        (dialect, "reasoning", "openai"): "OpenAI does not tell it there"
+        for dialect in ("openai", "responses", "anthropic", "ollama")
+    },
+    **{
+        (dialect, "reasoning", "responses"): "OpenAI tells it only to who asks for a summary"
+        for dialect in ("openai", "anthropic", "ollama")
+    },
     **{
         ("embeddings", feature, upstream): "these models embed nothing"
         for feature in ("embedding", "error")

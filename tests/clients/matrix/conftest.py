@@ -26,6 +26,8 @@ def upstreams(ports: Ports) -> dict[str, Any]:
     }
     chats = {"key": key, "completions": "chat"}  # as the providers' own chat models, whose addresses would tell
     made: dict[str, Any] = {name: {**upstream, **chats} for name, upstream in paid.items()}
+    for name in ("openai", "xai", "gemini-compatible"):
+        made[name]["limit_member"] = "max_completion_tokens"  # their addresses would tell this too
     made |= {f"{name}-cut": {**upstream, "headers": {"x-sim-fault": "error=6"}} for name, upstream in made.items()}
     local = {"dialect": "ollama", "url": at["ollama"], "free": True}
     return {**made, "ollama": local, "ollama-cut": {**local, "headers": {"x-sim-fault": "error=6"}}}
@@ -43,6 +45,16 @@ MODELS = {
 EYES = {"ollama": "moondream:1.8b"}
 """Where the usual model sees nothing."""
 
+THINKERS = {
+    "ollama": "qwen3:1.7b",
+    "openai": "o4-mini",
+    "responses": "o4-mini",
+    "gemini": "gemini-2.5-flash",
+    "xai": "grok-3-mini",
+    "gemini-compatible": "gemini-2.5-flash",
+}
+"""Where the usual model does not think."""
+
 FILLS = {"ollama": "deepseek-coder:6.7b"}
 """Where the usual model knows no gaps."""
 
@@ -54,10 +66,12 @@ def settings(ports: Ports) -> dict[str, Any]:
     for name, model in MODELS.items():
         models[name] = {"route": [f"{name}/{model}"]}
         models[f"{name}-eyes"] = {"route": [f"{name}/{EYES.get(name, model)}"]}
+        models[f"{name}-thinker"] = {"route": [f"{name}/{THINKERS.get(name, model)}"]}
         models[f"{name}-fills"] = {"route": [f"{name}/{FILLS.get(name, model)}"]}
         models[f"{name}-cut"] = {"route": [f"{name}-cut/{model}"]}
     paid = [f"{name}{mood}/{model}" for name, model in MODELS.items() if name != "ollama" for mood in ("", "-cut")]
     models |= {f"{name}-embeds": {"route": [f"{name}/{model}"]} for name, model in EMBEDS.items()}
+    paid += [f"{name}/{model}" for name, model in THINKERS.items() if name != "ollama"]
     paid.append(f"openai/{EMBEDS['openai']}")
     return {"upstreams": upstreams(ports), "models": models, "prices": dict.fromkeys(paid, PRICE)}
 

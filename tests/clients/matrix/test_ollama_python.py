@@ -116,6 +116,16 @@ def test_a_schema(client: Client, upstream: str) -> None:
     assert isinstance(lamp["watts"], int)
 
 
+@proves("reasoning", cells.OPEN_MINDS)
+def test_what_the_model_thinks(client: Client, upstream: str) -> None:
+    model = f"{upstream}-thinker"
+    message = client.chat(model=model, messages=user(asked.HELLO), think=True).message
+    parts = list(client.chat(model=model, messages=user(asked.HELLO), think=True, stream=True))
+    assert message.thinking == "".join(part.message.thinking or "" for part in parts) != ""
+    assert asked.HELLO in (message.content or "")
+    assert asked.HELLO in text_of(iter(parts))
+
+
 @proves("limit")
 def test_an_output_limit(client: Client, upstream: str) -> None:
     reply = client.chat(model=upstream, messages=user(asked.LONG), options={"num_predict": asked.LIMIT})

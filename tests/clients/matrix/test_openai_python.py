@@ -129,6 +129,20 @@ def test_a_schema(client: OpenAI, upstream: str) -> None:
     assert isinstance(lamp["watts"], int)
 
 
+@proves("reasoning", cells.OPEN_MINDS)
+def test_what_the_model_thinks(client: OpenAI, upstream: str) -> None:
+    model = f"{upstream}-thinker"
+    message = ask(client, model, asked.HELLO, reasoning_effort="low").choices[0].message.to_dict()
+    chunks = client.chat.completions.create(
+        model=model, messages=user(asked.HELLO), reasoning_effort="low", stream=True
+    )
+    deltas = [choice.delta.to_dict() for chunk in chunks for choice in chunk.choices]
+    thoughts = [str(delta.get("reasoning_content") or "") for delta in deltas]
+    assert message["reasoning_content"] == "".join(thoughts) != ""
+    assert asked.HELLO in str(message["content"])
+    assert asked.HELLO in "".join(str(delta.get("content") or "") for delta in deltas)
+
+
 @proves("limit")
 def test_an_output_limit(client: OpenAI, upstream: str) -> None:
     reply = ask(client, upstream, asked.LONG, max_tokens=asked.LIMIT)

@@ -124,6 +124,21 @@ def test_a_schema(client: OpenAI, upstream: str) -> None:
     assert isinstance(response.output_parsed, Lamp)
 
 
+@proves("reasoning", [*cells.OPEN_MINDS, "responses"])
+def test_what_the_model_thinks(client: OpenAI, upstream: str) -> None:
+    model, thinking = f"{upstream}-thinker", cast("Any", {"effort": "low", "summary": "auto"})
+    response = ask(client, model, asked.HELLO, reasoning=thinking)
+    assert [item.type for item in response.output] == ["reasoning", "message"]
+    summary = [part.text for item in response.output if item.type == "reasoning" for part in item.summary]
+    events = list(client.responses.create(model=model, input=asked.HELLO, reasoning=thinking, stream=True))
+    deltas = [event.delta for event in events if event.type == "response.reasoning_summary_text.delta"]
+    assert "".join(summary) == "".join(deltas) != ""
+    last = events[-1]
+    assert last.type == "response.completed"
+    assert [item.type for item in last.response.output] == ["reasoning", "message"]
+    assert asked.HELLO in last.response.output_text
+
+
 @proves("limit")
 def test_an_output_limit(client: OpenAI, upstream: str) -> None:
     response = ask(client, upstream, asked.LONG, max_output_tokens=asked.LIMIT)
