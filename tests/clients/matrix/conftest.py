@@ -87,7 +87,10 @@ def ports() -> Iterator[Ports]:
 @pytest.fixture(scope="session")
 def everything(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """A running daemon with an alias for each dialect. At its end the books agree with the providers' meters."""
-    daemon = Daemon(tmp_path_factory.mktemp("matrix"), overlay(settings(ports), QUIET))
+    daemon = Daemon(
+        tmp_path_factory.mktemp("matrix"),
+        overlay(settings(ports), {**QUIET, "residency": {"linger_s": 0.1, "dwell_s": 0.1}}),
+    )
     try:
         yield daemon.start()
         daemon.wait_idle()

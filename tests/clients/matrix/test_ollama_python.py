@@ -60,7 +60,7 @@ def test_text(client: Client, upstream: str) -> None:
 def test_a_stream(client: Client, upstream: str) -> None:
     parts = list(client.chat(model=upstream, messages=user(asked.HELLO), stream=True))
     assert asked.HELLO in text_of(iter(parts))
-    assert len(parts) > 3
+    assert len(parts) > 1  # words that come at once are one piece
     assert [part.done for part in parts] == [False] * (len(parts) - 1) + [True]
     assert {part.model for part in parts} == {upstream}
 
