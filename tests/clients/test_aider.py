@@ -55,6 +55,7 @@ def git(repo: Path, *words: str) -> str:
     return done.stdout
 
 
+@pytest.mark.proves(dialect="openai", client="Aider", feature="stream", upstream="ollama")
 @pytest.mark.parametrize("edit_format", ["whole", "diff"])
 def test_aider_edits_a_file_and_commits_it(house: Daemon, base_url: str, scratch: Path, edit_format: str) -> None:
     before = len(house.rows(1000))

@@ -84,6 +84,11 @@ def run(daemon: Daemon, work: Path, model: str, text: str, *more: str) -> tuple[
     return done.returncode, json.loads(done.stdout)
 
 
+def shows(feature: str, upstream: str) -> pytest.MarkDecorator:
+    """A cell of docs/compatibility.md."""
+    return pytest.mark.proves(dialect="anthropic", client="Claude Code", feature=feature, upstream=upstream)
+
+
 def say(world: World, *answers: Any) -> None:
     """The paid provider's next answers."""
     told = get(world.openai_port, "/__sim/answers", "POST", {"answers": answers})
@@ -94,7 +99,13 @@ def call(name: str, **arguments: Any) -> dict[str, Any]:
     return {"calls": [{"name": name, "arguments": arguments}]}
 
 
-@pytest.mark.parametrize(("model", "simulated"), [("local-llama", "llama3.1:8b"), ("gpt-4o-mini", "gpt-4o-mini")])
+@pytest.mark.parametrize(
+    ("model", "simulated"),
+    [
+        pytest.param("local-llama", "llama3.1:8b", marks=shows("stream", "ollama")),
+        pytest.param("gpt-4o-mini", "gpt-4o-mini", marks=shows("stream", "openai")),
+    ],
+)
 def test_it_gets_an_answer(roomy: Daemon, work: Path, model: str, simulated: str) -> None:
     before = len(roomy.rows(1000))
     code, told = run(roomy, work, model, "hello")
@@ -107,6 +118,7 @@ def test_it_gets_an_answer(roomy: Daemon, work: Path, model: str, simulated: str
     assert (counted, usage["output_tokens"]) == (row["prompt_tokens"], row["completion_tokens"])
 
 
+@shows("tools-stream", "openai")
 def test_it_reads_a_file_and_writes_it(roomy: Daemon, own: World, work: Path) -> None:
     file = str(work / FILE)
     before = len(roomy.rows(1000))
@@ -129,6 +141,7 @@ def test_it_reads_a_file_and_writes_it(roomy: Daemon, own: World, work: Path) ->
     assert {row["session"] for row in rows} == {told["session_id"]}
 
 
+@shows("parallel", "openai")
 def test_two_tools_at_once(roomy: Daemon, own: World, work: Path) -> None:
     (work / "other.py").write_text("pass\n")
     both = {"calls": [call("Read", file_path=str(work / name))["calls"][0] for name in (FILE, "other.py")]}

@@ -8,6 +8,7 @@ import pytest
 from tests.fakes.process import KEY_VARIABLE, QUIET, Daemon, get, overlay, run_simulator
 
 KINDS = ("ollama", "openai", "xai", "gemini", "anthropic")
+QUICK = {"residency": {"linger_s": 0.1, "dwell_s": 0.1}}
 PRICE = {"input": "5.00", "output": "25.00", "cache_write": "6.25", "max_output_tokens": 16384}
 Ports = dict[str, int]
 
@@ -89,7 +90,7 @@ def everything(ports: Ports, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """A running daemon with an alias for each dialect. At its end the books agree with the providers' meters."""
     daemon = Daemon(
         tmp_path_factory.mktemp("matrix"),
-        overlay(settings(ports), {**QUIET, "residency": {"linger_s": 0.1, "dwell_s": 0.1}}),
+        overlay(settings(ports), {**QUIET, **QUICK}),
     )
     try:
         yield daemon.start()
