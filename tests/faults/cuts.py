@@ -5,9 +5,12 @@ ledger has at least what was billed, and exactly that where usage was delivered.
 """
 
 import json
+import re
 from dataclasses import dataclass
+from typing import Any
 
-from tests.fakes.world import SimUpstream, World, chat
+from tests.fakes.world import SimUpstream, World
+from tests.faults.dialects import CLIENTS, Client
 from tests.faults.interposed import CutWire, interpose
 from tests.faults.reading import Seen, ask_raw, read, write_request
 
@@ -16,23 +19,46 @@ TEXT = "All of it."
 
 @dataclass(frozen=True)
 class Form:
-    """What is cut: the answer of one dialect, streamed or plain."""
+    """What is cut: the answer of one upstream, streamed or plain, to a client of one dialect."""
 
     alias: str
     stream: bool
+    client: str = "openai"
+
+    @property
+    def speaks(self) -> Client:
+        return CLIENTS[self.client]
 
     def upstream(self, world: World) -> SimUpstream:
-        return world.ollama if self.alias == "local-llama" else world.openai
+        return world.upstreams[SIMULATORS[self.alias]]
 
-    def request(self, text: str) -> bytes:
-        return write_request(chat(self.alias, text, stream=self.stream, temperature=0))
+    def request(self, text: str, **members: Any) -> bytes:
+        body = self.speaks.write(self.alias, text, stream=self.stream, **{"temperature": 0, **members})
+        return write_request(body, self.speaks.headers, self.speaks.path)
+
+    async def ask(self, world: World, text: str, **members: Any) -> Seen:
+        return await ask_raw(world.address, self.request(text, **members), self.speaks.seen)
 
     def is_whole(self, sent: bytes) -> bool:
         """Whether the upstream had said all that matters before it was cut."""
         answer = read(sent)
         if self.alias == "local-llama":  # Ollama is always asked for a stream
             return any(_is_last(line) for line in answer.body.splitlines())
-        return b"data: [DONE]" in answer.body if self.stream else answer.framed
+        if not answer.streamed or self.alias == "flash":  # Gemini's streams have no mark of their end
+            return answer.framed
+        return _END.search(answer.body) is not None
+
+
+SIMULATORS = {
+    "local-llama": "ollama",
+    "gpt-4o-mini": "openai",
+    "claude-sonnet": "anthropic",
+    "flash": "gemini",
+    "responding": "openai",
+}
+_END = re.compile(
+    rb"data: \[DONE\]|event: message_stop\ndata: .*}\n|event: response\.(?:completed|incomplete)\ndata: .*}\n"
+)
 
 
 def _is_last(line: bytes) -> bool:
@@ -42,7 +68,10 @@ def _is_last(line: bytes) -> bool:
         return False
 
 
-FORMS = [Form(alias, stream) for alias in ("local-llama", "gpt-4o-mini") for stream in (True, False)]
+OWN = {"local-llama": "ollama", "claude-sonnet": "anthropic", "responding": "responses"}
+"""Whose clients get an upstream's answer as it is."""
+FORMS = [Form(alias, stream) for alias in SIMULATORS for stream in (True, False)]
+FORMS += [Form(alias, stream, client) for alias, client in OWN.items() for stream in (True, False)]
 
 
 @dataclass
@@ -58,7 +87,7 @@ async def measure(world: World, form: Form) -> int:
     wire = CutWire(None, rst=False)
     form.upstream(world).say(TEXT)
     with interpose(form.upstream(world), wire):
-        seen = await ask_raw(world.address, form.request("question 000000"))
+        seen = await form.ask(world, "question 000000")
     assert seen.succeeded
     assert seen.text == TEXT
     return len(wire.sent)
@@ -67,12 +96,12 @@ async def measure(world: World, form: Form) -> int:
 async def cut_at(world: World, form: Form, wire: CutWire, outcome: Outcome) -> None:
     """One cut, and the same question again."""
     outcome.cuts += 1
-    upstream, question = form.upstream(world), form.request(f"question {outcome.cuts:06d}")
+    upstream, question = form.upstream(world), f"question {outcome.cuts:06d}"
     charged, billed = world.ledger.totals().spent_today_nano_usd, upstream.bill_nano_usd
     upstream.app.app.mind.clear()
     upstream.say(TEXT, TEXT)
     with interpose(upstream, wire):
-        seen = await ask_raw(world.address, question)
+        seen = await form.ask(world, question)
     whole = form.is_whole(bytes(wire.sent))
     where = f"{form} cut at byte {wire.at} ({'RST' if wire.rst else 'EOF'})"
     judge(seen, where, whole=whole)
@@ -95,12 +124,12 @@ def judge(seen: Seen, where: str, *, whole: bool) -> None:
         assert seen.told_of_failure, f"{where}: {seen}"
 
 
-async def _ask_again(world: World, form: Form, question: bytes, *, kept: bool) -> None:
+async def _ask_again(world: World, form: Form, question: str, *, kept: bool) -> None:
     upstream = form.upstream(world)
     asked = upstream.asked
     upstream.app.app.mind.clear()
     upstream.say(TEXT)
-    again = await ask_raw(world.address, question)
+    again = await form.ask(world, question)
     assert again.succeeded, again
     assert again.text == TEXT, again
     assert kept or upstream.asked > asked, f"what was cut came from the cache: {again}"

@@ -4,17 +4,17 @@ What must hold: the house answers, honestly: a status of error, an error event, 
 it charges at least what was billed; it goes on serving, in bounded memory.
 """
 
-import json
 import random
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Any
 
-from tests.fakes.world import World, chat
+from tests.fakes.world import World
 from tests.faults.cuts import FORMS
 from tests.faults.interposed import interpose
 from tests.faults.mangling import CHANGES, Change, Mangled
 from tests.faults.quiet import come_to_rest
-from tests.faults.reading import Seen, ask_raw, write_request
+from tests.faults.reading import Seen
 
 BIG_EVENT_ODDS = 0.02
 
@@ -34,38 +34,33 @@ async def ask_for_garbage(world: World, seed: int, tally: Tally, changes: tuple[
     luck = random.Random(seed)
     form = luck.choice(FORMS)
     upstream, mangled = form.upstream(world), Mangled(luck, changes)
+    more: dict[str, Any] = {}
     charged, billed = world.ledger.totals().spent_today_nano_usd, upstream.bill_nano_usd
-    body = chat(form.alias, f"question {seed}", stream=form.stream, temperature=0)
-    if form.stream and luck.random() < 0.5:
-        body["stream_options"] = {"include_usage": True}
+    if form.stream and form.client == "openai" and luck.random() < 0.5:
+        more["stream_options"] = {"include_usage": True}
     if luck.random() < 0.3:
         upstream.say('Ein Gruß: 你好, \U0001f600!\n\n"Escaped\\" \t…')
     if luck.random() < BIG_EVENT_ODDS:
         upstream.fail("big_event")
     with interpose(upstream, mangled):
-        seen = await ask_raw(world.address, write_request(body))
+        seen = await form.ask(world, f"question {seed}", **more)
     upstream.app.app.mind.clear()
     where = f"seed {seed}, {form}, {mangled.did}"
     judge(seen, where)
     tally.outcomes[_name(seen)] += 1
     await come_to_rest(world)
-    more, bill = world.ledger.totals().spent_today_nano_usd - charged, upstream.bill_nano_usd - billed
-    assert more >= bill, f"{where}: billed {bill}, charged {more}: {seen}"
+    paid, bill = world.ledger.totals().spent_today_nano_usd - charged, upstream.bill_nano_usd - billed
+    assert paid >= bill, f"{where}: billed {bill}, charged {paid}: {_short(seen)}"
 
 
 def judge(seen: Seen, where: str) -> None:
     """Whatever came, a client can read what it gets, and is not told that a broken answer is whole."""
     try:
-        honest = _readable(seen) if seen.succeeded else seen.told_of_failure
+        honest = seen.readable if seen.succeeded else seen.told_of_failure
     except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise AssertionError(f"{where}: unreadable ({error!r}): {_short(seen)}") from error
     assert honest, f"{where}: not honest: {_short(seen)}"
     assert seen.status != 500, f"{where}: broke the house: {_short(seen)}"
-
-
-def _readable(seen: Seen) -> bool:
-    """A stream has to say that it is at its end; of a plain answer its length does."""
-    return seen.finished if seen.streamed else bool(json.loads(seen.body)["choices"])
 
 
 def _short(seen: Seen) -> str:

@@ -12,7 +12,7 @@ from lodestard.simulator.exchange import Exchange
 from lodestard.simulator.reply import Headers
 
 Change = Callable[[bytes, random.Random], bytes]
-_USAGE = re.compile(rb'"usage":\s*\{(?:[^{}]|\{[^{}]*\})*\}')
+_USAGE = re.compile(rb'"usage(?:Metadata)?":\s*\{(?:[^{}]|\{[^{}]*\})*\}')
 _NUMBER = re.compile(rb"(?<=[:,\[])-?\d+(?:\.\d+)?")
 _STRING = re.compile(rb'"[^"\\]*"(?!:)')
 _VALUES = (b"null", b"true", b"17", b"-1", b"1e999", b"[]", b"{}", b'"x"', b"[null]", b'[{"a":[1]}]')
@@ -32,6 +32,16 @@ _USAGES = (
     b'"usage":{"prompt_tokens":3.5,"completion_tokens":2.25}',
     b'"no_usage":1',
 )
+_NAMES = {
+    b'"input_tokens"': {b"prompt_tokens": b"input_tokens", b"completion_tokens": b"output_tokens"},
+    b'"output_tokens"': {b"prompt_tokens": b"input_tokens", b"completion_tokens": b"output_tokens"},
+    b'"usageMetadata"': {
+        b'"usage"': b'"usageMetadata"',
+        b"prompt_tokens": b"promptTokenCount",
+        b"completion_tokens": b"candidatesTokenCount",
+        b"total_tokens": b"totalTokenCount",
+    },
+}
 TYPES = ("text/html", "text/plain", "image/png", "application/json", "text/event-stream", "nonsense", "")
 
 
@@ -91,19 +101,28 @@ def blow_up_number(body: bytes, luck: random.Random) -> bytes:
 
 def spoil_usage(body: bytes, luck: random.Random) -> bytes:
     spoilt = luck.choice(_USAGES)
-    return _USAGE.sub(lambda _found: spoilt, body)
+    return _USAGE.sub(lambda found: in_its_words(spoilt, found[0]), body)
+
+
+def in_its_words(usage: bytes, told: bytes) -> bytes:
+    """``usage`` with the names of the dialect that ``told`` is of."""
+    for kind, names in _NAMES.items():
+        if kind in told:
+            for ours, theirs in names.items():
+                usage = usage.replace(ours, theirs)
+    return usage
 
 
 def double_usage(body: bytes, luck: random.Random) -> bytes:
-    """Usage again, and less of it; before or after the true one."""
+    """Usage again, and less of it; before or after the true one. Not where it comes with the end of the answer."""
     less = b'"usage":{"prompt_tokens":1,"completion_tokens":0,"total_tokens":1}'
-    events = body.split(b"\n\n")
-    told = [at for at, event in enumerate(events) if _USAGE.search(event) and event.startswith(b"data: ")]
-    if not told:
+    events = re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", body)
+    told = [at for at, event in enumerate(events) if _USAGE.search(event) and b"data: " in event]
+    if not told or b'"type":"response.' in events[told[-1]]:
         return body
-    lower = _USAGE.sub(lambda _found: less, events[told[-1]])
+    lower = _USAGE.sub(lambda found: in_its_words(less, found[0]), events[told[-1]])
     events.insert(told[-1] + luck.randrange(2), lower)
-    return b"\n\n".join(events)
+    return b"".join(events)
 
 
 def _swap(body: bytes, what: re.Pattern[bytes], new: bytes, luck: random.Random) -> bytes:

@@ -4,6 +4,7 @@ Law: a client is told the truth where an answer that looks whole is whole, and a
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from struct import pack
 from typing import Any
@@ -75,16 +76,24 @@ class Seen:
         return bool(said) and self.events[-1] == "[DONE]"
 
     @property
+    def readable(self) -> bool:
+        """Whether it has what a client looks for. A stream has to say that it is at its end; of a plain answer its
+        length does."""
+        return self.finished if self.streamed else bool(json.loads(self.body)["choices"])
+
+    @property
     def id(self) -> str:
         return self.headers.get("x-lodestar-request-id", "")
 
 
-def write_request(body: dict[str, Any], headers: dict[str, str] | None = None) -> bytes:
-    """A chat request that asks for the connection to be closed after it."""
+def write_request(
+    body: dict[str, Any], headers: Mapping[str, str] | None = None, path: str = "/v1/chat/completions"
+) -> bytes:
+    """A request that asks for the connection to be closed after it; of a chat, where no path is given."""
     data = json.dumps(body).encode()
     fields = {"host": "127.0.0.1", "connection": "close", "content-type": "application/json"}
-    fields |= with_canary(headers or {})
-    lines = ["POST /v1/chat/completions HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    fields |= with_canary(dict(headers or {}))
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
     return "\r\n".join([*lines, f"content-length: {len(data)}"]).encode() + b"\r\n\r\n" + data
 
 
@@ -93,8 +102,8 @@ async def dial(address: str) -> trio.SocketStream:
     return await trio.open_tcp_stream(host, int(port))
 
 
-async def ask_raw(address: str, request: bytes) -> Seen:
-    """Send the bytes, and read until the house closes. Raises ``trio.TooSlowError``."""
+async def ask_raw(address: str, request: bytes, kind: type[Seen] = Seen) -> Seen:
+    """Send the bytes, and read until the house closes, as clients of a dialect do. Raises ``trio.TooSlowError``."""
     async with await dial(address) as stream:
         await stream.send_all(request)
         received = bytearray()
@@ -104,7 +113,7 @@ async def ask_raw(address: str, request: bytes) -> Seen:
                     received += data
             except trio.BrokenResourceError:
                 pass
-    return read(bytes(received))
+    return read(bytes(received), kind)
 
 
 async def reset(stream: trio.SocketStream) -> None:
@@ -113,19 +122,19 @@ async def reset(stream: trio.SocketStream) -> None:
     await trio.aclose_forcefully(stream)
 
 
-def read(data: bytes) -> Seen:
+def read(data: bytes, kind: type[Seen] = Seen) -> Seen:
     """Bytes of a connection → the one answer on it, which has no key in it (I9)."""
     require_none(data, "an answer")
     head, ended, rest = data.partition(b"\r\n\r\n")
     if not ended:
-        return Seen(0, {}, b"", framed=False)
+        return kind(0, {}, b"", framed=False)
     first, *lines = head.decode("latin-1").split("\r\n")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
     if headers.get("transfer-encoding") == "chunked":
         body, framed = unchunk(rest)
     else:
         body, framed = rest, len(rest) == int(headers.get("content-length", "-1"))
-    return Seen(int(first.split(" ")[1]), headers, body, framed)
+    return kind(int(first.split(" ")[1]), headers, body, framed)
 
 
 def unchunk(data: bytes) -> tuple[bytes, bool]:

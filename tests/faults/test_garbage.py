@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.world import open_world
+from tests.faults.dialects import OVERLAY
 from tests.faults.doses import Figure, Tell, dose
 from tests.faults.garbage import Tally, ask_for_garbage
 
-SHORT, TABLE = 120, 500
+SHORT, TABLE = 300, 1_500
 MOST_MORE_MIB = 64
 _MIB = 1 << 20
 
@@ -26,7 +27,7 @@ def resident_mib() -> float:
 async def test_garbage(tmp_path: Path, seed: int, tell: Tell, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING)
     seeds, tally = dose(SHORT, TABLE), Tally()
-    async with open_world(tmp_path) as world:
+    async with open_world(tmp_path, OVERLAY) as world:
         before_mib = resident_mib()
         for number in range(seeds):
             await ask_for_garbage(world, seed + number, tally)

@@ -10,13 +10,14 @@ from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.upstream.sender import Sending
 from tests.fakes.world import open_world
 from tests.faults.cuts import FORMS, Form, Outcome, cut_at, measure
+from tests.faults.dialects import OVERLAY
 from tests.faults.interposed import CutWire
 
 PAID_STREAM = Form("gpt-4o-mini", stream=True)
 
 
 async def cut_before_the_end(folder: Path, form: Form, *, before: int) -> None:
-    async with open_world(folder) as world:
+    async with open_world(folder, OVERLAY) as world:
         size = await measure(world, form)
         await cut_at(world, form, CutWire(size - before, rst=False), Outcome())
 

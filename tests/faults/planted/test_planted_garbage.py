@@ -12,6 +12,7 @@ from lodestard.protocols.openai import stream as openai_stream
 from lodestard.protocols.openai.stream import ChatChunks
 from lodestard.upstream.sender import Sending
 from tests.fakes.world import open_world
+from tests.faults.dialects import OVERLAY
 from tests.faults.garbage import Tally, ask_for_garbage
 from tests.faults.mangling import Change, spoil_usage, truncate
 
@@ -19,7 +20,7 @@ ENOUGH = 40
 
 
 async def ask_much(folder: Path, *changes: Change) -> None:
-    async with open_world(folder) as world:
+    async with open_world(folder, OVERLAY) as world:
         for seed in range(ENOUGH):
             await ask_for_garbage(world, seed, Tally(), changes)
 
