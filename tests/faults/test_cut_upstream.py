@@ -7,8 +7,8 @@ import pytest
 
 from tests.fakes.world import open_world
 from tests.faults.cuts import FORMS, Form, Outcome, cut_at, measure
-from tests.faults.doses import Figure, Tell, some_of
 from tests.faults.dialects import OVERLAY
+from tests.faults.doses import Figure, Tell, some_of
 from tests.faults.interposed import CutWire
 
 SHORT = 24
