@@ -37,6 +37,7 @@ from lodestard.routing.routes import Routes
 from lodestard.runtime import Look, Runtime, ask_nobody
 from lodestard.thoughts import Thoughts
 from lodestard.tokens import Estimator
+from lodestard.upstream.counting import count_at
 from lodestard.upstream.elsewhere import MOST_ANSWER_BYTES, open_origin_pool
 from lodestard.upstream.look import headers_of, look
 from lodestard.upstream.sender import PooledSender, open_sender
@@ -174,6 +175,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             residency=foundation.residency,
             flights=Flights(nursery, fly_here, plan_leaving(settings), foundation.load),
             look_at=partial(look_at, sender, spoken),
+            count_at=partial(count_at, sender, spoken),
             open_origin=open_origin,
             secret=blueprint.secret,
             state_dir=foundation.state_dir,

@@ -18,9 +18,11 @@ from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.host_ports import Admission, ResidencyPort
 from lodestard.domain.ports import CachePort, LedgerPort, RoutesPort, Sender
 from lodestard.domain.question import Answered, Question
+from lodestard.domain.request import Request
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
 from lodestard.domain.token_ports import TokensPort
+from lodestard.domain.upstream import Target
 from lodestard.flights import Flights
 from lodestard.hooks import Hooks
 from lodestard.thoughts import Thoughts
@@ -30,6 +32,11 @@ from lodestard.tokens import Estimator
 async def ask_nobody(_question: Question, _runtime: object = None) -> Answered:
     """Where nobody is there to be asked."""
     raise HouseFault(Code.NO_CANDIDATE, "Nobody is here who could be asked.")
+
+
+async def count_nowhere(_target: Target, _request: Request) -> int | None:
+    """Where no provider is there to be asked."""
+    return None
 
 
 Look = Callable[[str], Awaitable[int]]
@@ -56,6 +63,8 @@ class Runtime:
     key. ``started_s`` is when the daemon started, in unix seconds. ``run_dir`` is a folder for small files that live
     as long as the daemon, None where it has none; it may not be there yet. ``residency`` is None where nobody looks
     after what is on the cards.
+
+    ``count_at(target, request)`` is a prompt's tokens by the provider's own count, None where it does not tell.
 
     ``ask(question)`` is how a module asks a model: through the proxy's own endpoint, so with the same plan, budgets,
     admission and ledger row as anybody, under the module's name. It raises the ``Fault`` that a client would be told
@@ -86,3 +95,4 @@ class Runtime:
     dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: TokensPort = field(default_factory=Estimator)
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody
+    count_at: Callable[[Target, Request], Awaitable[int | None]] = count_nowhere

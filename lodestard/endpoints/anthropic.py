@@ -34,12 +34,14 @@ async def count_tokens(http: HttpExchange, runtime: Runtime, principal: Principa
     request = read_request(body, depth=limits.json_depth, headers=headers, counting=True)
     principal.require_use(request.alias)
     target = runtime.routes.choose(request.alias).candidates[0].target
-    await http.respond(200, JSON_HEADERS, msgspec.json.encode({"input_tokens": count(runtime, target, request)}))
+    tokens = await count(runtime, target, request)
+    await http.respond(200, JSON_HEADERS, msgspec.json.encode({"input_tokens": tokens}))
 
 
-def count(runtime: Runtime, target: Target, request: Request) -> int:
-    """What ``target`` would count: an estimate, also of models whose provider could be asked."""
-    return runtime.tokens.estimate(target, request)
+async def count(runtime: Runtime, target: Target, request: Request) -> int:
+    """What ``target`` counts, where its provider can be asked for nothing; otherwise what it is likely to."""
+    counted = await runtime.count_at(target, request)
+    return runtime.tokens.estimate(target, request) if counted is None else counted
 
 
 def speaks(http: HttpExchange) -> bool:

@@ -302,3 +302,22 @@ async def test_the_list_of_models_is_in_the_shape_of_who_asks(world: World) -> N
 async def test_claude_code_looks_first_whether_anybody_is_there(world: World) -> None:
     answer = await world.request("HEAD", "/", headers=SENT)
     assert (answer.status, answer.body) == (200, b"")
+
+
+async def test_a_provider_that_counts_itself_is_asked(world: World) -> None:
+    question = {"model": "claude-sonnet", "messages": [{"role": "user", "content": "How many words has this one?"}]}
+    path = f"{MESSAGES}/count_tokens"
+    told = (await world.request("POST", path, question, SENT)).json["input_tokens"]
+    asked = world.upstreams["anthropic"].app.requests[-1]
+    assert (asked.path, json.loads(asked.body)["model"]) == (
+        "/v1/messages/count_tokens",
+        "claude-sonnet-4-5-20250929",
+    )
+    answer = await world.request("POST", MESSAGES, {**question, "max_tokens": 20}, SENT)
+    assert told == answer.json["usage"]["input_tokens"]
+    assert world.upstreams["anthropic"].meter.billed == 1  # nothing for the count
+    for fault in ("status=500", "close", "noise", "content-type=text/html;cut=3"):
+        world.upstreams["anthropic"].fail(fault)
+        estimate = await world.request("POST", path, question, SENT)
+        assert estimate.status == 200
+        assert 0 < estimate.json["input_tokens"] != told
