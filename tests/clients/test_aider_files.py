@@ -40,6 +40,7 @@ def rows_of(house: Daemon, project: str) -> list[dict[str, Any]]:
     return [row for row in house.rows(1000) if row["project"] == project]
 
 
+@pytest.mark.proves(dialect="openai", client="Aider", feature="stream", upstream="openai")
 def test_aider_reads_the_files_and_shows_our_price(house: Daemon, scratch: Path) -> None:
     words = ("--project", "greeter", "--model", "gpt-4o-mini", "--weak", "gpt-3.5-turbo")
     written = house.ctl("aider", "--write", "--folder", str(scratch), *words)

@@ -109,8 +109,8 @@ def proves(dialect: str, client: str, feature: str, upstreams: Sequence[str] = t
 def read_cells(items: Sequence[pytest.Item]) -> Iterator[Cell]:
     """The cells that these tests prove: over the upstream that their mark names, or that they are run over."""
     for item in items:
-        mark = item.get_closest_marker("proves")
-        if mark is not None and isinstance(item, pytest.Function):
+        for mark in item.iter_markers("proves"):
+            assert isinstance(item, pytest.Function)
             said = mark.kwargs
             upstream = said.get("upstream") or str(item.callspec.params["upstream"])
             yield Cell(said["dialect"], said["feature"], upstream, said["client"])

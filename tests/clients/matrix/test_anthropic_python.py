@@ -28,7 +28,7 @@ class Lamp(BaseModel):
     watts: int
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(url: str) -> Iterator[Anthropic]:
     with Anthropic(base_url=url, api_key="none", max_retries=0, timeout=20) as client:
         yield client

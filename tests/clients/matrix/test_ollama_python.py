@@ -30,12 +30,12 @@ class Seen:
         self.headers = response.headers
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def seen() -> Seen:
     return Seen()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(url: str, seen: Seen) -> Iterator[Client]:
     with Client(host=url, timeout=20, event_hooks={"response": [seen.note]}) as client:
         yield client

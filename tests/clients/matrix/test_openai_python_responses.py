@@ -29,7 +29,7 @@ class Lamp(BaseModel):
     watts: int
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(url: str) -> Iterator[OpenAI]:
     with OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=20) as client:
         yield client

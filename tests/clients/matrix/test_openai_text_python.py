@@ -15,7 +15,7 @@ completes = partial(cells.proves, "completions", "OpenAI Python")
 embeds = partial(cells.proves, "embeddings", "OpenAI Python", upstreams=["ollama", "openai"])
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def client(url: str) -> Iterator[OpenAI]:
     with OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0, timeout=20) as client:
         yield client
