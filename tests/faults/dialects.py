@@ -90,9 +90,7 @@ class AnthropicSeen(EventsSeen):
 
     @property
     def readable(self) -> bool:
-        return (
-            self.kinds[-1] == "message_stop" if self.streamed else isinstance(load(self.body)["content"], list)
-        )
+        return self.kinds[-1] == "message_stop" if self.streamed else isinstance(load(self.body)["content"], list)
 
 
 class ResponsesSeen(EventsSeen):
