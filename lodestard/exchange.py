@@ -28,7 +28,6 @@ from lodestard.runtime import Runtime
 from lodestard.trace import NS_PER_US, may_quote, quote, write_trace
 
 CLIENT_LEFT_STATUS = 499  # nobody reads it; the name that access logs have given it
-MOST_DROPPED = 32
 NO_PLAN = Plan(alias="", candidates=())
 
 
@@ -373,5 +372,5 @@ class Exchange(msgspec.Struct, eq=False):
 
 def _translation(sent_as: SentAs) -> Headers:
     """What the client asked for in vain, and how much the upstream still takes."""
-    names = [name for name in sent_as.dropped if name.isascii() and name.isprintable()][:MOST_DROPPED]
+    names = [name for name in sent_as.dropped if name.isascii() and name.isprintable()]
     return [("x-lodestar-dropped", ", ".join(names)), *sent_as.limits] if names else list(sent_as.limits)

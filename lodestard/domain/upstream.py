@@ -1,5 +1,7 @@
 """Which model of which server: the words for candidates and plans."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from lodestard.domain.price import Price
@@ -37,6 +39,13 @@ class SentAs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 AS_ASKED = SentAs()
+_MOST_DROPPED = 32
+_MOST_NAME_CHARS = 64
+
+
+def few_of(dropped: Sequence[str]) -> tuple[str, ...]:
+    """The first of them, each cut short: members may have any name, and go into a header and into the trace."""
+    return tuple([name[:_MOST_NAME_CHARS] for name in dropped[:_MOST_DROPPED]])
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):

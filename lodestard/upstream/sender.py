@@ -17,7 +17,7 @@ from lodestard.domain.errors import Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import Request
 from lodestard.domain.settings import KeySource, Upstream
-from lodestard.domain.upstream import AS_ASKED, SentAs, Target
+from lodestard.domain.upstream import AS_ASKED, SentAs, Target, few_of
 from lodestard.protocols.codec import ReplyReader, UpstreamCodec, WireRequest
 from lodestard.protocols.emulation import without_tools
 from lodestard.upstream.call import Call, Timeouts
@@ -185,7 +185,7 @@ class Sending:
         wire = route.codec.write_request(self._request, model, self._settings)
         self._reader = route.codec.reader(wire)
         if wire.dropped or wire.notes:
-            self.sent_as = SentAs(dropped=wire.dropped, notes=wire.notes)
+            self.sent_as = SentAs(dropped=few_of(wire.dropped), notes=wire.notes)
         try:
             return route.pool.request(_plan_call(route, wire), self._on_sent)
         except ValueError as error:

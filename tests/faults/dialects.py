@@ -3,13 +3,12 @@
 Law: as in ``reading.py``: an answer that looks whole is whole, and any other looks broken.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tests.fakes.world import CHAT, chat
-from tests.faults.reading import Seen
+from tests.faults.reading import Seen, load
 
 OVERLAY = """
 [upstreams.google]
@@ -59,12 +58,12 @@ class EventsSeen(Seen):
 
     @property
     def plain_succeeded(self) -> bool:
-        return not json.loads(self.body).get("error")
+        return not load(self.body).get("error")
 
     @property
     def told_of_failure(self) -> bool:
         if self.status != 200:
-            return self.status >= 400 and self.framed and bool(json.loads(self.body)["error"]["type"])
+            return self.status >= 400 and self.framed and bool(load(self.body)["error"]["type"])
         if not self.streamed:
             return not self.framed
         return self.last.isdisjoint(self.kinds) and (not self.broken.isdisjoint(self.kinds) or not self.framed)
@@ -78,22 +77,20 @@ class AnthropicSeen(EventsSeen):
     @property
     def text(self) -> str:
         if not self.streamed:
-            return "".join(block.get("text", "") for block in json.loads(self.body)["content"])
+            return "".join(block.get("text", "") for block in load(self.body)["content"])
         deltas = [chunk["delta"] for chunk in self.chunks if chunk["type"] == "content_block_delta"]
         return "".join(delta.get("text", "") for delta in deltas)
 
     @property
     def finished(self) -> bool:
         if not self.streamed:
-            return bool(json.loads(self.body)["stop_reason"])
+            return bool(load(self.body)["stop_reason"])
         reasons = [chunk["delta"].get("stop_reason") for chunk in self.chunks if chunk["type"] == "message_delta"]
         return any(reasons) and self.kinds[-1] == "message_stop"
 
     @property
     def readable(self) -> bool:
-        return (
-            self.kinds[-1] == "message_stop" if self.streamed else isinstance(json.loads(self.body)["content"], list)
-        )
+        return self.kinds[-1] == "message_stop" if self.streamed else isinstance(load(self.body)["content"], list)
 
 
 class ResponsesSeen(EventsSeen):
@@ -105,7 +102,7 @@ class ResponsesSeen(EventsSeen):
     @property
     def response(self) -> Any:
         """The response object, which ends a stream too."""
-        return self.chunks[-1]["response"] if self.streamed else json.loads(self.body)
+        return self.chunks[-1]["response"] if self.streamed else load(self.body)
 
     @property
     def text(self) -> str:
@@ -135,7 +132,7 @@ class OllamaSeen(Seen):
 
     @property
     def chunks(self) -> list[Any]:
-        return [json.loads(event) for event in self.events] if self.streamed else [json.loads(self.body)]
+        return [load(event) for event in self.events] if self.streamed else [load(self.body)]
 
     @property
     def succeeded(self) -> bool:
@@ -144,7 +141,7 @@ class OllamaSeen(Seen):
     @property
     def told_of_failure(self) -> bool:
         if self.status != 200:
-            return self.status >= 400 and self.framed and bool(json.loads(self.body)["error"])
+            return self.status >= 400 and self.framed and bool(load(self.body)["error"])
         if not self.streamed:
             return not self.framed
         errors = [chunk for chunk in self.chunks if "error" in chunk]

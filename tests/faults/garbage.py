@@ -6,11 +6,12 @@ it charges at least what was billed; it goes on serving, in bounded memory.
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.fakes.world import World
-from tests.faults.cuts import FORMS
+from tests.faults.cuts import FORMS, Form
 from tests.faults.interposed import interpose
 from tests.faults.mangling import CHANGES, Change, Mangled
 from tests.faults.quiet import come_to_rest
@@ -29,10 +30,16 @@ class Tally:
         return ", ".join(f"{count} {what}" for what, count in sorted(self.outcomes.items()))
 
 
-async def ask_for_garbage(world: World, seed: int, tally: Tally, changes: tuple[Change, ...] = CHANGES) -> None:
+async def ask_for_garbage(
+    world: World,
+    seed: int,
+    tally: Tally,
+    changes: tuple[Change, ...] = CHANGES,
+    forms: Sequence[Form] = FORMS,
+) -> None:
     """One answer that is garbage, by ``seed``."""
     luck = random.Random(seed)
-    form = luck.choice(FORMS)
+    form = luck.choice(forms)
     upstream, mangled = form.upstream(world), Mangled(luck, changes)
     more: dict[str, Any] = {}
     charged, billed = world.ledger.totals().spent_today_nano_usd, upstream.bill_nano_usd

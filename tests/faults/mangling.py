@@ -115,7 +115,7 @@ def in_its_words(usage: bytes, told: bytes) -> bytes:
 
 def double_usage(body: bytes, luck: random.Random) -> bytes:
     """Usage again, and less of it; before or after the true one. Not where it comes with the end of the answer."""
-    less = b'"usage":{"prompt_tokens":1,"completion_tokens":0,"total_tokens":1}'
+    less = b'"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}'
     events = re.split(rb"(?<=\n\n)|(?<=\r\n\r\n)", body)
     told = [at for at, event in enumerate(events) if _USAGE.search(event) and b"data: " in event]
     if not told or b'"type":"response.' in events[told[-1]]:

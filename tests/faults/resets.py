@@ -7,10 +7,12 @@ and no connection of a pool is lost.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.fakes.world import SimUpstream, World, chat, eventually
+from tests.fakes.world import SimUpstream, World, eventually
+from tests.faults.cuts import SIMULATORS
+from tests.faults.dialects import CLIENTS
 from tests.faults.interposed import Gate, interpose
 from tests.faults.quiet import come_to_rest
-from tests.faults.reading import ask_raw, dial, reset, write_request
+from tests.faults.reading import Seen, ask_raw, dial, reset, write_request
 
 TEXT = "All of it."
 
@@ -22,17 +24,23 @@ class Kind:
     alias: str
     stream: bool
     shared: bool
+    client: str = "openai"
 
     @property
     def free(self) -> bool:
         return self.alias == "local-llama"
 
     def upstream(self, world: World) -> SimUpstream:
-        return world.ollama if self.free else world.openai
+        return world.upstreams[SIMULATORS[self.alias]]
 
     def request(self, text: str) -> bytes:
         members = {"temperature": 0} if self.shared else {}
-        return write_request(chat(self.alias, text, stream=self.stream, **members))
+        speaks = CLIENTS[self.client]
+        body = speaks.write(self.alias, text, stream=self.stream, **members)
+        return write_request(body, speaks.headers, speaks.path)
+
+    async def ask(self, world: World, text: str) -> Seen:
+        return await ask_raw(world.address, self.request(text), CLIENTS[self.client].seen)
 
 
 KINDS = [
@@ -41,6 +49,20 @@ KINDS = [
     for stream in (True, False)
     for shared in (False, True)
 ]
+OTHERS = [
+    Kind(alias, stream=True, shared=False, client=client)
+    for client, alias in (
+        ("anthropic", "claude-sonnet"),
+        ("anthropic", "gpt-4o-mini"),
+        ("anthropic", "local-llama"),
+        ("responses", "responding"),
+        ("responses", "flash"),
+        ("responses", "local-llama"),
+        ("ollama", "local-llama"),
+        ("ollama", "claude-sonnet"),
+    )
+]
+"""Clients of the other dialects: with an upstream of their own, and with a foreign one."""
 
 
 async def count_sends(world: World, kind: Kind) -> int:
@@ -60,7 +82,7 @@ async def count_sends(world: World, kind: Kind) -> int:
 
     kind.upstream(world).say(TEXT)
     with interpose(kind.upstream(world), count):
-        assert (await ask_raw(world.address, kind.request("how many?"))).succeeded
+        assert (await kind.ask(world, "how many?")).succeeded
     return sends
 
 

@@ -6,22 +6,24 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.world import open_world
+from tests.faults.dialects import OVERLAY
 from tests.faults.doses import Figure, Tell, some_of
 from tests.faults.quiet import come_to_rest
-from tests.faults.reading import ask_raw, dial, reset
-from tests.faults.resets import KINDS, Kind, count_sends, reset_after, reset_in_request
+from tests.faults.reading import dial, reset
+from tests.faults.resets import KINDS, OTHERS, Kind, count_sends, reset_after, reset_in_request
 
 SHORT = 12
 
 
-@pytest.mark.parametrize("kind", KINDS, ids=str)
+@pytest.mark.parametrize("kind", [*KINDS, *OTHERS], ids=str)
 async def test_a_reset_at_each_send_of_the_upstream(tmp_path: Path, kind: Kind, tell: Tell) -> None:
-    async with open_world(tmp_path) as world:
+    async with open_world(tmp_path, OVERLAY) as world:
         sends = await count_sends(world, kind)
         for after in range(sends + 1):
             await reset_after(world, kind, after)
-        assert (await ask_raw(world.address, kind.request("and now?"))).succeeded
+        assert (await kind.ask(world, "and now?")).succeeded
     how = f"{'streamed' if kind.stream else 'plain'}{', shared' if kind.shared else ''}"
+    how += "" if kind.client == "openai" else f", {kind.client} client"
     tell(Figure(f"F6 client resets: {kind.alias}, {how}", f"{sends + 1} sends", "freed" if kind.free else "drained"))
 
 

@@ -10,6 +10,8 @@ from lodestard.modules import metrics
 from tests.fakes.canaries import UPSTREAM_KEYS as KEYS_OF_UPSTREAMS
 from tests.fakes.canaries import require_none
 from tests.fakes.world import CHAT, Answer, Stage, World, chat, is_question, open_world
+from tests.faults.dialects import OVERLAY
+from tests.faults.doors import chats
 from tests.faults.doses import Figure, Tell, dose
 from tests.faults.isolation import (
     GONE,
@@ -175,12 +177,14 @@ async def test_no_request_chooses_a_host(house: tuple[World, bool], tell: Tell) 
 
 
 async def test_a_key_goes_to_its_upstream_alone(ram_path: Path, tell: Tell) -> None:
-    async with open_world(ram_path, write_clients(["ann"])) as world:
-        for alias, stream in product(("gpt-4o-mini", "grok-beta", "local-llama", "gemini-pro"), (False, True)):
-            for carrier in CARRIERS:
-                answer = await world.ask(alias, carrier, headers=fields_of(carrier, f"{ANN}:web"), stream=stream)
-                assert answer.status == 200
-        own = {"openai": KEYS_OF_UPSTREAMS["OPENAI_API_KEY"], "xai": KEYS_OF_UPSTREAMS["XAI_API_KEY"]}
+    aliases = ("gpt-4o-mini", "grok-beta", "local-llama", "gemini-pro", "claude-sonnet", "flash", "responding")
+    async with open_world(ram_path, write_clients(["ann"]) + OVERLAY) as world:
+        for alias, carrier, stream in product(aliases, CARRIERS, (False, True)):
+            for path, body in chats(alias).items():
+                headers = fields_of(carrier, f"{ANN}:web")
+                answer = await world.request("POST", path, {**body, "stream": stream}, headers)
+                assert answer.status == 200, (alias, path, answer.body)
+        own = {name: KEYS_OF_UPSTREAMS[f"{name.upper()}_API_KEY"] for name in ("openai", "xai", "anthropic")}
         looked_at = 0
         for name, upstream in world.upstreams.items():
             for request in upstream.app.requests:

@@ -7,11 +7,16 @@ import pytest
 
 from lodestard import generation, pipeline
 from lodestard.domain.errors import Code, UpstreamFault
+from lodestard.protocols.anthropic import messages_write
+from lodestard.protocols.ollama import client_write
+from lodestard.protocols.openai import chat_write
+from lodestard.protocols.responses import events as responses_events
 from lodestard.upstream.sender import Sending
 from tests.fakes.world import open_world
 from tests.faults.cuts import FORMS, Form, Outcome, cut_at, measure
 from tests.faults.dialects import OVERLAY
 from tests.faults.interposed import CutWire
+from tests.faults.planted.finding import found
 
 PAID_STREAM = Form("gpt-4o-mini", stream=True)
 
@@ -60,3 +65,19 @@ async def test_a_cut_answer_that_is_not_charged(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(BaseException) as caught:
         await cut_before_the_end(tmp_path, PAID_STREAM, before=200)
     assert caught.group_contains(AssertionError, match="billed")
+
+
+WRITERS = {
+    "openai": chat_write.StreamWriter,
+    "anthropic": messages_write.StreamWriter,
+    "responses": responses_events.StreamWriter,
+    "ollama": client_write.LineWriter,
+}
+
+
+@pytest.mark.parametrize("client", WRITERS)
+async def test_a_broken_answer_that_ends_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: str) -> None:
+    writer = WRITERS[client]
+    monkeypatch.setattr(writer, "fail", lambda self, _fault: self.close())
+    with found(f"client='{client}'.* cut at byte"):
+        await cut_before_the_end(tmp_path, Form("gpt-4o-mini", stream=True, client=client), before=200)
