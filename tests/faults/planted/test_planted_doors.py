@@ -49,7 +49,7 @@ async def test_a_door_that_is_open(ram_path: Path, monkeypatch: pytest.MonkeyPat
 
 async def test_a_new_path_that_is_open(ram_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     route = endpoints.ROUTES["/models"]
-    monkeypatch.setitem(endpoints.ROUTES, "/brand/new", route)  # type: ignore[arg-type]
+    monkeypatch.setitem(endpoints.ROUTES, "/brand/new", route)
     monkeypatch.setattr(endpoints, "OPEN", endpoints.OPEN | {"/brand/new"})
     with found("at GET /v1/brand/new: let in"):
         await look(ram_path, knock_everywhere)
