@@ -48,7 +48,7 @@ class EventsSeen(Seen):
 
     @property
     def kinds(self) -> list[str]:
-        return [chunk["type"] for chunk in self.chunks]
+        return [chunk.get("type", "") for chunk in self.chunks]  # an event of no kind is one that nobody heeds
 
     @property
     def succeeded(self) -> bool:
@@ -78,14 +78,14 @@ class AnthropicSeen(EventsSeen):
     def text(self) -> str:
         if not self.streamed:
             return "".join(block.get("text", "") for block in load(self.body)["content"])
-        deltas = [chunk["delta"] for chunk in self.chunks if chunk["type"] == "content_block_delta"]
+        deltas = [chunk["delta"] for chunk in self.chunks if chunk.get("type") == "content_block_delta"]
         return "".join(delta.get("text", "") for delta in deltas)
 
     @property
     def finished(self) -> bool:
         if not self.streamed:
             return bool(load(self.body)["stop_reason"])
-        reasons = [chunk["delta"].get("stop_reason") for chunk in self.chunks if chunk["type"] == "message_delta"]
+        reasons = [chunk["delta"].get("stop_reason") for chunk in self.chunks if chunk.get("type") == "message_delta"]
         return any(reasons) and self.kinds[-1] == "message_stop"
 
     @property
