@@ -257,6 +257,12 @@ class SimUpstream:
     async def wait_questions(self, count: int = 1) -> None:
         await eventually(lambda: len(self.questions) >= count, f"question {count}; seen {len(self.questions)}")
 
+    async def wait_held(self) -> None:
+        """Until an answer waits for the gate: it has said what it says before."""
+        gate = self.app.gate
+        assert gate is not None
+        await eventually(lambda: gate.statistics().tasks_waiting, "an answer that waits")
+
     async def wait_left(self, count: int = 1) -> None:
         """Until so many answers were given up because we hung up."""
         await eventually(lambda: self.app.left >= count, f"hang-up {count}; seen {self.app.left}")
