@@ -31,6 +31,9 @@ ROUTES: Mapping[str, Route] = {
 }
 """By path, without ``/v1``. One that ends with a star is of all paths below it."""
 
+BELOW = sorted(((path[:-1], route) for path, route in ROUTES.items() if path.endswith("/*")), reverse=True)
+"""What is below the paths with a star, the deeper ones first."""
+
 NOWHERE = Route("openai", {})
 OPEN = frozenset({"/", "/health/live", "/health/ready"})
 """For probes, which have no key: they say whether the house serves, and nothing of what it does."""
@@ -97,12 +100,7 @@ class Endpoints:
 
 def find_route(path: str) -> Route:
     """The dialects' endpoints at a plain path; ``NOWHERE`` where there are none."""
-    route = ROUTES.get(path)
-    if route is None:
-        parent = path.rpartition("/")[0]
-        while parent and (route := ROUTES.get(f"{parent}/*")) is None:
-            parent = parent.rpartition("/")[0]
-    return NOWHERE if route is None else route
+    return ROUTES.get(path) or next((route for start, route in BELOW if path.startswith(start)), NOWHERE)
 
 
 def dialect_of(path: str) -> str:

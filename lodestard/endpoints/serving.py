@@ -98,13 +98,9 @@ async def answer(exchange: Exchange, runtime: Runtime) -> None:
         await exchange.fail(fault)
 
 
+@lru_cache(maxsize=64)
 def plain_path(path: str) -> str:
     """The path without what may stand around it: ``/v1`` before, a slash behind."""
-    return _plain(path)
-
-
-@lru_cache(maxsize=64)
-def _plain(path: str) -> str:
     path = path.rstrip("/")
     return (path.removeprefix("/v1") if path == "/v1" or path.startswith("/v1/") else path) or "/"
 
