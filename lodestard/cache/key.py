@@ -36,14 +36,14 @@ NEUTRAL = frozenset(
     }
 )
 
-_FORM = b"lodestar-cache-1"
+_FORM = b"lodestar-cache-2"
 
 
 def digest_request(request: Request, principal: str) -> bytes:
     """All of the request but its target: 32 bytes. About 30 µs for 30 KB."""
     principal_bytes = principal.encode("utf-8", "surrogatepass")
-    headers = [text.encode() for header in request.headers for text in header]
-    return _hash([_FORM, request.dialect.encode(), principal_bytes, *headers, *_semantic(request.members)])
+    headers = msgspec.json.encode(request.headers)  # one part, so that no field is taken for a member
+    return _hash([_FORM, request.dialect.encode(), principal_bytes, headers, *_semantic(request.members)])
 
 
 def key_of(digest: bytes, target: Target) -> str:

@@ -74,6 +74,10 @@ def test_parts_do_not_run_together() -> None:
     assert key_of(b"d", Target("a", "bc")) != key_of(b"d", Target("ab", "c"))
     assert key({"ab": 1}) != key({"a": "b1"})
     assert key({}, principal="ab", dialect="c") != key({}, principal="b", dialect="ca")
+    bare = request({})
+    as_header = msgspec.structs.replace(bare, headers=(("seed", "1"),))
+    as_member = msgspec.structs.replace(bare, members={"seed": msgspec.Raw(b"1")})
+    assert digest_request(as_header, "") != digest_request(as_member, "")
 
 
 def test_white_space_around_a_member_does_not_count() -> None:
