@@ -1,21 +1,20 @@
 """How much each provider still takes, by what it told in its answers; and waiting for it, ahead of a refusal.
 
-Law: learned, never configured; a provider that tells nothing is never waited for. What was told is taken to refill
-evenly until its reset, as token buckets do, and what has been sent since counts as used. Whoever would wait longer
-than the upstream's ``limit_wait_s`` is sent on to the next candidate at once. Changed in sync code only; it outlives
-every generation, as the limits do.
+Law: learned, never configured; a provider that tells nothing is never waited for, nor is a limit on what nobody can
+foresee (its refusal is heeded then). What was told is taken to refill evenly until its reset, as token buckets do,
+and what has been sent since counts as used. Whoever would wait longer than the upstream's ``limit_wait_s`` is sent on
+to the next candidate at once. Changed in sync code only; it outlives every generation, as the limits do.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import msgspec
 import trio
 
 from lodestard.domain.errors import Code, Fault, UpstreamFault
 from lodestard.domain.upstream import Target
-from lodestard.protocols.rate_limits import Told, read_limits
+from lodestard.protocols.rate_limits import Told, Unit, read_limits
 
-BYTES_PER_TOKEN = 4
 TOO_MANY_REQUESTS = 429
 MOST_TARGETS = 512
 MOST_WAIT_S = 3_600.0
@@ -27,7 +26,7 @@ _SOON_S = 0.001
 class Bucket(msgspec.Struct):
     """One limit: ``remaining`` is what could be used at ``at_s``, and ``rate`` how much a second comes back."""
 
-    unit: str
+    unit: Unit
     limit: int
     remaining: float
     rate: float
@@ -63,13 +62,18 @@ class Standing(msgspec.Struct):
     under_way: int = 0
 
     def wait_s(self, tokens: int, now_s: float) -> float:
-        wants = {"requests": 1, "tokens": tokens}
-        waits = [bucket.wait_s(wants[bucket.unit], now_s) for bucket in self.buckets.values()]
-        return max(self.until_s - now_s, *waits, 0.0) if waits else max(self.until_s - now_s, 0.0)
+        waits = [bucket.wait_s(wanted, now_s) for bucket, wanted in self._wants(tokens)]
+        return max(self.until_s - now_s, 0.0, *waits)
 
     def use(self, tokens: int, now_s: float) -> None:
+        for bucket, wanted in self._wants(tokens):
+            bucket.use(wanted, now_s)
+
+    def _wants(self, tokens: int) -> Iterator[tuple[Bucket, int]]:
+        """What a request whose prompt has so many tokens takes, as far as that can be foreseen."""
         for bucket in self.buckets.values():
-            bucket.use(1 if bucket.unit == "requests" else tokens, now_s)
+            if bucket.unit != "counted":
+                yield bucket, 1 if bucket.unit == "requests" else tokens
 
     def learn(self, told: Told, now_s: float) -> None:
         """What was told. What others under way use may not be counted there yet: then the lower figure holds."""
@@ -102,15 +106,14 @@ class Allowances:
         """Whether anything was ever told of it; otherwise nobody has to wait."""
         return target in self._known
 
-    async def wait_turn(self, target: Target, size_bytes: int, patience_s: float) -> Turn | None:
-        """Wait until a request of this size may be sent; None where nothing is known.
+    async def wait_turn(self, target: Target, tokens: int, patience_s: float) -> Turn | None:
+        """Wait until a request may be sent whose prompt has so many tokens; None where nothing is known.
 
         Raises ``UpstreamFault(UPSTREAM_RATE_LIMITED)``, never sent, where that takes longer than ``patience_s``.
         """
         standing = self._known.get(target)
         if standing is None:
             return None
-        tokens = size_bytes // BYTES_PER_TOKEN
         deadline_s = trio.current_time() + patience_s
         while (wait_s := standing.wait_s(tokens, trio.current_time())) > 0:
             if trio.current_time() + wait_s > deadline_s:

@@ -233,7 +233,8 @@ async def wait_turn(candidate: Candidate, request: Request, runtime: Runtime) ->
     """Wait for the limits that its provider has told. Raises ``UpstreamFault`` where the next candidate is sooner."""
     upstream = runtime.settings.upstreams.get(candidate.target.upstream)
     patience_s = 0.0 if upstream is None else upstream.limit_wait_s
-    return await runtime.allowances.wait_turn(candidate.target, request.size_bytes, patience_s)
+    tokens = runtime.tokens.estimate(candidate.target, request)
+    return await runtime.allowances.wait_turn(candidate.target, tokens, patience_s)
 
 
 def ask_of(candidate: Candidate, flight: Flight) -> Ask:

@@ -13,13 +13,16 @@ import msgspec
 
 from lodestard.protocols.rfc3339 import unix_ms
 
-Unit = Literal["requests", "tokens"]
+Unit = Literal["requests", "tokens", "counted"]
+"""What a limit counts. ``counted`` are tokens that the provider counts by rules of its own, so that nobody foresees
+what a request takes: of Anthropic's, those read from its cache are none, and those of the answer count as written."""
 
 MARK = b"ratelimit-"
 """What the names of all such fields have in them."""
 
 MAX_RESET_S = 86_400.0
-_NAME = re.compile(r"(?:x-|anthropic-)?ratelimit-(.+)")
+_NAME = re.compile(r"(x-|anthropic-)?ratelimit-(.+)")
+_COUNTS = "anthropic-"
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m(?!s))?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,18}(?:\.\d{1,9})?", re.ASCII)
 _WORDS = frozenset(("limit", "remaining", "reset"))
@@ -41,23 +44,28 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
 
 def read_limits(fields: Iterable[tuple[str, str]], now_ms: int) -> tuple[Told, ...]:
     """Header fields (names in lower case) → the limits that they tell of. ``now_ms`` is unix time. Never raises."""
-    said: dict[str, dict[str, str]] = {}
+    said: dict[tuple[str, Unit], dict[str, str]] = {}
     for name, value in fields:
         if (found := _NAME.fullmatch(name)) is not None:
-            words = found[1].split("-")
+            words = found[2].split("-")
             what = next((word for word in words if word in _WORDS), "")
             kind = "-".join(word for word in words if word not in _WORDS)
-            said.setdefault(kind or "requests", {})[what] = value.strip()
-    told = (_read(kind, values, now_ms) for kind, values in said.items())
+            said.setdefault((kind or "requests", _unit(found[1], kind)), {})[what] = value.strip()
+    told = (_read(kind, unit, values, now_ms) for (kind, unit), values in said.items())
     return tuple(limit for limit in told if limit is not None)
 
 
-def _read(kind: str, values: dict[str, str], now_ms: int) -> Told | None:
+def _unit(whose: str | None, kind: str) -> Unit:
+    if "tokens" not in kind:
+        return "requests"
+    return "counted" if whose == _COUNTS else "tokens"
+
+
+def _read(kind: str, unit: Unit, values: dict[str, str], now_ms: int) -> Told | None:
     limit, remaining = _count(values.get("limit")), _count(values.get("remaining"))
     reset_s = read_reset_s(values.get("reset", ""), now_ms)
     if not limit or remaining is None or reset_s is None:
         return None
-    unit: Unit = "tokens" if "tokens" in kind else "requests"
     return Told(kind=kind, unit=unit, limit=limit, remaining=min(remaining, limit), reset_s=reset_s)
 
 

@@ -12,7 +12,6 @@ from lodestard.domain.upstream import Target
 from lodestard.protocols.rate_limits import Told
 
 MODEL = Target("openai", "gpt-4o")
-FOUR_BYTES = 4
 
 
 def fields(limit: int, remaining: int, reset: str, kind: str = "requests") -> list[tuple[str, str]]:
@@ -31,9 +30,9 @@ async def test_who_tells_nothing_is_not_waited_for(autojump_clock: trio.testing.
 async def test_requests_come_back_evenly(autojump_clock: trio.testing.MockClock) -> None:
     allowances = Allowances()
     allowances.learn(MODEL, fields(10, 0, "20s"), 0)
-    await allowances.wait_turn(MODEL, FOUR_BYTES, 5.0)
+    await allowances.wait_turn(MODEL, 1, 5.0)
     assert trio.current_time() == pytest.approx(2.0, abs=0.01)
-    await allowances.wait_turn(MODEL, FOUR_BYTES, 5.0)
+    await allowances.wait_turn(MODEL, 1, 5.0)
     assert trio.current_time() == pytest.approx(4.0, abs=0.01)
     await trio.sleep(100)
     assert allowances.left(MODEL) == {"requests": (10, 10)}
@@ -43,7 +42,7 @@ async def test_a_wait_that_is_too_long_goes_on_at_once(autojump_clock: trio.test
     allowances = Allowances()
     allowances.learn(MODEL, fields(1000, 100, "90s", "tokens"), 0)
     with pytest.raises(UpstreamFault) as caught:
-        await allowances.wait_turn(MODEL, 600 * FOUR_BYTES, 5.0)
+        await allowances.wait_turn(MODEL, 600, 5.0)
     assert trio.current_time() == 0
     fault = caught.value
     assert (fault.code, fault.sent, fault.billed, fault.upstream) == (
@@ -53,7 +52,7 @@ async def test_a_wait_that_is_too_long_goes_on_at_once(autojump_clock: trio.test
         "openai",
     )
     assert fault.retry_after_s == pytest.approx(50.0)
-    assert await allowances.wait_turn(MODEL, 100 * FOUR_BYTES, 5.0) is not None
+    assert await allowances.wait_turn(MODEL, 100, 5.0) is not None
     assert allowances.left(MODEL) == {"tokens": (0, 1000)}
 
 
@@ -64,13 +63,26 @@ async def test_more_than_the_limit_waits_for_all_of_it(autojump_clock: trio.test
     assert trio.current_time() == pytest.approx(3.0, abs=0.01)
 
 
+async def test_what_nobody_foresees_is_not_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    """Anthropic counts no tokens that were read from its cache, and those of an answer as they are written."""
+    allowances = Allowances()
+    for kind in ("input-tokens", "output-tokens"):
+        said = {"limit": "30000", "remaining": "10", "reset": "1970-01-01T00:01:00Z"}
+        allowances.learn(MODEL, [(f"anthropic-ratelimit-{kind}-{word}", value) for word, value in said.items()], 0)
+    assert await allowances.wait_turn(MODEL, 150_000, 0.0) is not None
+    assert allowances.left(MODEL) == {"input-tokens": (10, 30_000), "output-tokens": (10, 30_000)}
+    allowances.heed(MODEL, UpstreamFault(Code.UPSTREAM_RATE_LIMITED, "wait", status=429, retry_after_s=3.0))
+    await allowances.wait_turn(MODEL, 150_000, 5.0)
+    assert trio.current_time() == pytest.approx(3.0, abs=0.01)
+
+
 async def test_many_at_once_take_turns(autojump_clock: trio.testing.MockClock) -> None:
     allowances = Allowances()
     allowances.learn(MODEL, fields(60, 0, "60s"), 0)
     began_s: list[float] = []
 
     async def ask() -> None:
-        await allowances.wait_turn(MODEL, FOUR_BYTES, 30.0)
+        await allowances.wait_turn(MODEL, 1, 30.0)
         began_s.append(trio.current_time())
 
     async with trio.open_nursery() as nursery:
@@ -97,8 +109,8 @@ async def test_a_refusal_that_says_how_long(autojump_clock: trio.testing.MockClo
     allowances = Allowances()
     allowances.heed(MODEL, UpstreamFault(Code.UPSTREAM_RATE_LIMITED, "wait", status=429, retry_after_s=3.0))
     with pytest.raises(UpstreamFault):
-        await allowances.wait_turn(MODEL, FOUR_BYTES, 2.0)
-    await allowances.wait_turn(MODEL, FOUR_BYTES, 5.0)
+        await allowances.wait_turn(MODEL, 1, 2.0)
+    await allowances.wait_turn(MODEL, 1, 5.0)
     assert trio.current_time() == pytest.approx(3.0, abs=0.01)
 
 
@@ -113,7 +125,7 @@ async def test_a_refusal_that_says_how_long(autojump_clock: trio.testing.MockClo
 async def test_other_faults_say_nothing(autojump_clock: trio.testing.MockClock, fault: UpstreamFault) -> None:
     allowances = Allowances()
     allowances.heed(MODEL, fault)
-    await allowances.wait_turn(MODEL, FOUR_BYTES, 0.0)
+    await allowances.wait_turn(MODEL, 1, 0.0)
 
 
 async def test_it_forgets_the_oldest(autojump_clock: trio.testing.MockClock) -> None:

@@ -62,7 +62,7 @@ def test_anthropics() -> None:
         ("anthropic-ratelimit-requests-reset", "2025-11-20T10:00:01Z"),
     ]
     assert read_limits(fields, NOW_MS) == (
-        Told(kind="input-tokens", unit="tokens", limit=40000, remaining=39000, reset_s=2.0),
+        Told(kind="input-tokens", unit="counted", limit=40000, remaining=39000, reset_s=2.0),
         Told(kind="requests", unit="requests", limit=50, remaining=49, reset_s=1.0),
     )
 
