@@ -33,8 +33,9 @@ DEMANDED_TOKENS = 8_192
 class Bid(msgspec.Struct, frozen=True, kw_only=True):
     """The most that an attempt takes. ``output_tokens`` is of all its choices together.
 
-    ``limit_tokens`` is the output limit that we wrote into ``request``, None where we wrote none. ``capped``: a hard
-    budget is about it, so that its answer is cut rather than let beyond what is held (of vectors nothing is written).
+    ``limit_tokens`` is the output limit that we wrote into ``request``, None where we wrote none; ``by_budget``: a
+    budget wants it. ``capped``: a hard budget is about it, so that its answer is cut rather than let beyond what is
+    held (of vectors nothing is written).
     """
 
     request: Request
@@ -43,6 +44,7 @@ class Bid(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int
     price: Price = FREE
     limit_tokens: int | None = None
+    by_budget: bool = False
     capped: bool = False
 
 
@@ -60,6 +62,7 @@ def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
         request = within_model(request, candidate, price)
     ceiling = find_ceiling(request, price)
     limit = find_limit(request, ceiling, room)
+    by_budget = limit is not None
     if limit is None and candidate.dialect in LIMIT_DEMANDED and not names_limit(request):
         limit = price.max_output_tokens or DEMANDED_TOKENS
     bounded = with_output_limit(request, limit) if limit is not None else request
@@ -73,6 +76,7 @@ def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
         output_tokens=worst.completion_tokens,
         price=price,
         limit_tokens=limit,
+        by_budget=by_budget,
         capped=room.limited and price is not FREE and request.conversation.embedding is None,
     )
 

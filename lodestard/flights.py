@@ -139,9 +139,8 @@ class Flight(msgspec.Struct, eq=False):
     @property
     def note(self) -> str:
         """What a budget changed, in a few words; empty where it changed nothing."""
-        limit_tokens = None if self.current is None else self.current.limit_tokens
         refused = "" if self.refusal is None else f"budget {self.refusal.budget} has no room"
-        limited = "" if limit_tokens is None else f"output limited to {limit_tokens} tokens by a budget"
+        limited = "" if self.current is None else self.current.limited
         return f"{refused}; {limited}" if refused and limited else refused or limited
 
     @property

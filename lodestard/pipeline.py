@@ -207,7 +207,7 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
             request = with_thoughts(candidate, flight, runtime)
             bid = make_bid(candidate, request, runtime.ledger.find_room(flight.entry, candidate))
             attempt = await runtime.ledger.hold(flight.entry, candidate, bid.nano_usd, bid.tokens)
-            record.limit_tokens = bid.limit_tokens
+            record.limit_tokens, record.by_budget = bid.limit_tokens, bid.by_budget
             with Settlement(attempt, flight, record, runtime.ledger):
                 await ask(candidate, fit_bid(bid, seat, record), flight, record, runtime)
             seat.learn(flight.draft.usage, flight.draft.durations)

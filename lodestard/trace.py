@@ -121,6 +121,7 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
         "outcome": record.outcome,
         "detail": record.detail,
         "limit_tokens": record.limit_tokens,
+        "by_budget": record.by_budget,
         "room_tokens": record.room_tokens,
         **_waiting(record.place),
         **_translation(record),

@@ -85,6 +85,9 @@ async def test_a_question_and_its_answer(world: World, stream: bool) -> None:
     assert (body["model"], body["max_tokens"]) == (MODEL, 64_000)
     assert not stream or answer.events[-1] == "[DONE]"
     assert "dropped" not in answer.lodestar
+    assert "limited" not in answer.lodestar.get("reason", "")  # no budget has
+    (attempt,) = (await world.explain(answer)).trace["attempts"]
+    assert (attempt["limit_tokens"], attempt["by_budget"]) == (64_000, False)
 
 
 @pytest.mark.parametrize("effort", ["", "low"])

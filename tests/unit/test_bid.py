@@ -48,6 +48,16 @@ def test_what_is_written_fits_into_the_room() -> None:
     assert bid.capped
 
 
+def test_a_limit_that_a_dialect_demands_is_no_budgets() -> None:
+    demanding = msgspec.structs.replace(candidate(), dialect="anthropic")
+    bid = make_bid(demanding, request(), ROOMY)
+    assert (bid.limit_tokens, bid.by_budget) == (16_384, False)
+    limited = make_bid(demanding, request(), Room(nano_usd=3_000_000))
+    assert limited.limit_tokens is not None
+    assert limited.limit_tokens < 16_384
+    assert limited.by_budget
+
+
 def test_a_limit_that_the_request_brings_stays() -> None:
     bid = make_bid(candidate(), request(max_tokens=9_000), Room(nano_usd=1))
     assert (bid.limit_tokens, bid.output_tokens) == (None, 9_000)

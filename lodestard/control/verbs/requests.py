@@ -220,6 +220,8 @@ def attempt_row(row: AttemptRecord, traced: Mapping[str, Any]) -> AttemptRow:
 
 def translation_notes(traced: Mapping[str, Any]) -> Iterator[str]:
     """What was lost or done otherwise in the upstream's dialect, and which check its answer failed."""
+    if (limit := traced.get("limit_tokens")) is not None and traced.get("by_budget") is False:
+        yield f"output limited to {limit} tokens, for its dialect demands a limit and the request names none"
     if dropped := _texts(traced.get("dropped")):
         yield f"left out, for its dialect can't carry it: {', '.join(dropped)}"
     yield from _texts(traced.get("translation"))
