@@ -17,6 +17,7 @@ from lodestard.protocols.rate_limits import Told, Unit, read_limits
 
 TOO_MANY_REQUESTS = 429
 MOST_TARGETS = 512
+MOST_KINDS = 16
 MOST_WAIT_S = 3_600.0
 A_MINUTE_S = 60.0
 LEAST_RESET_S = 0.01
@@ -80,7 +81,8 @@ class Standing(msgspec.Struct):
         known, bucket = self.buckets.get(told.kind), Bucket.of(told, now_s)
         if known is not None and self.under_way > 1 and known.limit == told.limit:
             bucket.remaining = min(bucket.remaining, known.left(now_s))
-        self.buckets[told.kind] = bucket
+        if known is not None or len(self.buckets) < MOST_KINDS:
+            self.buckets[told.kind] = bucket
 
 
 class Turn:

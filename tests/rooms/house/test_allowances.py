@@ -6,7 +6,7 @@ import trio.testing
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodestard.allowances import MOST_TARGETS, Allowances, Bucket
+from lodestard.allowances import MOST_KINDS, MOST_TARGETS, Allowances, Bucket
 from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.upstream import Target
 from lodestard.protocols.rate_limits import Told
@@ -134,6 +134,15 @@ async def test_it_forgets_the_oldest(autojump_clock: trio.testing.MockClock) -> 
         allowances.learn(Target("o", f"m{number}"), fields(5, 5, "1s"), 0)
     assert allowances.left(Target("o", "m0")) == {}
     assert allowances.left(Target("o", "m1")) == {"requests": (5, 5)}
+
+
+async def test_it_learns_few_kinds_of_limits(autojump_clock: trio.testing.MockClock) -> None:
+    allowances = Allowances()
+    for number in range(MOST_KINDS + 5):
+        allowances.learn(MODEL, fields(5, 5, "1s", f"kind-{number}"), 0)
+    assert len(allowances.left(MODEL)) == MOST_KINDS
+    allowances.learn(MODEL, fields(9, 9, "1s", "kind-0"), 0)
+    assert allowances.left(MODEL)["kind-0"] == (9, 9)
 
 
 @given(
