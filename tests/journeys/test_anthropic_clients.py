@@ -1,11 +1,12 @@
 """Clients of Anthropic's dialect, over upstreams that speak others: what they get, and what the ledger says of it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fakes.world import Answer, World
+from tests.fakes.world import Answer, World, open_world
 
 MESSAGES = "/v1/messages"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -321,3 +322,13 @@ async def test_a_provider_that_counts_itself_is_asked(world: World) -> None:
         estimate = await world.request("POST", path, question, SENT)
         assert estimate.status == 200
         assert 0 < estimate.json["input_tokens"] != told
+
+
+async def test_no_prompt_goes_to_a_provider_without_its_key(tmp_path: Path) -> None:
+    keyless = '[upstreams.anthropic]\nkey = { env = "NOT_SET_ANYWHERE" }\n'
+    async with open_world(tmp_path, overlay=keyless) as world:
+        question = {"model": "claude-sonnet", "messages": [{"role": "user", "content": "word " * 400}]}
+        answer = await world.request("POST", f"{MESSAGES}/count_tokens", question, SENT)
+        assert answer.status == 200
+        assert 300 < answer.json["input_tokens"] < 800
+        assert world.upstreams["anthropic"].asked == 0
