@@ -15,15 +15,13 @@ from lodestard.domain.reply import Choice, Finish, Piece, Reply, ToolCallPiece
 from lodestard.domain.request import Request
 from lodestard.domain.usage import Usage
 from lodestard.protocols.anthropic.call_ids import make_id, wrap_id
-from lodestard.protocols.anthropic.messages_blocks import DIALECT
 from lodestard.protocols.anthropic.messages_events import BlockWriter, is_said_in, own_blocks, write_event
+from lodestard.protocols.anthropic.turns import DIALECT, read_arguments
 from lodestard.protocols.error_bodies import anthropic_error
-from lodestard.protocols.json_text import read_object
 
 _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _STOPPED = b"event: message_stop\n"
-_DEPTH = 64
 _REASONS: Mapping[Finish | None, str] = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -193,9 +191,5 @@ def _blocks(choice: Choice, reply_id: str) -> Iterator[Any]:
 
 
 def _tool_use(call: ToolCallPiece, reply_id: str, place: int) -> dict[str, Any]:
-    """An input is an object. What the model wrote that is none is kept as the text that it was."""
-    written: Any = {}
-    if call.arguments.strip():
-        written = read_object(call.arguments, depth=_DEPTH) or {"arguments": call.arguments}
     call_id = wrap_id(call.id) if call.id else make_id(reply_id, place)
-    return {"type": "tool_use", "id": call_id, "name": call.name, "input": written}
+    return {"type": "tool_use", "id": call_id, "name": call.name, "input": read_arguments(call.arguments)}

@@ -14,12 +14,11 @@ import msgspec
 
 from lodestard.domain.request import Request
 from lodestard.domain.settings import Upstream
+from lodestard.protocols.anthropic.messages_read import HEEDED, UNTIL_NEXT, VERSION
 from lodestard.protocols.anthropic.models import Traits, find_traits, is_claude
 from lodestard.protocols.anthropic.request import SAMPLING, refuses_sampling
 from lodestard.protocols.anthropic.turns import LATER_SYSTEM
 
-VERSION = "anthropic-version"
-_HEADERS = frozenset({VERSION, "anthropic-beta"})
 _UNSIGNED = re.compile(rb'"signature"\s*:\s*""')
 _SYSTEM = re.compile(rb'"role"\s*:\s*"system"')
 _CLEARS_THINKING = b'"clear_thinking'
@@ -57,7 +56,7 @@ _kind = msgspec.json.Decoder(_Kind)
 
 def pass_on(request: Request, model: str, settings: Upstream) -> Passed:
     """The members of ``request`` for ``model``."""
-    headers = tuple([pair for pair in request.headers if pair[0] in _HEADERS])
+    headers = tuple([pair for pair in request.headers if pair[0] in HEEDED])
     version = dict(headers).get(VERSION, "")
     if not version:
         version = settings.anthropic_version
@@ -121,7 +120,7 @@ def _said_by_user(messages: Sequence[Message]) -> Iterator[Message]:
     for place, message in enumerate(messages):
         if not _is(message, "role", "system"):
             yield message
-        elif "content" in message and not (_is(message, "clear_at", "next_user_message") and place < last):
+        elif "content" in message and not (_is(message, "clear_at", UNTIL_NEXT) and place < last):
             yield {"role": "user", "content": message["content"]}
 
 

@@ -12,7 +12,8 @@ from lodestard.domain.errors import Fault
 from lodestard.domain.request import Format, Request
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.anthropic.errors import read_error
-from lodestard.protocols.anthropic.passing import VERSION, pass_on
+from lodestard.protocols.anthropic.messages_read import VERSION
+from lodestard.protocols.anthropic.passing import pass_on
 from lodestard.protocols.anthropic.plain import open_plain
 from lodestard.protocols.anthropic.request import DEFAULT_LIMIT_TOKENS, build
 from lodestard.protocols.anthropic.schemas import takes_format
