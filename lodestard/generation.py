@@ -175,7 +175,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             residency=foundation.residency,
             flights=Flights(nursery, fly_here, plan_leaving(settings), foundation.load),
             look_at=partial(look_at, sender, spoken),
-            count_at=partial(count_at, sender, spoken),
+            count_at=partial(count_at, sender),
             open_origin=open_origin,
             secret=blueprint.secret,
             state_dir=foundation.state_dir,

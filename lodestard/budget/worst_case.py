@@ -16,6 +16,7 @@ from lodestard.budget.pricing import round_up
 from lodestard.domain.price import USUAL_TIERS, Price, Rates, Tier
 from lodestard.domain.request import TOKENS, ImagePart, OtherPart, Part, Request, TextPart
 
+_DOCUMENTS = frozenset({"document", "file", "input_file", "web_fetch_tool_result"})
 _OWN_TOOLS = ("function", "custom")  # described in the body
 PROJECT_TIER = "priority"  # what a project at OpenAI may have set for requests that name no tier
 
@@ -26,14 +27,18 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     ``overhead_tokens``: what a provider adds itself (chat template, tool instructions; Anthropic documents up to 700
     for tools). ``image_tokens``: for each image. OpenAI bills gpt-4o-mini 2,833 + 5,667 for each of up to 8 tiles,
     48,169 together (platform.openai.com/docs/guides/images-vision); the other providers bill far less.
-    ``part_tokens``: for each part that is neither text nor image. ``tool_tokens``: for each tool that the provider
-    itself describes to the model (Anthropic's computer, browser, editor). ``output_tokens``: the answer's length
-    where neither request nor price names a limit; the longest that any model of the price list can write.
+    ``part_tokens``: for each part that is neither text nor image. ``context_tokens``: what a prompt with a document
+    in it is at the most, where the model's context is not known: a PDF's pages are billed as text and as images, and
+    of compressed ones a few kilobytes hold hundreds (Anthropic's "PDF support"). ``tool_tokens``: for each tool that
+    the provider itself describes to the model (Anthropic's computer, browser, editor). ``output_tokens``: the
+    answer's length where neither request nor price names a limit; the longest that any model of the price list can
+    write.
     """
 
     overhead_tokens: int = 1_024
     image_tokens: int = 50_000
     part_tokens: int = 50_000
+    context_tokens: int = 1_000_000
     tool_tokens: int = 8_192
     output_tokens: int = 131_072
 
@@ -78,7 +83,7 @@ def worst_case(request: Request, price: Price, bounds: Bounds = DEFAULT_BOUNDS) 
 
 def find_ceiling(request: Request, price: Price, bounds: Bounds = DEFAULT_BOUNDS) -> Ceiling:
     """What bounds the cost of ``request`` under ``price``."""
-    prompt_tokens = _prompt_bound(request, bounds)
+    prompt_tokens = _prompt_bound(request, price, bounds)
     dearest_input, dearest_output = _dearest_input(price, request), _dearest_output(price, request)
     if price.tiers or price.service_tiers:
         for rates in _reachable(request, price, prompt_tokens):
@@ -102,9 +107,9 @@ def find_ceiling(request: Request, price: Price, bounds: Bounds = DEFAULT_BOUNDS
     )
 
 
-def _prompt_bound(request: Request, bounds: Bounds) -> int:
+def _prompt_bound(request: Request, price: Price, bounds: Bounds) -> int:
     """Inline images count by their own bound instead of by their base64."""
-    tokens = request.size_bytes + bounds.overhead_tokens
+    tokens, least = request.size_bytes + bounds.overhead_tokens, bounds.overhead_tokens
     for message in request.conversation.messages:
         for part in message.parts:
             if type(part) is TextPart:
@@ -113,10 +118,19 @@ def _prompt_bound(request: Request, bounds: Bounds) -> int:
                 tokens += bounds.image_tokens - len(part.data)
             elif isinstance(part, OtherPart) and part.kind != TOKENS:
                 tokens += bounds.part_tokens
+                if part.kind in _DOCUMENTS:
+                    least = _context_of(price, bounds)
     for tool in request.conversation.tools:
         if tool.kind not in _OWN_TOOLS:
             tokens += bounds.tool_tokens
-    return max(bounds.overhead_tokens, tokens)
+    return max(least, tokens)
+
+
+def _context_of(price: Price, bounds: Bounds) -> int:
+    """A longer prompt is refused. Where a dearer tier begins at the end of what is said of it, it is longer."""
+    known = price.context_tokens or 0
+    longer = any(tier.above_prompt_tokens >= known for tier in price.tiers)
+    return bounds.context_tokens if longer or not known else known
 
 
 def _reachable(request: Request, price: Price, prompt_tokens: int) -> Iterator[Rates]:

@@ -16,11 +16,10 @@ from lodestard.endpoints.serving import JSON_HEADERS, Route, heeded_headers, pla
 from lodestard.http import HttpExchange, read_content
 from lodestard.protocols import error_bodies
 from lodestard.protocols.anthropic import model_list as anthropic_model_list
-from lodestard.protocols.anthropic.messages import read_request
+from lodestard.protocols.anthropic.messages import VERSION, read_request
 from lodestard.protocols.clients import ANTHROPIC_MESSAGES
 from lodestard.runtime import Runtime
 
-VERSION = "anthropic-version"
 DIALECT = ANTHROPIC_MESSAGES.dialect
 _MOST_FIELDS = 16
 

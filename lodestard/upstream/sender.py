@@ -75,9 +75,13 @@ class PooledSender:
         """By upstream."""
         return {name: route.pool.status for name, route in self._routes.items()}
 
+    def route(self, upstream: str) -> Route | None:
+        """How ``upstream`` is asked; None where none is called so."""
+        return self._routes.get(upstream)
+
     def send(self, target: Target, request: Request, on_sent: Callable[[], None] = lambda: None) -> "Sending":
         """See ``domain.ports.Sender``. Raises ``HouseFault(NO_CANDIDATE)`` for an upstream that is not configured."""
-        route = self._routes.get(target.upstream)
+        route = self.route(target.upstream)
         if route is None:
             raise HouseFault(Code.NO_CANDIDATE, f"no upstream is called {target.upstream!r}; check the routes")
         return Sending(route, target, request, on_sent)

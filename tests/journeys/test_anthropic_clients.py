@@ -1,11 +1,12 @@
 """Clients of Anthropic's dialect, over upstreams that speak others: what they get, and what the ledger says of it."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.fakes.world import Answer, World
+from tests.fakes.world import Answer, World, open_world
 
 MESSAGES = "/v1/messages"
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
@@ -321,3 +322,35 @@ async def test_a_provider_that_counts_itself_is_asked(world: World) -> None:
         estimate = await world.request("POST", path, question, SENT)
         assert estimate.status == 200
         assert 0 < estimate.json["input_tokens"] != told
+
+
+async def test_no_prompt_goes_to_a_provider_without_its_key(tmp_path: Path) -> None:
+    keyless = '[upstreams.anthropic]\nkey = { env = "NOT_SET_ANYWHERE" }\n'
+    async with open_world(tmp_path, overlay=keyless) as world:
+        question = {"model": "claude-sonnet", "messages": [{"role": "user", "content": "word " * 400}]}
+        answer = await world.request("POST", f"{MESSAGES}/count_tokens", question, SENT)
+        assert answer.status == 200
+        assert 300 < answer.json["input_tokens"] < 800
+        assert world.upstreams["anthropic"].asked == 0
+
+
+@FORMS
+async def test_an_older_claude_is_asked_as_it_understands(world: World, stream: bool) -> None:
+    """Claude Code takes an alias that it does not know for the newest model."""
+    newest: dict[str, Any] = {
+        "thinking": {"type": "adaptive"},
+        "output_config": {"effort": "high"},
+        "context_management": {"edits": [{"type": "clear_thinking_20251015", "keep": "all"}]},
+    }
+    history = [
+        {"role": "user", "content": "What is the weather in Paris?"},
+        {"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "get_weather", "input": {}}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "Sunny"}]},
+        {"role": "system", "content": "Be brief."},
+    ]
+    answer = await ask(world, "claude-sonnet", messages=history, tools=[WEATHER], stream=stream, **newest)
+    assert text_of(answer)
+    assert answer.lodestar["dropped"] == "thinking, context_management, output_config.effort"
+    counted = {"model": "claude-sonnet", "messages": history, "tools": [WEATHER], **newest}
+    told = (await world.request("POST", f"{MESSAGES}/count_tokens", counted, SENT)).json["input_tokens"]
+    assert told == message_of(answer)["usage"]["input_tokens"]

@@ -1,6 +1,6 @@
 """Asking Anthropic how many tokens a prompt is, which is free: for clients that speak its dialect.
 
-Law: what is counted is what would be sent: the client's own members, under the model's own name. Source: Anthropic's
+Law: what is counted is what would be sent. Source: Anthropic's
 API reference, "Count tokens in a Message".
 """
 
@@ -11,11 +11,11 @@ from msgspec import Meta
 
 from lodestard.domain.request import Request
 from lodestard.domain.settings import Upstream
+from lodestard.protocols.anthropic.passing import pass_on
 from lodestard.protocols.anthropic.turns import DIALECT
 from lodestard.protocols.codec import JSON_HEADERS, WireRequest, join_path
 
 _PATH = "/messages/count_tokens"
-_VERSION = "anthropic-version"
 
 
 class _Counted(msgspec.Struct, frozen=True):
@@ -32,14 +32,11 @@ def counts(request: Request, settings: Upstream) -> bool:
 
 def write_count(request: Request, model: str, settings: Upstream) -> WireRequest:
     """The question."""
-    members: dict[str, object] = {**request.members, "model": model}
-    named = request.headers
-    if not dict(named).get(_VERSION):
-        named = (*named, (_VERSION, settings.anthropic_version))
+    passed = pass_on(request, model, settings)
     return WireRequest(
         path=join_path(settings.url, _PATH),
-        headers=(*JSON_HEADERS, *named),
-        body=msgspec.json.encode(members),
+        headers=(*JSON_HEADERS, *passed.headers),
+        body=msgspec.json.encode(passed.members),
         streamed=False,
     )
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Request
-from lodestard.protocols.anthropic.messages_blocks import DIALECT
-from lodestard.protocols.anthropic.messages_read import HEEDED, read_request
+from lodestard.protocols.anthropic.messages_read import HEEDED, VERSION, read_request
 from lodestard.protocols.anthropic.messages_write import StreamWriter, write_reply
+from lodestard.protocols.anthropic.turns import DIALECT
 
-__all__ = ["AnthropicMessages", "StreamWriter", "read_request", "write_reply"]
+__all__ = ["VERSION", "AnthropicMessages", "StreamWriter", "read_request", "write_reply"]
 
 
 class AnthropicMessages:

@@ -13,9 +13,9 @@ import msgspec
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import ImagePart, Message, OtherPart, Part, Role, TextPart, Thought, ToolCall
 from lodestard.protocols.anthropic.call_ids import unwrap_id
+from lodestard.protocols.anthropic.turns import DIALECT
 from lodestard.protocols.json_text import shape_fault
 
-DIALECT = "anthropic"
 ABSENT = msgspec.Raw()
 NOTHING = (b"", b"null")
 

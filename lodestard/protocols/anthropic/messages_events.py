@@ -14,7 +14,7 @@ import msgspec
 from lodestard.domain.reply import Piece, ToolCallPiece
 from lodestard.domain.request import Thought
 from lodestard.protocols.anthropic.call_ids import make_id, wrap_id
-from lodestard.protocols.anthropic.messages_blocks import DIALECT
+from lodestard.protocols.anthropic.turns import DIALECT
 from lodestard.protocols.json_text import read_object
 
 _DEPTH = 64

@@ -4,7 +4,7 @@ Law: known members are checked and read, unknown ones are kept raw and judged by
 path in the body. Source: Anthropic's API reference, "Create a Message", and the types of its Python SDK 2.14.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, cast
 
 import msgspec
@@ -22,11 +22,13 @@ from lodestard.domain.request import (
     Tool,
     ToolChoice,
 )
-from lodestard.protocols.anthropic.messages_blocks import ABSENT, DIALECT, NOTHING, Beside, missing, read_turn
+from lodestard.protocols.anthropic.messages_blocks import ABSENT, NOTHING, Beside, missing, read_turn
+from lodestard.protocols.anthropic.turns import DIALECT
 from lodestard.protocols.json_text import Members, decode_typed, read_members, shape_fault
 
 THREAD = "thread"
-HEEDED = ("anthropic-version", "anthropic-beta")
+VERSION = "anthropic-version"
+HEEDED = (VERSION, "anthropic-beta")
 
 _SAID = frozenset(
     {
@@ -40,6 +42,7 @@ _LABELS = frozenset({"metadata", "service_tier", "diagnostics", "user_profile_id
 """They name or file a request and change no answer: nothing is lost without them."""
 
 _ROLES = ("user", "assistant", "system")
+UNTIL_NEXT = "next_user_message"
 _MODES = {"auto": "auto", "any": "required", "none": "none", "tool": "function"}
 _FUNCTIONS = (None, "custom")
 _ATTRIBUTION = "x-anthropic-billing-header:"
@@ -52,6 +55,8 @@ _Tokens = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 class _Message(msgspec.Struct, frozen=True):
     role: str
     content: str | list[msgspec.Raw] | None = None
+    clear_at: str | None = None
+    output_config: msgspec.Raw = ABSENT
 
 
 class _SystemBlock(msgspec.Struct, frozen=True):
@@ -199,17 +204,28 @@ def _system_texts(blocks: Iterable[_SystemBlock]) -> Iterator[str]:
             yield block.text
 
 
-def _messages(messages: Iterable[_Message], beside: Beside) -> Iterator[Message]:
+def _messages(messages: Sequence[_Message], beside: Beside) -> Iterator[Message]:
+    """A system message may say that it counts only until the user speaks again."""
+    last = max((index for index, message in enumerate(messages) if message.role == "user"), default=-1)
     for index, message in enumerate(messages):
-        if message.role not in _ROLES:
-            raise _invalid(f"messages[{index}].role", f"expected one of {', '.join(_ROLES)}")
-        role, content = cast("Role", message.role), message.content
-        if isinstance(content, str):
-            yield Message(role=role, parts=(TextPart(content),) if content else ())
-        elif content is not None:
-            yield from read_turn(role, content, f"messages[{index}].content", beside)
-        elif role != "system":  # which may carry a setting alone
-            raise missing(f"messages[{index}].content")
+        read = _read_message(message, f"messages[{index}]", beside)
+        if message.role != "system" or message.clear_at != UNTIL_NEXT or index > last:
+            yield from read
+
+
+def _read_message(message: _Message, path: str, beside: Beside) -> tuple[Message, ...]:
+    if message.role not in _ROLES:
+        raise _invalid(f"{path}.role", f"expected one of {', '.join(_ROLES)}")
+    if bytes(message.output_config) not in NOTHING:
+        beside.unsaid.add("messages[].output_config")
+    role, content = cast("Role", message.role), message.content
+    if isinstance(content, str):
+        return (Message(role=role, parts=(TextPart(content),) if content else ()),)
+    if content is not None:
+        return read_turn(role, content, f"{path}.content", beside)
+    if role != "system":  # which may carry a setting alone
+        raise missing(f"{path}.content")
+    return ()
 
 
 def _tools(tools: Iterable[_Tool], beside: Beside) -> tuple[Tool, ...]:

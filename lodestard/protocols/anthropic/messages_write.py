@@ -15,15 +15,13 @@ from lodestard.domain.reply import Choice, Finish, Piece, Reply, ToolCallPiece
 from lodestard.domain.request import Request
 from lodestard.domain.usage import Usage
 from lodestard.protocols.anthropic.call_ids import make_id, wrap_id
-from lodestard.protocols.anthropic.messages_blocks import DIALECT
 from lodestard.protocols.anthropic.messages_events import BlockWriter, is_said_in, own_blocks, write_event
+from lodestard.protocols.anthropic.turns import DIALECT, read_arguments
 from lodestard.protocols.error_bodies import anthropic_error
-from lodestard.protocols.json_text import read_object
 
 _PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _STOP = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _STOPPED = b"event: message_stop\n"
-_DEPTH = 64
 _REASONS: Mapping[Finish | None, str] = {
     "stop": "end_turn",
     "length": "max_tokens",
@@ -31,6 +29,9 @@ _REASONS: Mapping[Finish | None, str] = {
     "function_call": "tool_use",
     "content_filter": "refusal",
 }
+_TOLD_LAST = ("stop_details", "container")
+"""Members of a message beside the reason that a stream tells at its end."""
+
 _TIERS = frozenset({"standard", "priority", "batch"})
 _encode = msgspec.json.Encoder().encode
 
@@ -38,7 +39,7 @@ _encode = msgspec.json.Encoder().encode
 class StreamWriter:
     """Writes the events of one streamed answer."""
 
-    __slots__ = ("_blocks", "_finish", "_model", "_passing", "_reply_id", "_stopped", "_usage")
+    __slots__ = ("_blocks", "_extra", "_finish", "_model", "_passing", "_reply_id", "_stopped", "_usage")
 
     content_type = "text/event-stream"
 
@@ -47,6 +48,7 @@ class StreamWriter:
         self._reply_id = reply_id
         self._blocks: BlockWriter | None = None
         self._passing = self._stopped = False
+        self._extra: dict[str, Any] = {}
         self._finish: Finish | None = None
         self._usage: Usage | None = None
 
@@ -65,8 +67,8 @@ class StreamWriter:
         head = b"" if self._blocks is not None else self._start()
         blocks = self._blocks or BlockWriter(self._reply_id)
         tail = blocks.close()
-        reason = stop_reason(self._finish, called=blocks.called)
-        ending = {"stop_reason": reason, "stop_sequence": None}
+        ending = ending_members(self._finish, self._extra, called=blocks.called)
+        ending |= {name: self._extra[name] for name in _TOLD_LAST if name in self._extra}
         usage = usage_members(self._usage) if self._usage is not None else {"output_tokens": 0}
         return head + tail + write_event("message_delta", {"delta": ending, "usage": usage}) + _STOP
 
@@ -96,6 +98,8 @@ class StreamWriter:
             self._usage = piece.usage
         if piece.model:
             self._model = piece.model
+        if piece.extra:
+            self._extra.update(piece.extra)
         if piece.choice or not (piece.has_content or piece.thoughts):
             return b""
         if piece.finish is not None:
@@ -108,6 +112,7 @@ class StreamWriter:
 
     def _start(self) -> bytes:
         message = {
+            **{name: raw for name, raw in self._extra.items() if name not in _TOLD_LAST},
             **_head(self._reply_id, self._model),
             "content": [],
             "stop_reason": None,
@@ -124,10 +129,10 @@ def write_reply(reply: Reply, request: Request, *, reply_id: str) -> bytes:
     choice = reply.choices[0] if reply.choices else Choice()
     return _encode(
         {
+            **reply.extra,
             **_head(reply_id, reply.model or request.alias),
             "content": [*_blocks(choice, reply_id)],
-            "stop_reason": stop_reason(choice.finish, called=bool(choice.tool_calls)),
-            "stop_sequence": None,
+            **ending_members(choice.finish, reply.extra, called=bool(choice.tool_calls)),
             "usage": usage_members(reply.usage or Usage()),
         }
     )
@@ -154,6 +159,14 @@ def usage_members(usage: Usage) -> dict[str, Any]:
     return members
 
 
+def ending_members(finish: Finish | None, extra: Mapping[str, Any], *, called: bool) -> dict[str, Any]:
+    """Why the answer ended. Which sequence stopped it nobody says but Anthropic: a kept answer of its own has it."""
+    sequence = extra.get("stop_sequence")
+    if sequence is not None and finish == "stop" and not called:
+        return {"stop_reason": "stop_sequence", "stop_sequence": sequence}
+    return {"stop_reason": stop_reason(finish, called=called), "stop_sequence": None}
+
+
 def stop_reason(finish: Finish | None, *, called: bool) -> str:
     """A finish in Anthropic's words. Some servers say no more than ``stop`` after a call."""
     if called and finish in ("stop", None):
@@ -178,9 +191,5 @@ def _blocks(choice: Choice, reply_id: str) -> Iterator[Any]:
 
 
 def _tool_use(call: ToolCallPiece, reply_id: str, place: int) -> dict[str, Any]:
-    """An input is an object. What the model wrote that is none is kept as the text that it was."""
-    written: Any = {}
-    if call.arguments.strip():
-        written = read_object(call.arguments, depth=_DEPTH) or {"arguments": call.arguments}
     call_id = wrap_id(call.id) if call.id else make_id(reply_id, place)
-    return {"type": "tool_use", "id": call_id, "name": call.name, "input": written}
+    return {"type": "tool_use", "id": call_id, "name": call.name, "input": read_arguments(call.arguments)}

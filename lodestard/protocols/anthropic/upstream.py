@@ -1,12 +1,9 @@
 """Anthropic's messages, as an upstream.
 
-Law: a request of the same dialect goes through as the client wrote it, with the versions that it names; only the
-model's name is changed, an output limit that it lacks or that a budget has lowered, and what the model or the version
-would refuse; thoughts of other models, which nobody signed, among it. Source: Anthropic's API reference, "Create a
-Message" and "Versions".
+Law: a request of the same dialect goes through as ``passing`` leaves it; an output limit is written into it that it
+lacks, or that a budget has lowered. Source: Anthropic's API reference, "Create a Message".
 """
 
-import re
 from collections.abc import Mapping
 
 import msgspec
@@ -15,17 +12,16 @@ from lodestard.domain.errors import Fault
 from lodestard.domain.request import Format, Request
 from lodestard.domain.settings import Upstream
 from lodestard.protocols.anthropic.errors import read_error
+from lodestard.protocols.anthropic.messages_read import VERSION
+from lodestard.protocols.anthropic.passing import pass_on
 from lodestard.protocols.anthropic.plain import open_plain
-from lodestard.protocols.anthropic.request import DEFAULT_LIMIT_TOKENS, SAMPLING, build, refuses_sampling
+from lodestard.protocols.anthropic.request import DEFAULT_LIMIT_TOKENS, build
 from lodestard.protocols.anthropic.schemas import takes_format
 from lodestard.protocols.anthropic.stream import open_stream
 from lodestard.protocols.anthropic.turns import DIALECT
 from lodestard.protocols.codec import JSON_HEADERS, ReplyReader, WireRequest, join_path
 
-_UNSIGNED = re.compile(rb'"signature"\s*:\s*""')
 _PATH = "/messages"
-_VERSION = "anthropic-version"
-_PASSED_HEADERS = frozenset({_VERSION, "anthropic-beta"})
 _STREAM = (*JSON_HEADERS, ("accept", "text/event-stream"))
 _PLAIN = (*JSON_HEADERS, ("accept", "application/json"))
 
@@ -55,7 +51,7 @@ def _write(request: Request, model: str, settings: Upstream) -> WireRequest:
         members["stream"] = True
     return WireRequest(
         path=join_path(settings.url, _PATH),
-        headers=(*(_STREAM if request.stream else _PLAIN), (_VERSION, settings.anthropic_version)),
+        headers=(*(_STREAM if request.stream else _PLAIN), (VERSION, settings.anthropic_version)),
         body=msgspec.json.encode(members),
         streamed=request.stream,
         dropped=tuple(built.dropped),
@@ -64,27 +60,16 @@ def _write(request: Request, model: str, settings: Upstream) -> WireRequest:
 
 
 def _pass(request: Request, model: str, settings: Upstream) -> WireRequest:
-    members: dict[str, object] = dict(request.members)
-    members["model"] = model
-    _limit_output(members, request)
-    named = tuple([pair for pair in request.headers if pair[0] in _PASSED_HEADERS])
-    version = dict(named).get(_VERSION, "")
-    if not version:
-        version = settings.anthropic_version
-        named = (*named, (_VERSION, version))
-    dropped: tuple[str, ...] = ()
-    if refuses_sampling(model, version):
-        dropped = tuple([name for name in SAMPLING if members.pop(name, None) is not None])
-    if _UNSIGNED.search(bytes(request.members.get("messages", b""))) is not None:
-        members["messages"] = signed_alone(request.members["messages"])
-        dropped += ("messages[].content[].thinking",)
+    passed = pass_on(request, model, settings)
+    _limit_output(passed.members, request)
     return WireRequest(
         path=join_path(settings.url, _PATH),
-        headers=(*(_STREAM if request.stream else _PLAIN), *named),
-        body=msgspec.json.encode(members),
+        headers=(*(_STREAM if request.stream else _PLAIN), *passed.headers),
+        body=msgspec.json.encode(passed.members),
         streamed=request.stream,
         passing=True,
-        dropped=dropped,
+        dropped=tuple(passed.dropped),
+        notes=tuple(passed.notes),
     )
 
 
@@ -96,33 +81,3 @@ def _limit_output(members: dict[str, object], request: Request) -> None:
         members["max_tokens"] = DEFAULT_LIMIT_TOKENS if limit is None else limit
     elif limit is not None and limit < named:
         members["max_tokens"] = limit
-
-
-class _Block(msgspec.Struct, frozen=True):
-    type: str = ""
-    signature: str | None = None
-
-
-_messages = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
-_blocks = msgspec.json.Decoder(list[msgspec.Raw])
-_block = msgspec.json.Decoder(_Block)
-
-
-def signed_alone(raw: msgspec.Raw) -> list[dict[str, object]]:
-    """The messages of a client that has spoken to others too, without what these had thought. Turns of nothing else
-    are left out."""
-    kept: list[dict[str, object]] = []
-    for message in _messages.decode(raw):
-        content = message.get("content")
-        if content is None or not bytes(content).startswith(b"["):
-            kept.append(dict(message))
-            continue
-        blocks = [block for block in _blocks.decode(content) if not _is_unsigned(block)]
-        if blocks:
-            kept.append({**message, "content": blocks})
-    return kept
-
-
-def _is_unsigned(raw: msgspec.Raw) -> bool:
-    block = _block.decode(raw) if bytes(raw).startswith(b"{") else _Block()
-    return block.type == "thinking" and block.signature == ""

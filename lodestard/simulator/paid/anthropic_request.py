@@ -69,7 +69,7 @@ def read_members(body: bytes) -> Members:
 
 def read_messages(members: Members, version: str, *, counting: bool = False, newer: bool = False) -> MessagesRequest:
     """Raises `Refusal` (400). ``counting``: for ``count_tokens``, which wants no ``max_tokens``. ``newer``: for a
-    model that samples as it likes and thinks without a budget.
+    model that samples as it likes, thinks without a budget and takes system messages among the others.
     """
     for name in ("model", "messages") if counting else ("model", "max_tokens", "messages"):
         if not members.has(name):
@@ -79,9 +79,11 @@ def read_messages(members: Members, version: str, *, counting: bool = False, new
     if max_tokens is not None and max_tokens < 1:
         raise Refusal(400, "max_tokens: Input should be greater than or equal to 1")
     transcript = _Transcript()
-    turns = [*_system_turns(members, transcript), *_message_turns(members, transcript)]
+    turns = [*_system_turns(members, transcript), *_message_turns(members, transcript, newer=newer)]
     transcript.mark(members.raw)
     _check_together(members)
+    if not newer and members.inner("output_config").has("effort"):
+        raise Refusal(400, "This model does not support the effort parameter.")
     thinking = members.inner("thinking")
     return MessagesRequest(
         model=members.text("model"),
@@ -152,7 +154,7 @@ def _system_turns(members: Members, transcript: _Transcript) -> Iterator[Turn]:
         yield Turn("system", str(block.get("text", "")))
 
 
-def _message_turns(members: Members, transcript: _Transcript) -> Iterator[Turn]:
+def _message_turns(members: Members, transcript: _Transcript, *, newer: bool) -> Iterator[Turn]:
     messages = members.items("messages")
     if not messages:
         raise Refusal(400, "messages: at least one message is required")
@@ -160,7 +162,9 @@ def _message_turns(members: Members, transcript: _Transcript) -> Iterator[Turn]:
         if not isinstance(message, dict):
             raise complain(f"messages.{at}", "object", json_type(message))
         role = message.get("role")
-        if role not in ("user", "assistant"):
+        if role == "system" and not newer:
+            raise Refusal(400, "role 'system' is not supported on this model")
+        if role not in ("user", "assistant", "system"):
             raise Refusal(400, f"messages: Unexpected role \"{role}\". Allowed roles are 'user' or 'assistant'.")
         yield _turn(role, message.get("content"), transcript, at)
 

@@ -76,7 +76,6 @@ def settings(ports: Ports) -> dict[str, Any]:
     paid = [f"{name}{mood}/{model}" for name, model in MODELS.items() if name != "ollama" for mood in ("", "-cut")]
     models |= {f"{name}-embeds": {"route": [f"{name}/{model}"]} for name, model in EMBEDS.items()}
     paid += [f"{name}{mood}/{model}" for name, model in THINKERS.items() if name != "ollama" for mood in ("", "-cut")]
-    models[MODELS["anthropic"]] = models["anthropic"]  # Claude Code tells by the name what a model can do
     paid.append(f"openai/{EMBEDS['openai']}")
     return {"upstreams": upstreams(ports), "models": models, "prices": dict.fromkeys(paid, PRICE)}
 

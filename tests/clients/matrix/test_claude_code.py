@@ -4,14 +4,11 @@ from functools import partial
 from typing import Any
 
 from tests.clients.matrix import asked, cells
-from tests.clients.matrix.conftest import MODELS, Ports, latest, say
+from tests.clients.matrix.conftest import Ports, latest, say
 from tests.clients.test_claude_code import AFTER, FILE, NEEDED, call, run, work
 from tests.fakes.process import Daemon
 
 __all__ = ["work"]
-
-NAMES = {"anthropic": MODELS["anthropic"]}
-"""Of a model that it does not know it expects what the newest of Anthropic's can do."""
 
 PAID = [name for name in cells.UPSTREAMS if name != "ollama"]
 EDITS = ("--allowedTools", "Read,Edit", "--permission-mode", "acceptEdits")
@@ -24,11 +21,11 @@ pytestmark = NEEDED
 def test_an_answer(everything: Daemon, ports: Ports, work: Any, upstream: str) -> None:
     before = latest(everything)
     say(ports, upstream, "Hello, Claude Code.")
-    code, told = run(everything, work, NAMES.get(upstream, upstream), asked.HELLO)
+    code, told = run(everything, work, upstream, asked.HELLO)
     assert (code, told["result"]) == (0, "Hello, Claude Code."), told
     everything.wait_idle()
     (row,) = [row for name, row in latest(everything).items() if name not in before]
-    assert (row["client"], row["outcome"], row["alias"]) == ("claude-code", "ok", NAMES.get(upstream, upstream))
+    assert (row["client"], row["outcome"], row["alias"]) == ("claude-code", "ok", upstream)
     assert row["cost_nano_usd"] > 0
 
 
@@ -37,7 +34,7 @@ def test_a_file_is_read_and_written(everything: Daemon, ports: Ports, work: Any,
     file = str(work / FILE)
     edit = call("Edit", file_path=file, old_string="Hello", new_string="Good evening")
     say(ports, upstream, call("Read", file_path=file), edit, "It is done.")
-    code, told = run(everything, work, NAMES.get(upstream, upstream), "Change the greeting.", *EDITS)
+    code, told = run(everything, work, upstream, "Change the greeting.", *EDITS)
     assert (code, told["result"], told["num_turns"]) == (0, "It is done.", 3), told
     assert (work / FILE).read_text() == AFTER
 
@@ -47,7 +44,7 @@ def test_two_files_at_once(everything: Daemon, ports: Ports, work: Any, upstream
     (work / "other.py").write_text("pass\n")
     both = [call("Read", file_path=str(work / name))["calls"][0] for name in (FILE, "other.py")]
     say(ports, upstream, {"calls": both}, "Both are read.")
-    code, told = run(everything, work, NAMES.get(upstream, upstream), "Read both.", "--allowedTools", "Read")
+    code, told = run(everything, work, upstream, "Read both.", "--allowedTools", "Read")
     assert (code, told["result"]) == (0, "Both are read."), told
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lodestard.budget import Bounds, WorstCase, cost_nano_usd, worst_case
 from lodestard.domain.money import parse_price
-from lodestard.domain.price import FREE, Price
+from lodestard.domain.price import FREE, Price, Rates, Tier
 from lodestard.domain.request import Conversation, ImagePart, Message, OtherPart, Request, Sampling, TextPart
 from lodestard.domain.usage import Usage
 
@@ -170,3 +170,17 @@ def test_images_and_other_parts_have_bounds_of_their_own() -> None:
     assert worst_case(request(100, 1, 1, named), PLAIN, bounds).prompt_tokens == 1_100
     assert worst_case(request(100, 1, 1, other), PLAIN, bounds).prompt_tokens == 2_100
     assert worst_case(request(0, 1, 1, inline), PLAIN, bounds).prompt_tokens == 0
+
+
+@pytest.mark.parametrize("kind", ["document", "file", "input_file"])
+def test_a_document_may_fill_the_context(kind: str) -> None:
+    """A hundred pages that say little are a few kilobytes, and 160,000 tokens and more as images of pages."""
+    document = OtherPart(kind, msgspec.Raw(b"{}"))
+    known = msgspec.structs.replace(PLAIN, context_tokens=200_000)
+    tiered = msgspec.structs.replace(
+        known, tiers=(Tier(above_prompt_tokens=200_000, rates=Rates(input_pico_usd=1, output_pico_usd=1)),)
+    )
+    assert worst_case(request(9_000, 1, 1, document), PLAIN).prompt_tokens == 1_000_000
+    assert worst_case(request(9_000, 1, 1, document), known).prompt_tokens == 200_000
+    assert worst_case(request(9_000, 1, 1, document), tiered).prompt_tokens == 1_000_000
+    assert worst_case(request(900_000, 1, 1, document), known).prompt_tokens > 900_000

@@ -348,3 +348,18 @@ def test_wrapped_ids_are_unwrapped_where_they_come_back() -> None:
     call = {"type": "tool_use", "id": odd, "name": "look", "input": {}}
     messages = turns(said(call), user({"type": "tool_result", "tool_use_id": odd, "content": "x"}))
     assert messages[0].tool_calls[0].id == messages[1].tool_call_id == "functions.look:0"
+
+
+def test_a_system_message_may_count_only_until_the_user_speaks_again() -> None:
+    brief = {"role": "system", "content": "Briefly.", "clear_at": "next_user_message"}
+    kept = {"role": "system", "content": "Kindly.", "clear_at": "never", "output_config": {"effort": "low"}}
+    change = {"type": "tool_addition", "tool": {"type": "tool_reference", "name": "later"}}
+    added = {**brief, "content": [change, text("You may look.")]}
+    request = read(
+        messages=[*HELLO, brief, kept, added, *HELLO, brief],
+        tools=[{"name": "later", "input_schema": {"type": "object"}, "defer_loading": True}],
+    )
+    said = [(message.role, message.text) for message in request.conversation.messages]
+    assert said == [("user", "hi"), ("system", "Kindly."), ("user", "hi"), ("system", "Briefly.")]
+    assert [tool.name for tool in request.conversation.tools] == ["later"]
+    assert request.unsaid == ("messages[].output_config",)

@@ -18,6 +18,7 @@ from lodestard.domain.usage import Usage
 from lodestard.protocols.anthropic.messages import AnthropicMessages, read_request
 from lodestard.protocols.anthropic.messages_events import own_blocks
 from lodestard.protocols.anthropic.messages_write import StreamWriter
+from lodestard.protocols.anthropic.plain import read_plain
 
 CODEC = AnthropicMessages()
 EVENT: TypeAdapter[Any] = TypeAdapter(RawMessageStreamEvent)
@@ -444,3 +445,30 @@ def test_what_was_written_is_read_as_the_same_turn(answer: tuple[list[Piece], li
     assert [(made.id, made.name, json.loads(made.arguments)) for made in message.tool_calls] == [
         (made.id, made.name, json.loads(made.arguments)) for made in choice.tool_calls
     ]
+
+
+STOPPED = (
+    b'{"id":"m","type":"message","role":"assistant","model":"claude","content":[{"type":"text","text":"one"}],'
+    b'"stop_reason":"stop_sequence","stop_sequence":"two","stop_details":null,"container":{"id":"c","expires_at":'
+    b'"2026-11-26T00:00:00Z"},"diagnostics":{"x":1},"usage":{"input_tokens":3,"output_tokens":1}}'
+)
+
+
+def test_a_kept_answer_of_its_own_says_what_stopped_it_and_all_else_in_the_other_form_too() -> None:
+    (whole,) = read_plain(STOPPED, passing=True)
+    reply = assemble([whole])
+    stream = written(*disassemble(reply))
+    assert stream[0]["message"]["diagnostics"] == {"x": 1}
+    assert stream[0]["message"]["stop_reason"] is None
+    assert stream[-2]["delta"] == {
+        "stop_reason": "stop_sequence",
+        "stop_sequence": "two",
+        "container": {"id": "c", "expires_at": "2026-11-26T00:00:00Z"},
+    }
+    built = json.loads(CODEC.write_reply(reply, REQUEST, created=1, reply_id="req_1"))
+    given = json.loads(STOPPED)
+    assert {name: built[name] for name in ("stop_reason", "stop_sequence", "container", "diagnostics", "model")} == {
+        name: given[name] for name in ("stop_reason", "stop_sequence", "container", "diagnostics", "model")
+    }
+    assert built["id"] == "msg_1"
+    Message.model_validate(built)

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from lodestard.domain.request import Conversation, Message, Request, TextPart
+from lodestard.protocols.anthropic.counting import write_count
 from tests.fakes.anthropic_asks import (
     CACHING,
     CODEC,
@@ -100,3 +101,95 @@ def test_what_other_models_thought_is_not_sent_back() -> None:
     kept = [turns[0], {"role": "assistant", "content": [turns[2]["content"][0], turns[2]["content"][2]]}, turns[3]]  # type: ignore[index]
     assert json.loads(wire.body)["messages"] == kept
     assert wire.dropped == ("messages[].content[].thinking",)
+
+
+ADAPTIVE = b'"thinking":{"type":"adaptive","display":"omitted"}'
+CLEARS = b'"context_management":{"edits":[{"type":"clear_thinking_20251015","keep":"all"}]}'
+CONFIG = b'"output_config":{"effort":"high"}'
+OLDEST = "claude-3-haiku-20240307"
+OTHERS = "deepseek-chat"
+
+
+def newly(*members: bytes) -> Request:
+    """What a client that takes the model for a new one adds to a question."""
+    question = b'"model":"a","max_tokens":64,"messages":[{"role":"user","content":"hi"}]'
+    return passed(b"{%b}" % b",".join([question, *members]), 64)
+
+
+@pytest.mark.parametrize(
+    ("model", "dropped", "left"),
+    [
+        (SONNET, ("thinking", "context_management", "output_config.effort"), set()),
+        (OLDEST, ("thinking", "context_management", "output_config.effort"), set()),
+        ("claude-sonnet-4-6", (), {"thinking", "context_management", "output_config"}),
+        (NEWER, (), {"thinking", "context_management", "output_config"}),
+        (OTHERS, (), {"thinking", "context_management", "output_config"}),
+    ],
+)
+def test_an_older_model_is_not_asked_to_think_as_the_newer_do(
+    model: str, dropped: tuple[str, ...], left: set[str]
+) -> None:
+    wire = CODEC.write_request(newly(ADAPTIVE, CLEARS, CONFIG), model, PAID)
+    assert wire.dropped == dropped
+    assert json.loads(wire.body).keys() == {"model", "max_tokens", "messages"} | left
+
+
+def test_what_an_older_model_knows_stays() -> None:
+    enabled, off = b'"thinking":{"type":"enabled","budget_tokens":1024}', b'"thinking":{"type":"disabled"}'
+    edits = b'"context_management":{"edits":[{"type":"clear_tool_uses_20250919"}]}'
+    form = b'"output_config":{"effort":"low","format":{"type":"json_schema","schema":{}}}'
+    for said in (enabled, off, b'"thinking":null'):
+        wire = CODEC.write_request(newly(said, CLEARS), SONNET, PAID)
+        assert (wire.dropped, json.loads(wire.body).keys() >= {"thinking", "context_management"}) == ((), True)
+    wire = CODEC.write_request(newly(ADAPTIVE, edits, form), SONNET, PAID)
+    assert wire.dropped == ("thinking", "output_config.effort")
+    assert json.loads(wire.body)["output_config"] == {"format": {"type": "json_schema", "schema": {}}}
+    assert b'"clear_tool_uses_20250919"' in wire.body
+    assert CODEC.write_request(newly(enabled), OLDEST, PAID).dropped == ("thinking",)
+    assert CODEC.write_request(newly(CONFIG), "claude-opus-4-5", PAID).dropped == ()
+
+
+def test_system_messages_are_the_user_s_where_the_model_knows_none() -> None:
+    turns: list[dict[str, object]] = [
+        {"role": "user", "content": "hi"},
+        {"role": "system", "content": "Until the next word.", "clear_at": "next_user_message"},
+        {"role": "assistant", "content": "hello"},
+        {"role": "user", "content": "more"},
+        {"role": "system", "content": [{"type": "text", "text": "Be brief."}], "output_config": {"effort": "low"}},
+        {"role": "system", "output_config": {"effort": "low"}},
+        {"role": "system", "content": "Now.", "clear_at": "next_user_message"},
+    ]
+    body = json.dumps({"model": "a", "max_tokens": 64, "messages": turns}).encode()
+    wire = CODEC.write_request(passed(body, 64), SONNET, PAID)
+    assert json.loads(wire.body)["messages"] == [
+        turns[0],
+        turns[2],
+        turns[3],
+        {"role": "user", "content": [{"type": "text", "text": "Be brief."}]},
+        {"role": "user", "content": "Now."},
+    ]
+    assert wire.notes == ("later system messages are said as the user's",)
+    for model in (NEWER, OTHERS):
+        wire = CODEC.write_request(passed(body, 64), model, PAID)
+        assert (json.loads(wire.body)["messages"], wire.notes) == (turns, ())
+
+
+def test_a_count_is_asked_for_what_would_be_sent() -> None:
+    body = json.dumps(
+        {
+            "model": "a",
+            "messages": [
+                {"role": "user", "content": "hi"},
+                {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm", "signature": ""}]},
+                {"role": "system", "content": "Be brief."},
+            ],
+            "thinking": {"type": "adaptive"},
+            "temperature": 1,
+        }
+    ).encode()
+    wire = write_count(passed(body, headers=(("anthropic-version", "2026-10-21"),)), SONNET, PAID)
+    assert json.loads(wire.body) == {
+        "model": SONNET,
+        "messages": [{"role": "user", "content": "hi"}, {"role": "user", "content": "Be brief."}],
+    }
+    assert (wire.path, wire.headers[1:]) == ("/v1/messages/count_tokens", (("anthropic-version", "2026-10-21"),))

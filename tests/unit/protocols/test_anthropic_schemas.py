@@ -42,6 +42,12 @@ NOT_TAKEN = [
     closed(kind={"oneOf": [{"type": "string"}]}),
     {**closed(lamp={"$ref": "https://example.com/lamp"})},
     {**closed(lamp={"$ref": "#/$defs/Lamp"}), "$defs": {"Lamp": {"type": "object"}}},
+    {**closed(lamp={"$ref": "#/$defs/Lamp"}), "$defs": {}},
+    {**closed(node={"$ref": "#/$defs/Node"}), "$defs": {"Node": closed(next={"$ref": "#/$defs/Node"})}},
+    {
+        **closed(),
+        "$defs": {"A": closed(b={"anyOf": [{"$ref": "#/$defs/B"}, {"type": "null"}]}), "B": {"$ref": "#/$defs/A"}},
+    },
 ]
 
 
@@ -59,6 +65,14 @@ def test_a_schema_of_the_subset(schema: Any) -> None:
 @pytest.mark.parametrize("schema", NOT_TAKEN)
 def test_any_other_schema(schema: Any) -> None:
     assert not takes_format(form(schema), "claude-sonnet-4-5-20250929")
+
+
+def test_a_large_schema_is_not_taken_and_not_remembered() -> None:
+    conforms.cache_clear()
+    large = closed(**{f"p{number}": {"type": "string", "description": "d" * 50} for number in range(1_000)})
+    assert not takes_format(form(large), "claude-sonnet-4-5-20250929")
+    assert conforms.cache_info().currsize == 0
+    assert conforms(json.dumps(large).encode())  # but for its size
 
 
 def test_json_without_a_schema_is_asked_for_by_instruction() -> None:
