@@ -14,7 +14,7 @@ from msgspec import Meta
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import Conversation, Format, Message, OtherPart, Request, Sampling, TextPart
 from lodestard.protocols.json_text import Members, decode_typed, read_members
-from lodestard.protocols.responses.input import DIALECT, Transcript, find_more_tools
+from lodestard.protocols.responses.input import DIALECT, Transcript, find_more_tools, may_be
 from lodestard.protocols.responses.toolbox import (
     ABSENT,
     Choice,
@@ -198,7 +198,7 @@ def _resolve(items: list[msgspec.Raw], memory: Memory) -> dict[int, msgspec.Raw]
     """The items that are referred to, by the places of the references."""
     found: dict[int, msgspec.Raw] = {}
     for index, raw in enumerate(items):
-        if b"item_reference" not in bytes(raw):
+        if not may_be(raw, b"item_reference"):
             continue
         try:
             said = _item.decode(raw)
