@@ -295,8 +295,7 @@ def test_tools_that_cost_by_the_call_are_not_hidden(kind: str) -> None:
 
 def test_many_tools_and_calls_take_linear_time() -> None:
     functions = [{"type": "function", "name": f"f{number}"} for number in range(20_000)]
-    calls = [{"type": "function_call", "call_id": "c", "namespace": "n", **tool, "type": "function_call"}
-             for tool in functions]  # fmt: skip
+    calls = [{**tool, "type": "function_call", "call_id": "c", "namespace": "n"} for tool in functions]
     began = time.process_time()
     request = read(calls, tools=[{"type": "namespace", "name": "n", "tools": functions}])
     assert len(request.conversation.tools) == 20_000
@@ -394,6 +393,20 @@ def test_no_reference_goes_to_a_provider() -> None:
     with pytest.raises(CallerFault) as caught:
         read_turn(escaped, depth=64, memory=NoMemory())
     assert caught.value.param == "input[0].id"
+
+
+def test_an_earlier_item_with_an_odd_id_is_sent_on_as_it_is() -> None:
+    odd = {"type": "function_call", "id": 7, "call_id": "c", "name": "f", "arguments": "{}"}
+    request = read("q", memory=Known([odd]), previous_response_id="resp_1")
+    assert json.loads(bytes(request.members["input"]))[0] == odd
+
+
+def test_a_small_request_does_not_become_a_huge_one() -> None:
+    memory = Known(item={"type": "message", "id": "msg_1", "role": "assistant", "content": "x" * 1_000_000})
+    reference = {"type": "item_reference", "id": "msg_1"}
+    assert read([reference] * 16, memory=memory).size_bytes > 16_000_000
+    fault = refusal([reference] * 17, memory=memory)
+    assert (fault.code, fault.param) == (Code.REQUEST_TOO_LARGE, "input")
 
 
 # -- refusals ------------------------------------------------------------------------------------------------------
