@@ -293,6 +293,16 @@ def test_tools_that_cost_by_the_call_are_not_hidden(kind: str) -> None:
     assert find_unpriced(read_turn(body, depth=64, memory=NoMemory()).request, PRICE) == "tools"
 
 
+@pytest.mark.parametrize("named", [{"file_url": "https://x.test/a.pdf"}, {"file_id": "file_1"}])
+def test_a_file_that_is_not_in_the_body_is_refused_where_it_is_billed(named: dict[str, str]) -> None:
+    """Nobody knows how long it is."""
+    result = {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_file", **named}]}
+    for item in (result, {"role": "user", "content": [{"type": "input_file", **named}]}):
+        assert find_unpriced(read([item]), PRICE) == "input"
+    inline = {"type": "input_file", "filename": "a.pdf", "file_data": "eA==", "file_id": None}
+    assert find_unpriced(read([{"role": "user", "content": [inline]}]), PRICE) == ""
+
+
 def test_many_tools_and_calls_take_linear_time() -> None:
     functions = [{"type": "function", "name": f"f{number}"} for number in range(20_000)]
     calls = [{**tool, "type": "function_call", "call_id": "c", "namespace": "n"} for tool in functions]
