@@ -11,9 +11,10 @@ from typing import cast
 import msgspec
 
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.request import ImagePart, Message, OtherPart, Part, Role, TextPart, Thought, ToolCall
-from lodestard.protocols.json_text import shape_fault
-from lodestard.protocols.responses.toolbox import Toolbox, ToolSpec, missing, wrap_input
+from lodestard.domain.request import Message, OtherPart, Part, Role, TextPart, Thought, ToolCall
+from lodestard.protocols.data_url import read_image
+from lodestard.protocols.json_text import missing, shape_fault
+from lodestard.protocols.responses.toolbox import Toolbox, ToolSpec, wrap_input
 
 DIALECT = "responses"
 _ROLES = ("user", "system", "developer", "assistant")
@@ -245,15 +246,5 @@ def _read_part(part: _Part, raw: msgspec.Raw, where: str) -> Part:
         case "refusal":
             return TextPart(part.refusal or "")
         case "input_image" if part.image_url is not None:
-            return _image(part.image_url, part.detail or "")
+            return read_image(part.image_url, part.detail or "")
     return OtherPart(part.type[:64], raw.copy())
-
-
-def _image(url: str, detail: str) -> ImagePart:
-    """``data:image/png;base64,…`` is taken apart; any other address stays one."""
-    if url[:5].lower() == "data:":
-        head, comma, data = url[5:].partition(",")
-        kind, semicolon, encoding = head.rpartition(";")
-        if comma and semicolon and encoding.lower() == "base64":
-            return ImagePart(media_type=kind, data=data, detail=detail)
-    return ImagePart(url=url, detail=detail)

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import Conversation, Format, Message, OtherPart, Request, Sampling, TextPart
-from lodestard.protocols.json_text import Members, decode_typed, read_members
+from lodestard.protocols.json_text import Members, decode_typed, missing, read_members
 from lodestard.protocols.responses.input import DIALECT, Transcript, find_more_tools, may_be
 from lodestard.protocols.responses.toolbox import (
     ABSENT,
@@ -21,7 +21,6 @@ from lodestard.protocols.responses.toolbox import (
     Toolbox,
     ToolSpec,
     choose_tools,
-    missing,
     open_toolbox,
     without_served,
 )

@@ -15,6 +15,7 @@ import msgspec
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import Tool, ToolChoice
+from lodestard.protocols.json_text import missing
 
 ABSENT = msgspec.Raw()
 INPUT = "input"
@@ -215,7 +216,3 @@ def unwrap_input(arguments: str) -> str:
         return _input.decode(arguments).input
     except (ValueError, RecursionError):
         return arguments
-
-
-def missing(path: str) -> CallerFault:
-    return CallerFault(Code.INVALID_REQUEST, f"Missing required parameter: '{path}'.", param=path)
