@@ -2,7 +2,7 @@
 
 Law: where a hard budget has room for less than the longest answer, and the request names no limit of its own, one
 that is affordable is written into it; so the hold is what the upstream can bill. A request's own limit is
-never raised, and lowered only to what the model can write at all.
+raised only to the lowest that the upstream takes, and lowered only to what the model can write at all.
 """
 
 from collections.abc import Sequence
@@ -59,7 +59,7 @@ def make_bid(candidate: Candidate, request: Request, room: Room) -> Bid:
     price = FREE if candidate.free or candidate.price is None else candidate.price
     if price is not FREE:
         require_priceable(candidate, request, price)
-        request = within_model(request, candidate, price)
+        request = within_upstream(within_model(request, candidate, price), candidate)
     ceiling = find_ceiling(request, price)
     limit = find_limit(request, ceiling, room)
     by_budget = limit is not None
@@ -125,6 +125,15 @@ def within_model(request: Request, candidate: Candidate, price: Price) -> Reques
     if asked is None or most is None or asked <= most or candidate.dialect == request.dialect:
         return request
     return with_output_limit(request, most)
+
+
+def within_upstream(request: Request, candidate: Candidate) -> Request:
+    """``request`` with a limit that the upstream takes: chat clients ask for one token to classify, or to look
+    whether a model is there."""
+    asked, least = request.conversation.sampling.max_output_tokens, candidate.least_output_tokens
+    if asked is None or asked >= least or not request.conversation.is_chat:
+        return request
+    return with_output_limit(request, least)
 
 
 def within_room(request: Request, room_tokens: int | None) -> Request:

@@ -56,6 +56,12 @@ class _Spoken(msgspec.Struct, frozen=True):
     audio: msgspec.Raw = _ABSENT
 
 
+class _File(msgspec.Struct, frozen=True):
+    file_url: object = None
+    file_id: object = None
+
+
+_file = msgspec.json.Decoder(_File)
 _messages = msgspec.json.Decoder(list[_Spoken])
 
 
@@ -71,7 +77,9 @@ def find_unpriced(request: Request, price: Price) -> str:
     client_side = _CLIENT_SIDE if request.dialect == "anthropic" else ()
     if not all(tool.kind in _TOKENS_ONLY or tool.kind.startswith(client_side) for tool in request.conversation.tools):
         return "tools"
-    return "messages" if _sounds(request, price) or _brings_unseen(request) else ""
+    if _sounds(request, price) or _brings_unseen(request):
+        return "input" if request.dialect == "responses" else "messages"
+    return ""
 
 
 def _only_clears(value: object) -> bool:
@@ -83,11 +91,12 @@ def _only_clears(value: object) -> bool:
 
 
 def _brings_unseen(request: Request) -> bool:
-    """Whether it names a document of Anthropic's dialect that is not in the body."""
-    if request.dialect != "anthropic":
+    """Whether it names a document of its dialect that is not in the body."""
+    is_elsewhere = _DOCUMENTS.get(request.dialect)
+    if is_elsewhere is None:
         return False
     parts = (part for message in request.conversation.messages for part in message.parts)
-    return any(isinstance(part, OtherPart) and _is_elsewhere(part) for part in parts)
+    return any(isinstance(part, OtherPart) and is_elsewhere(part) for part in parts)
 
 
 def _is_elsewhere(part: OtherPart) -> bool:
@@ -95,6 +104,19 @@ def _is_elsewhere(part: OtherPart) -> bool:
         return True
     source = msgspec.json.decode(part.raw).get("source")
     return part.kind == "document" and isinstance(source, dict) and source.get("type") in _ELSEWHERE
+
+
+def _is_file_elsewhere(part: OtherPart) -> bool:
+    if part.kind != "input_file":
+        return False
+    said = _file.decode(part.raw)
+    return said.file_url is not None or said.file_id is not None
+
+
+_DOCUMENTS: Mapping[str, Callable[[OtherPart], bool]] = {
+    "anthropic": _is_elsewhere,
+    "responses": _is_file_elsewhere,
+}
 
 
 def _may_speak(value: object, price: Price) -> bool:

@@ -10,6 +10,8 @@ from lodestard.domain.settings import Upstream
 
 _XAI = "x-ai"
 _XAI_HOST = "api.x.ai"
+_LEAST_OF_RESPONSES = 16
+"""OpenAI's API reference, "Create a model response": its Responses API refuses a lower ``max_output_tokens``."""
 
 
 def may_be_listed(upstream: Upstream) -> bool:
@@ -31,3 +33,8 @@ def reasons_beside(upstream: Upstream) -> bool:
     if upstream.price_provider:
         return upstream.price_provider == _XAI
     return urlsplit(upstream.url).hostname == _XAI_HOST
+
+
+def least_output_tokens(upstream: Upstream) -> int:
+    """The lowest output limit that it takes."""
+    return _LEAST_OF_RESPONSES if upstream.api == "responses" else 1

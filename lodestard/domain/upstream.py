@@ -49,7 +49,10 @@ def few_of(dropped: Sequence[str]) -> tuple[str, ...]:
 
 
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
-    """A target that may answer, with what speaks for it. ``price`` is None where it is not known."""
+    """A target that may answer, with what speaks for it. ``price`` is None where it is not known.
+
+    ``least_output_tokens`` is the lowest output limit that its upstream takes.
+    """
 
     target: Target
     dialect: str
@@ -57,6 +60,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     free: bool
     up: bool
     predicted_wait_s: float | None = None
+    least_output_tokens: int = 1
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):

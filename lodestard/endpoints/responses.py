@@ -3,7 +3,7 @@
 Law: what is kept is the principal's own (``dialogues.py``); a response that is not there is a 404.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from urllib.parse import parse_qs
 
 from lodestard.dialogues import Dialogue, Shelf
@@ -22,17 +22,11 @@ async def create_response(http: HttpExchange, runtime: Runtime, principal: Princ
     """POST /v1/responses. Never read from what was read before: the same bytes may mean another conversation."""
     require_json(http)
     shelf = runtime.dialogues.shelf(principal.name)
-    codec = Responses(shelf, lambda body, ids: keep(shelf, codec, body, ids))
+    codec = Responses(shelf, shelf.keep)
     limits = runtime.settings.server.limits
     body = await read_content(http, limits)
     request = codec.read_request(body, depth=limits.json_depth, headers={})
     await serve_request(http, runtime, Who(principal), codec, request)
-
-
-def keep(shelf: Shelf, codec: Responses, body: bytes, ids: Sequence[str]) -> None:
-    """Put a whole response on the shelf."""
-    if codec.turn is not None:
-        shelf.keep(body, codec.turn.items, ids)
 
 
 async def show_response(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:

@@ -82,15 +82,19 @@ def shape_fault(error: msgspec.ValidationError, prefix: str = "") -> CallerFault
     where = _WHERE.search(text)
     path = (prefix + (where[1] if where else "")).removeprefix(".")
     text = text[: where.start()] if where else text
-    if missing := _MISSING.match(text):
-        path = f"{path}.{missing[1]}" if path else missing[1]
-        return CallerFault(Code.INVALID_REQUEST, f"Missing required parameter: '{path}'.", param=path)
+    if absent := _MISSING.match(text):
+        return missing(f"{path}.{absent[1]}" if path else absent[1])
     if expected := _EXPECTED.match(text):
         wanted, got = _words(expected[1]), _words(expected[2])
         text = f"expected {wanted}, but got {got} instead."
         return CallerFault(Code.INVALID_REQUEST, f"Invalid type for '{path}': {text}", param=path or None)
     text = text.replace("`", "").rstrip(".")
     return CallerFault(Code.INVALID_REQUEST, f"Invalid value for '{path}': {text}.", param=path or None)
+
+
+def missing(path: str) -> CallerFault:
+    """The fault of a body that lacks a member."""
+    return CallerFault(Code.INVALID_REQUEST, f"Missing required parameter: '{path}'.", param=path)
 
 
 def _words(kinds: str) -> str:

@@ -5,11 +5,13 @@ which routing sees it.
 """
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from lodestard.domain.price import FREE, Price, Quote
-from lodestard.domain.settings import Settings
+from lodestard.domain.provider import least_output_tokens
+from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
 from lodestard.routing.price_table import PriceTable, read_table
 
@@ -23,10 +25,19 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str
     free: bool
     price: Price | None
+    least_output_tokens: int
+
+
+class Known(NamedTuple):
+    """What counts of an upstream here."""
+
+    dialect: str
+    free: bool
+    least_output_tokens: int
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
-    """``aliases`` maps an alias to its offers in order; ``upstreams`` maps an upstream to (dialect, free).
+    """``aliases`` maps an alias to its offers in order; ``upstreams`` maps an upstream to what is known.
 
     ``soonest`` are aliases of which the free model that can begin first is asked first.
 
@@ -34,7 +45,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     aliases: Mapping[str, tuple[Offer, ...]]
-    upstreams: Mapping[str, tuple[str, bool]]
+    upstreams: Mapping[str, Known]
     prices: PriceTable
     spoken: frozenset[str]
     soonest: frozenset[str] = frozenset()
@@ -46,11 +57,10 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         known = self.upstreams.get(target.upstream)
         if known is None:
             return None
-        dialect, free = known
         price = self.prices.price_at(target, self.at_ms)
         if price is None:
-            price = FREE if free else self.prices.ceiling_of(target)
-        return Offer(target=target, dialect=dialect, free=free, price=price)
+            price = FREE if known.free else self.prices.ceiling_of(target)
+        return Offer(target=target, price=price, **known._asdict())
 
 
 def baseline_price(settings: Settings, quotes: Mapping[str, Quote] = NO_QUOTES, now_ms: int = 0) -> Price | None:
@@ -63,12 +73,16 @@ def build_catalog(
     settings: Settings, spoken: frozenset[str], quotes: Mapping[str, Quote] = NO_QUOTES, now_ms: int = 0
 ) -> Catalog:
     """The catalogue of a checked configuration. ``spoken`` are the dialects that we have a codec for."""
-    upstreams = {name: (upstream.dialect, upstream.free) for name, upstream in settings.upstreams.items()}
+    upstreams = {name: _know(upstream) for name, upstream in settings.upstreams.items()}
     soonest = frozenset(alias for alias, model in settings.models.items() if model.soonest)
     prices = read_table(settings, quotes)
     bare = Catalog(aliases={}, upstreams=upstreams, prices=prices, spoken=spoken, soonest=soonest)
     routes = {alias: tuple(map(Target.parse, model.route)) for alias, model in settings.models.items()}
     return _filled(bare, routes, now_ms)
+
+
+def _know(upstream: Upstream) -> Known:
+    return Known(upstream.dialect, upstream.free, least_output_tokens(upstream))
 
 
 def reprice(catalog: Catalog, quotes: Mapping[str, Quote], now_ms: int) -> Catalog:

@@ -91,6 +91,7 @@ def _candidate(offer: Offer, view: View) -> Candidate:
         price=offer.price,
         free=offer.free,
         up=offer.target.upstream not in view.down,
+        least_output_tokens=offer.least_output_tokens,
     )
 
 

@@ -80,6 +80,25 @@ async def test_the_cache_replays_it_in_either_form(world: World) -> None:
     assert text_of(later.chunks[-1]["response"]) == text_of(plain.json)
 
 
+async def test_what_another_model_thought_is_not_told_to_this_one(world: World) -> None:
+    """A conversation that goes on at another provider, by its whole input or by id."""
+    question = {"role": "user", "content": "one"}
+    first = (await ask(world, "grok-mini", [question])).json
+    assert [item["type"] for item in first["output"]] == ["reasoning", "message"]
+    more = {"role": "user", "content": "two"}
+    whole = await ask(world, "gpt-4o-mini", [question, *first["output"], more], store=False)
+    assert (whole.status, whole.lodestar["dropped"]) == (200, "input[].reasoning")
+    by_id = await ask(world, "gpt-4o-mini", [more], previous_response_id=first["id"])
+    assert by_id.status == 200
+    for body in world.openai.bodies:
+        assert [item["role"] for item in body["input"]] == ["user", "assistant", "user"]
+
+
+async def test_a_model_that_never_thinks_answers_who_asks_for_thoughts(world: World) -> None:
+    answer = await ask(world, "gpt-4o-mini", store=False, include=["reasoning.encrypted_content"])
+    assert (answer.status, answer.lodestar["dropped"]) == (200, "include[].reasoning.encrypted_content")
+
+
 async def test_a_break_in_the_middle(world: World) -> None:
     world.openai.fail("error=8")
     broken = await ask(world, "gpt-4o-mini", stream=True)

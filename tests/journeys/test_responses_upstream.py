@@ -192,6 +192,19 @@ async def test_an_answer_that_its_limit_ends(asked: World, stream: bool) -> None
     assert (row.completion_tokens, row.cost_nano_usd) == (70, billed(asked))
 
 
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_limit_below_the_least_of_the_api(asked: World, stream: bool) -> None:
+    """Classifiers ask for a token or two."""
+    answer = await asked.ask("gpt-4o-mini", max_tokens=1, stream=stream)
+    assert (answer.status, answer.ended) == (200, "whole")
+    (body,) = asked.openai.bodies
+    assert body["max_output_tokens"] == 16
+    row = await asked.row()
+    assert (row.completion_tokens, row.cost_nano_usd) == (16, billed(asked))
+    (attempt,) = (await asked.explain(answer)).trace["attempts"]
+    assert attempt["hold_nano_usd"] >= attempt["cost_nano_usd"]
+
+
 async def test_a_budget_s_limit_is_written_under_its_own_name(tmp_path: Path) -> None:
     overlay = OVERLAY + '\n[budgets.all]\nscope = "global"\nwindow = "day"\nusd = 0.005\n'
     async with open_world(tmp_path, overlay) as world:

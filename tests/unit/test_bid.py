@@ -136,6 +136,18 @@ def test_a_limit_for_other_models_is_lowered_to_what_this_one_writes() -> None:
     assert make_bid(candidate(), request(max_tokens=32_000), ROOMY).output_tokens == 32_000
 
 
+@pytest.mark.parametrize("room", [ROOMY, Room(nano_usd=10**9)])
+def test_a_limit_that_the_upstream_does_not_take_is_raised_and_held(room: Room) -> None:
+    least = msgspec.structs.replace(candidate(), least_output_tokens=16)
+    bid = make_bid(least, request(max_tokens=5), room)
+    assert bid.request.conversation.sampling.max_output_tokens == bid.output_tokens == 16
+    assert bid.nano_usd == worst_case(with_output_limit(request(max_tokens=5), 16), PRICE).nano_usd
+    assert make_bid(least, request(max_tokens=17), room).output_tokens == 17
+    assert make_bid(candidate(), request(max_tokens=5), room).output_tokens == 5
+    completion = read_completion(b'{"model":"m","prompt":"one","max_tokens":5}', depth=64)
+    assert make_bid(least, completion, room).output_tokens == 5  # asked by another API
+
+
 @pytest.mark.parametrize("room", [ROOMY, Room(nano_usd=1_000_000)])
 def test_vectors_are_no_output(room: Room) -> None:
     """What embeds writes nothing: it is held for its input alone, no limit is written, and nothing of it is cut."""

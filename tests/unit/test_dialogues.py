@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from lodestard import dialogues
-from lodestard.dialogues import Dialogues, Shelf
+from lodestard.dialogues import Dialogues
 
 
 def body(number: int, text: str = "hey") -> bytes:
@@ -24,7 +24,7 @@ def texts(items: Any) -> list[str]:
 
 
 def test_what_is_kept_is_found_until_it_is_forgotten() -> None:
-    shelf = Shelf()
+    shelf = Dialogues().shelf("ann")
     shelf.keep(body(1), [item("hi")], ["resp_1"])
     kept = shelf.find("resp_1")
     assert kept is not None
@@ -39,12 +39,26 @@ def test_what_is_kept_is_found_until_it_is_forgotten() -> None:
 
 
 def test_two_ids_of_one_response() -> None:
-    shelf = Shelf()
+    shelf = Dialogues().shelf("ann")
     shelf.keep(body(1), [], ["resp_1", "resp_ours", ""])
     assert shelf.find("resp_1") is shelf.find("resp_ours")
+    once = shelf.size_bytes
+    shelf.keep(body(1), [], ["resp_1", "resp_1"])
+    assert (shelf.size_bytes, shelf.find("resp_ours")) == (once, None)
+    shelf.keep(body(1), [], ["resp_1", "resp_ours"])
+    assert shelf.forget("resp_ours")  # what is deleted by one of them is gone
+    assert (shelf.find("resp_1"), shelf.find_item("msg_1"), shelf.size_bytes) == (None, None, 0)
+    shelf.keep(body(1), [], [""])
+    assert (len(shelf), shelf.size_bytes) == (0, 0)
+
+
+def test_an_item_that_came_again_is_not_gone_with_the_first() -> None:
+    shelf = Dialogues().shelf("ann")
+    for name in ("resp_1", "resp_2"):
+        shelf.keep(body(1), [], [name])
     shelf.forget("resp_1")
     assert shelf.find_item("msg_1") is not None
-    shelf.forget("resp_ours")
+    shelf.forget("resp_2")
     assert shelf.find_item("msg_1") is None
 
 
@@ -58,7 +72,7 @@ def test_a_principal_sees_its_own_alone() -> None:
 
 def test_the_least_recently_used_leave_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialogues, "MOST", 2)
-    shelf = Shelf()
+    shelf = Dialogues().shelf("ann")
     for number in (1, 2):
         shelf.keep(body(number), [], [f"resp_{number}"])
     shelf.find("resp_1")
@@ -68,7 +82,7 @@ def test_the_least_recently_used_leave_first(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_their_bytes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialogues, "MOST_BYTES", 4_000)
-    shelf = Shelf()
+    shelf = Dialogues().shelf("ann")
     shelf.keep(body(0, "x" * 5_000), [], ["resp_0"])
     assert shelf.find("resp_0") is None
     for number in range(1, 9):
@@ -88,9 +102,23 @@ def test_principals_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [len(rooms.shelf(name)) for name in ("ann", "cid", "bob")] == [1, 1, 0]
 
 
+def test_their_bytes_are_bounded_over_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has not asked for the longest loses its oldest."""
+    monkeypatch.setattr(dialogues, "MOST_BYTES_OVER_ALL", 6_000)
+    rooms = Dialogues()
+    shelves = {name: rooms.shelf(name) for name in ("ann", "bob", "cid")}
+    for number in (1, 2):
+        for shelf in shelves.values():
+            shelf.keep(body(number, "x" * 300), [], [f"resp_{number}"])
+    rooms.shelf("ann")
+    shelves["cid"].keep(body(3, "x" * 600), [], ["resp_3"])
+    assert {name: len(shelf) for name, shelf in shelves.items()} == {"ann": 2, "bob": 1, "cid": 3}
+    assert sum(shelf.size_bytes for shelf in shelves.values()) <= 6_000
+
+
 @pytest.mark.parametrize("garbage", [b"", b"[]", b'{"output":7}', b'{"output":[7]}', b'{"output":[{"id":7}]}'])
 def test_what_can_not_be_read_is_not_kept(garbage: bytes) -> None:
-    shelf = Shelf()
+    shelf = Dialogues().shelf("ann")
     shelf.keep(garbage, [], ["resp_1"])
     assert len(shelf) == 0
 
@@ -99,7 +127,7 @@ def test_items_stand_alone() -> None:
     """What is kept holds on to no body that it came in."""
     whole = json.dumps({"input": [{"role": "user", "content": "hi"}]}).encode() + b" " * 100_000
     (view,) = msgspec.json.decode(whole, type=dict[str, list[msgspec.Raw]])["input"]
-    shelf = Shelf()
+    shelf = Dialogues().shelf("ann")
     shelf.keep(body(1), [view], ["resp_1"])
     kept = shelf.find("resp_1")
     assert kept is not None

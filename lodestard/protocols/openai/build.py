@@ -20,6 +20,7 @@ from lodestard.domain.request import (
     Tool,
     ToolCall,
 )
+from lodestard.protocols.data_url import write_url
 
 
 def build_members(request: Request) -> dict[str, object]:
@@ -113,9 +114,8 @@ def _part(part: Part, path: str) -> dict[str, Any]:
         case TextPart():
             return {"type": "text", "text": part.text}
         case ImagePart():
-            url = f"data:{part.media_type};base64,{part.data}" if part.data else part.url
             detail = {"detail": part.detail} if part.detail else {}
-            return {"type": "image_url", "image_url": {"url": url, **detail}}
+            return {"type": "image_url", "image_url": {"url": write_url(part), **detail}}
         case OtherPart():
             raise _unsupported(f"content of the type {part.kind[:32]!r}", path)
 

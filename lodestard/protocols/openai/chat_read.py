@@ -14,7 +14,6 @@ from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import (
     Conversation,
     Format,
-    ImagePart,
     Message,
     OtherPart,
     Part,
@@ -26,7 +25,8 @@ from lodestard.domain.request import (
     ToolCall,
     ToolChoice,
 )
-from lodestard.protocols.json_text import Members, decode_typed, read_members, shape_fault
+from lodestard.protocols.data_url import read_image
+from lodestard.protocols.json_text import Members, decode_typed, missing, read_members, shape_fault
 
 DIALECT = "openai"
 MAX_CHOICES = 128
@@ -231,7 +231,7 @@ def _message(message: _Message, index: int) -> Message:
     elif content is not None:
         parts = _parts(content, f"messages[{index}].content")
     elif role not in ("assistant", "tool"):
-        raise _missing(f"messages[{index}].content")
+        raise missing(f"messages[{index}].content")
     return Message(
         role=cast("Role", role),
         parts=parts,
@@ -266,26 +266,16 @@ def _read_part(part: _TypedPart, raw: msgspec.Raw, where: str) -> Part:
     match part.type:
         case "text":
             if part.text is None:
-                raise _missing(f"{where}.text")
+                raise missing(f"{where}.text")
             return TextPart(part.text)
         case "refusal":
             return TextPart(part.refusal or "")
         case "image_url":
             if part.image_url is None:
-                raise _missing(f"{where}.image_url")
-            return _image(part.image_url)
+                raise missing(f"{where}.image_url")
+            image = part.image_url
+            return read_image(image, "") if isinstance(image, str) else read_image(image.url, image.detail or "")
     return OtherPart(part.type, raw.copy())
-
-
-def _image(image: _ImageUrl | str) -> ImagePart:
-    """``data:image/png;base64,…`` is taken apart; any other address stays one."""
-    url, detail = (image, "") if isinstance(image, str) else (image.url, image.detail or "")
-    if url[:5].lower() == "data:":
-        head, comma, data = url[5:].partition(",")
-        kind, semicolon, encoding = head.rpartition(";")
-        if comma and semicolon and encoding.lower() == "base64":
-            return ImagePart(media_type=kind, data=data, detail=detail)
-    return ImagePart(url=url, detail=detail)
 
 
 def _tool_calls(calls: Sequence[_ToolCall], message: int) -> tuple[ToolCall, ...]:
@@ -296,7 +286,7 @@ def _tool_calls(calls: Sequence[_ToolCall], message: int) -> tuple[ToolCall, ...
         elif call.custom is not None:
             read.append(ToolCall(call.id or "", call.custom.name, call.custom.input, call.type))
         elif call.type == "function":
-            raise _missing(f"messages[{message}].tool_calls[{index}].function")
+            raise missing(f"messages[{message}].tool_calls[{index}].function")
         else:
             read.append(ToolCall(call.id or "", "", "", call.type))
     return tuple(read)
@@ -310,7 +300,7 @@ def _tool(tool: _Tool, path: str) -> Tool:
     if tool.type != "function":
         return Tool(name="", kind=tool.type)
     if tool.function is None:
-        raise _missing(path)
+        raise missing(path)
     return Tool(
         name=tool.function.name,
         description=tool.function.description or "",
@@ -324,7 +314,7 @@ def _tool_choice(choice: str | _NamedChoice) -> ToolChoice:
         if choice.type != "function":
             return ToolChoice("auto")  # of tools that only OpenAI has: it reads the raw member
         if choice.function is None:
-            raise _missing("tool_choice.function")
+            raise missing("tool_choice.function")
         return ToolChoice("function", choice.function.name)
     match choice:
         case "auto" | "none" | "required":
@@ -340,7 +330,7 @@ def _format(form: _Format) -> Format:
             return Format(kind="json")
         case "json_schema":
             if form.json_schema is None:
-                raise _missing("response_format.json_schema")
+                raise missing("response_format.json_schema")
             schema = _object(form.json_schema.schema, "response_format.json_schema.schema")
             strict = form.json_schema.strict
             return Format(kind="json_schema", schema=schema, name=form.json_schema.name, strict=strict)
@@ -355,10 +345,6 @@ def _object(raw: msgspec.Raw, path: str) -> msgspec.Raw | None:
     if not text.startswith(b"{"):
         raise CallerFault(Code.INVALID_REQUEST, f"Invalid type for '{path}': expected an object.", param=path)
     return raw
-
-
-def _missing(path: str) -> CallerFault:
-    return CallerFault(Code.INVALID_REQUEST, f"Missing required parameter: '{path}'.", param=path)
 
 
 def _invalid(path: str, wanted: str) -> CallerFault:

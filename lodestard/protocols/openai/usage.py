@@ -6,7 +6,7 @@ OpenRouter's "Usage accounting"; DeepSeek's "Context caching".
 """
 
 import re
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -18,6 +18,7 @@ TICKS_PER_NANO_USD = 10
 """xAI's ticks: 10¹⁰ are one US dollar."""
 
 Count = Annotated[int, Meta(ge=0, le=10**10)]
+T = TypeVar("T")
 _ABSENT = msgspec.Raw()
 _PLAIN_TIERS = frozenset(("auto", "default", "standard", "on_demand"))
 _TIER = re.compile(r"[A-Za-z0-9_./:-]{1,64}")
@@ -68,14 +69,19 @@ def read_usage(raw: msgspec.Raw, service_tier: str = "") -> Usage | None:
 
     ``service_tier`` is how the answer says that it was served.
     """
+    said = decode_counts(raw, _decoder)
+    return None if said is None else usage_of(said, service_tier)
+
+
+def decode_counts(raw: msgspec.Raw, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """A ``usage`` member as ``decoder`` reads it, or None."""
     text = bytes(raw)
     if text in (b"", b"null"):
         return None
     try:
-        said = _decoder.decode(text)
+        return decoder.decode(text)
     except (ValueError, RecursionError):
         return None
-    return usage_of(said, service_tier)
 
 
 def usage_of(said: Counts, service_tier: str) -> Usage:

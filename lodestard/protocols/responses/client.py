@@ -16,7 +16,7 @@ __all__ = ["Keep", "Memory", "Responses", "StreamWriter", "Turn"]
 class Responses:
     """``/v1/responses``; a ``ClientCodec`` for one request: it knows what was read when it writes the answer.
 
-    ``keep``, where the client wants its answer kept, is called with the whole before the client has it.
+    ``keep``, where the client wants its answer kept, is called before the client has the whole.
     """
 
     __slots__ = ("_keep", "_memory", "turn")
@@ -42,7 +42,7 @@ class Responses:
         turn = self._turn(request)
         body = write_reply(reply, turn, created=created, reply_id=reply_id)
         if self._keep is not None and turn.stored:
-            self._keep(body, [read_id(body).id])
+            self._keep(body, turn.items, [read_id(body).id])
         return body
 
     def _turn(self, request: Request) -> Turn:

@@ -28,8 +28,8 @@ from lodestard.protocols.responses.object import (
 from lodestard.protocols.responses.parts import OpenCall, OpenMessage, OpenReasoning, Tape
 from lodestard.protocols.responses.read import Turn
 
-Keep = Callable[[bytes, Sequence[str]], None]
-"""Takes a whole response object, and the ids that the client may know it by."""
+Keep = Callable[[bytes, Sequence[msgspec.Raw], Sequence[str]], None]
+"""Takes a whole response object, the items that it was asked with, and the ids that the client may know it by."""
 
 _COMMENT = b": keep-alive\n\n"
 _OPENINGS = (b"event: response.created\n", b"event: response.in_progress\n", b"event: response.queued\n")
@@ -96,7 +96,7 @@ class StreamWriter:
         kind = "response.completed" if status == "completed" else "response.incomplete"
         raw = encode(whole)
         if self._keep is not None:
-            self._keep(raw, [self._frame.id])
+            self._keep(raw, self._turn.items, [self._frame.id])
         return told + self._tape.event(kind, response=msgspec.Raw(raw))
 
     def fail(self, fault: Fault) -> bytes:
@@ -155,7 +155,7 @@ class StreamWriter:
                 known = read_id(whole).id
             except (ValueError, RecursionError):
                 continue
-            self._keep(whole, [known, self._frame.id] if self._begun else [known])
+            self._keep(whole, self._turn.items, [known, self._frame.id] if self._begun else [known])
 
     # -- building ----------------------------------------------------------------------------------------------
 

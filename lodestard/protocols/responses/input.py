@@ -11,9 +11,10 @@ from typing import cast
 import msgspec
 
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.request import ImagePart, Message, OtherPart, Part, Role, TextPart, Thought, ToolCall
-from lodestard.protocols.json_text import shape_fault
-from lodestard.protocols.responses.toolbox import Toolbox, ToolSpec, missing, wrap_input
+from lodestard.domain.request import Message, OtherPart, Part, Role, TextPart, Thought, ToolCall
+from lodestard.protocols.data_url import read_image
+from lodestard.protocols.json_text import missing, shape_fault
+from lodestard.protocols.responses.toolbox import Toolbox, ToolSpec, wrap_input
 
 DIALECT = "responses"
 _ROLES = ("user", "system", "developer", "assistant")
@@ -84,11 +85,17 @@ _result = msgspec.json.Decoder(_Result)
 _more_tools = msgspec.json.Decoder(_MoreTools)
 
 
+def may_be(raw: msgspec.Raw, kind: bytes) -> bool:
+    """Whether an item may be of a kind, without reading it: a letter may be written as an escape."""
+    text = bytes(raw)
+    return kind in text or b"\\u" in text
+
+
 def find_more_tools(items: Sequence[msgspec.Raw]) -> list[ToolSpec]:
     """The tools that came among the items."""
     specs: list[ToolSpec] = []
     for index, raw in enumerate(items):
-        if b'"additional_tools"' in bytes(raw):
+        if may_be(raw, b"additional_tools"):
             try:
                 if _kind.decode(raw).type == "additional_tools":
                     specs += _more_tools.decode(raw).tools
@@ -100,10 +107,10 @@ def find_more_tools(items: Sequence[msgspec.Raw]) -> list[ToolSpec]:
 class Transcript:
     """Gathers items. ``unsaid``: what was left out. Raises ``CallerFault(INVALID_REQUEST)``."""
 
-    __slots__ = ("_box", "_calls", "_messages", "_parts", "_reasoning", "_thoughts", "unsaid")
+    __slots__ = ("_calls", "_messages", "_parts", "_reasoning", "_thoughts", "_told", "unsaid")
 
     def __init__(self, box: Toolbox) -> None:
-        self._box = box
+        self._told = box.told_names()
         self._messages: list[Message] = []
         self.unsaid: set[str] = set()
         self._clear()
@@ -143,6 +150,8 @@ class Transcript:
                 self._add_reasoning(_reasoning.decode(raw), raw)
             case "additional_tools":
                 pass  # they are in the toolbox
+            case "item_reference":  # those that name something were resolved
+                raise missing(f"{path}.id")
             case name if name in TRACES:
                 self.unsaid.add(f"input[].{name}")
             case name:
@@ -166,7 +175,7 @@ class Transcript:
         self._parts = parts
 
     def _add_call(self, call: _Call, *, custom: bool) -> None:
-        name = self._box.told_name(call.name, call.namespace or "")
+        name = self._told.get((call.namespace or "", call.name), call.name)
         arguments = wrap_input(call.input) if custom else call.arguments
         self._calls.append(ToolCall(call.call_id, name, arguments))
 
@@ -237,15 +246,5 @@ def _read_part(part: _Part, raw: msgspec.Raw, where: str) -> Part:
         case "refusal":
             return TextPart(part.refusal or "")
         case "input_image" if part.image_url is not None:
-            return _image(part.image_url, part.detail or "")
+            return read_image(part.image_url, part.detail or "")
     return OtherPart(part.type[:64], raw.copy())
-
-
-def _image(url: str, detail: str) -> ImagePart:
-    """``data:image/png;base64,…`` is taken apart; any other address stays one."""
-    if url[:5].lower() == "data:":
-        head, comma, data = url[5:].partition(",")
-        kind, semicolon, encoding = head.rpartition(";")
-        if comma and semicolon and encoding.lower() == "base64":
-            return ImagePart(media_type=kind, data=data, detail=detail)
-    return ImagePart(url=url, detail=detail)

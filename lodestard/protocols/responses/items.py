@@ -11,6 +11,7 @@ import msgspec
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import ImagePart, Message, OtherPart, Part, TextPart, Thought, Tool, ToolCall
+from lodestard.protocols.data_url import write_url
 from lodestard.protocols.responses.answer import DIALECT
 
 _PARAGRAPH = "\n\n"
@@ -92,8 +93,7 @@ def _part(part: Part, path: str) -> Item:
         case TextPart():
             return {"type": "input_text", "text": part.text}
         case ImagePart():
-            url = f"data:{part.media_type};base64,{part.data}" if part.data else part.url
-            return {"type": "input_image", "image_url": url, "detail": part.detail or "auto"}
+            return {"type": "input_image", "image_url": write_url(part), "detail": part.detail or "auto"}
         case OtherPart():
             raise unsupported(f"content of the type {part.kind[:32]!r}", path)
 

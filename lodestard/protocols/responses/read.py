@@ -13,15 +13,14 @@ from msgspec import Meta
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import Conversation, Format, Message, OtherPart, Request, Sampling, TextPart
-from lodestard.protocols.json_text import Members, decode_typed, read_members
-from lodestard.protocols.responses.input import DIALECT, Transcript, find_more_tools
+from lodestard.protocols.json_text import Members, decode_typed, missing, read_members
+from lodestard.protocols.responses.input import DIALECT, Transcript, find_more_tools, may_be
 from lodestard.protocols.responses.toolbox import (
     ABSENT,
     Choice,
     Toolbox,
     ToolSpec,
     choose_tools,
-    missing,
     open_toolbox,
     without_served,
 )
@@ -46,6 +45,9 @@ _LABELS = frozenset(
 
 _LOGPROBS = "message.output_text.logprobs"
 _NAMELESS = frozenset({"message", "function_call", "function_call_output", "custom_tool_call"})
+MAX_REFERRED_BYTES = 16 * 1024 * 1024
+"""The most that a request may refer to: one short reference after the other may name the same long item."""
+
 _Tokens = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 
 
@@ -197,8 +199,9 @@ def _items(given: str | list[msgspec.Raw]) -> list[msgspec.Raw]:
 def _resolve(items: list[msgspec.Raw], memory: Memory) -> dict[int, msgspec.Raw]:
     """The items that are referred to, by the places of the references."""
     found: dict[int, msgspec.Raw] = {}
+    size_bytes = 0
     for index, raw in enumerate(items):
-        if b"item_reference" not in bytes(raw):
+        if not may_be(raw, b"item_reference"):
             continue
         try:
             said = _item.decode(raw)
@@ -211,6 +214,10 @@ def _resolve(items: list[msgspec.Raw], memory: Memory) -> dict[int, msgspec.Raw]
             path = f"input[{index}].id"
             raise CallerFault(Code.INVALID_REQUEST, f"Item with id '{said.id[:128]}' not found.", param=path)
         found[index] = kept
+        size_bytes += len(bytes(kept))
+        if size_bytes > MAX_REFERRED_BYTES:
+            text = f"The items that are referred to are larger than {MAX_REFERRED_BYTES} bytes."
+            raise CallerFault(Code.REQUEST_TOO_LARGE, text, param="input")
     return found
 
 
@@ -227,7 +234,10 @@ def _expand(
 
 def _free(raw: msgspec.Raw) -> msgspec.Raw | None:
     """An item without its id; None for thoughts that mean nothing without theirs."""
-    said = _item.decode(raw)
+    try:
+        said = _item.decode(raw)
+    except msgspec.ValidationError:  # of a kind that is not known, or with an id that is none
+        return raw
     if said.type == "reasoning":
         return raw if said.encrypted_content else None
     if said.id is None or said.type not in _NAMELESS:

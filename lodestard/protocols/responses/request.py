@@ -3,7 +3,8 @@
 Law: a request of the same dialect goes through as the client wrote it; changed are the model's name, an output
 limit of ours, and what would make the provider keep or fetch a conversation: the house does that itself, and what
 is fetched could not be priced. Nothing is stored unless the client says so; what was thought comes back encrypted
-instead. Sources: OpenAI's API reference, "Create a model response"; its guide "Reasoning models".
+instead. What a provider would refuse the whole request for, and nobody misses, is left out and told.
+Sources: OpenAI's API reference, "Create a model response"; its guide "Reasoning models".
 """
 
 import re
@@ -33,13 +34,24 @@ _ELSEWHERE = ("conversation", "prompt")
 """What names input that is kept at the provider: nobody here knows how long it is."""
 
 _THINKING = re.compile(r"(?:^|/)(?:o\d|gpt-(?:[5-9]|\d\d)(?!.*chat)|codex|grok-[4-9])(?!.*non-reasoning)")
+_PLAIN = re.compile(r"(?:^|[/:])(?:chatgpt-|gpt-[34]|gpt-5-chat)")
 _value = msgspec.json.Decoder(object)
+_input = msgspec.json.Decoder(str | list[msgspec.Raw])
+
+
+class _Item(msgspec.Struct, frozen=True):
+    type: object = None
+    content: object = None
+    encrypted_content: object = None
+
+
+_item = msgspec.json.Decoder(_Item)
 
 
 def write_responses(request: Request, model: str, settings: Upstream) -> WireRequest:
     """``request`` for ``model``. Raises ``CallerFault(NOT_SUPPORTED)`` for what the API can't say."""
     passing = request.dialect == DIALECT
-    members = _pass(request, model) if passing else _build(request, model)
+    members, dropped = _pass(request, model) if passing else _build(request, model)
     members["model"] = model
     return WireRequest(
         path=join_path(settings.url, _PATH),
@@ -48,32 +60,57 @@ def write_responses(request: Request, model: str, settings: Upstream) -> WireReq
         streamed=request.stream,
         form=FORM,
         passing=passing,
-        dropped=_taken_out(request) if passing else request.unsaid + _unsaid(request.conversation),
+        dropped=dropped,
         notes=() if passing else _notes(request.conversation),
     )
 
 
-def _taken_out(request: Request) -> tuple[str, ...]:
-    """Tools that a provider runs itself, and bills by the call, are left out by whoever read the request."""
-    return tuple([path for path in request.unsaid if path.startswith("tools[")])
+def _pass(request: Request, model: str) -> tuple[dict[str, object], tuple[str, ...]]:
+    """The members of a client of this dialect, and what was left out of them.
 
-
-def _pass(request: Request, model: str) -> dict[str, object]:
-    members: dict[str, object] = dict(request.members)
-    members.pop("previous_response_id", None)
-    for name in _ELSEWHERE:
-        if _given(request.members, name):
-            raise CallerFault(Code.NOT_SUPPORTED, f"'{name}' is not supported: send the input itself.", param=name)
-    if bytes(request.members.get("background", _NULL)) == b"true":
-        raise CallerFault(Code.NOT_SUPPORTED, "'background' is not supported: ask and wait.", param="background")
+    Tools that a provider runs itself, and bills by the call, were left out by whoever read the request.
+    """
+    said = request.members
+    _refuse(said)
+    members: dict[str, object] = {name: raw for name, raw in said.items() if name != "previous_response_id"}
+    dropped = [path for path in request.unsaid if path.startswith("tools[")]
     limit = request.conversation.sampling.max_output_tokens
-    if limit is not None and not _given(request.members, "max_output_tokens"):
+    if limit is not None and not _given(said, "max_output_tokens"):
         members["max_output_tokens"] = limit
-    if not _given(request.members, "store"):
+    if not _given(said, "store"):
         members["store"] = False
         if thinks(model):
-            members["include"] = _with_thoughts(request.members)
-    return members
+            members["include"] = _with_thoughts(said)
+    if never_thinks(model) and isinstance(included := _included(said), list) and _ENCRYPTED in included:
+        members["include"] = [name for name in included if name != _ENCRYPTED]
+        dropped.append(f"include[].{_ENCRYPTED}")
+    if bytes(said.get("store", _NULL)) != b"true" and (known := _without_lost(said["input"])) is not None:
+        members["input"] = known
+        dropped.append("input[].reasoning")
+    return members, tuple(dropped)
+
+
+def _refuse(members: Mapping[str, msgspec.Raw]) -> None:
+    for name in _ELSEWHERE:
+        if _given(members, name):
+            raise CallerFault(Code.NOT_SUPPORTED, f"'{name}' is not supported: send the input itself.", param=name)
+    if bytes(members.get("background", _NULL)) == b"true":
+        raise CallerFault(Code.NOT_SUPPORTED, "'background' is not supported: ask and wait.", param="background")
+
+
+def _without_lost(raw: msgspec.Raw) -> list[msgspec.Raw] | None:
+    """The items of an input without thoughts that only another provider knows, or nobody: they are neither kept at
+    this one, nor is what they say in them. None where there are no such thoughts."""
+    if b'"reasoning"' not in bytes(raw):
+        return None
+    items = _input.decode(raw)
+    known = [item for item in items if not _is_lost(item)] if isinstance(items, list) else items
+    return known if isinstance(known, list) and len(known) < len(items) else None
+
+
+def _is_lost(raw: msgspec.Raw) -> bool:
+    item = _item.decode(raw)
+    return item.type == "reasoning" and not (item.encrypted_content or item.content)
 
 
 def _given(members: Mapping[str, msgspec.Raw], name: str) -> bool:
@@ -82,11 +119,16 @@ def _given(members: Mapping[str, msgspec.Raw], name: str) -> bool:
 
 def _with_thoughts(members: Mapping[str, msgspec.Raw]) -> object:
     """What nobody keeps has to come back with the next request."""
-    said = _value.decode(members.get("include", _NULL)) or []
+    said = _included(members)
     return said if not isinstance(said, list) or _ENCRYPTED in said else [*said, _ENCRYPTED]
 
 
-def _build(request: Request, model: str) -> dict[str, object]:
+def _included(members: Mapping[str, msgspec.Raw]) -> object:
+    return _value.decode(members.get("include", _NULL)) or []
+
+
+def _build(request: Request, model: str) -> tuple[dict[str, object], tuple[str, ...]]:
+    """The members for a conversation of another dialect, and what they can't say of it."""
     talk = request.conversation
     if talk.n != 1:
         raise unsupported("several answers at once", "n")
@@ -108,7 +150,7 @@ def _build(request: Request, model: str) -> dict[str, object]:
         "include": _include(talk, model) or None,
     }
     written = {name: value for name, value in asked.items() if value is not None}
-    return written | {"store": False, "stream": request.stream}
+    return written | {"store": False, "stream": request.stream}, request.unsaid + _unsaid(talk)
 
 
 def _reasoning(effort: str, dialect: str) -> dict[str, str] | None:
@@ -127,6 +169,13 @@ def _include(talk: Conversation, model: str) -> list[str]:
 def thinks(model: str) -> bool:
     """Whether a model is known by its name to reason; others may refuse to give their thoughts encrypted."""
     return _THINKING.search(model) is not None
+
+
+@lru_cache(maxsize=256)
+def never_thinks(model: str) -> bool:
+    """Whether a model is known by its name not to reason: it refuses to be asked for encrypted thoughts, which Codex
+    asks everybody for."""
+    return _PLAIN.search(model) is not None
 
 
 def _tool_choice(choice: ToolChoice) -> object:

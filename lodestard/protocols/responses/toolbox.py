@@ -7,6 +7,7 @@ which no price foresees, so they are left out and told, or refused where the mod
 Source: OpenAI's API reference, "Create a model response", and the types of its Python SDK.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import msgspec
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import Tool, ToolChoice
+from lodestard.protocols.json_text import missing
 
 ABSENT = msgspec.Raw()
 INPUT = "input"
@@ -77,13 +79,9 @@ class Toolbox(msgspec.Struct, frozen=True, kw_only=True):
     unsaid: frozenset[str] = frozenset()
     added_bytes: int = 0
 
-    def told_name(self, name: str, namespace: str) -> str:
-        """The name that the model knows a tool by."""
-        if namespace:
-            for told, named in self.named.items():
-                if named.namespace == namespace and named.name == name:
-                    return told
-        return name
+    def told_names(self) -> dict[tuple[str, str], str]:
+        """(namespace, name) of each tool that is in a namespace → the name that the model knows it by."""
+        return {(named.namespace, named.name): told for told, named in self.named.items() if named.namespace}
 
 
 NO_TOOLS = Toolbox()
@@ -93,6 +91,7 @@ class _Found(NamedTuple):
     spec: ToolSpec
     namespace: str
     path: str
+    inner: bool
 
 
 def without_served(raw: msgspec.Raw, specs: Sequence[ToolSpec]) -> msgspec.Raw | None:
@@ -105,14 +104,14 @@ def without_served(raw: msgspec.Raw, specs: Sequence[ToolSpec]) -> msgspec.Raw |
 
 def open_toolbox(specs: Sequence[ToolSpec], more: Sequence[ToolSpec] = ()) -> Toolbox:
     """The tools as a model is told of them, and ``more`` of them. Raises ``CallerFault(INVALID_REQUEST)``."""
-    found = [*_flatten(specs, "tools"), *_flatten(more, "input[].tools")]
-    names = [each.spec.name for each in found]
+    found = [*_flatten(specs, "tools"), *_flatten(more, "input[].tools", inner=True)]
+    counts = Counter(each.spec.name for each in found)
     tools: list[Tool] = []
     named: dict[str, Named] = {}
     unsaid = {"tools[].description" for spec in specs if spec.type == "namespace" and spec.description}
     added = 0
-    for spec, namespace, where in found:
-        if spec.type in SERVED and where.startswith("tools"):
+    for spec, namespace, where, inner in found:
+        if spec.type in SERVED and not inner:  # ``without_served`` takes it out of the body
             unsaid.add(f"tools[].{spec.type}")
             continue
         if spec.type not in ("function", "custom"):
@@ -120,7 +119,7 @@ def open_toolbox(specs: Sequence[ToolSpec], more: Sequence[ToolSpec] = ()) -> To
             continue
         if not spec.name:
             raise missing(f"{where}.name")
-        told = f"{namespace}__{spec.name}" if namespace and names.count(spec.name) > 1 else spec.name
+        told = f"{namespace}__{spec.name}" if namespace and counts[spec.name] > 1 else spec.name
         added += len(told) - len(spec.name)
         if spec.type == "custom":
             added += _CUSTOM_BYTES
@@ -130,14 +129,15 @@ def open_toolbox(specs: Sequence[ToolSpec], more: Sequence[ToolSpec] = ()) -> To
     return Toolbox(tools=tuple(tools), named=named, unsaid=frozenset(unsaid), added_bytes=added)
 
 
-def _flatten(specs: Sequence[ToolSpec], path: str) -> Iterator[_Found]:
+def _flatten(specs: Sequence[ToolSpec], path: str, *, inner: bool = False) -> Iterator[_Found]:
+    """``inner``: of tools that stand elsewhere than in the list itself."""
     for index, spec in enumerate(specs):
         where = f"{path}[{index}]"
         if spec.type != "namespace":
-            yield _Found(spec, "", where)
+            yield _Found(spec, "", where, inner)
             continue
-        for inner, tool in enumerate(spec.tools or ()):
-            yield _Found(tool, spec.name or "", f"{where}.tools[{inner}]")
+        for place, tool in enumerate(spec.tools or ()):
+            yield _Found(tool, spec.name or "", f"{where}.tools[{place}]", inner=True)
 
 
 def _tool(spec: ToolSpec, name: str, path: str) -> Tool:
@@ -186,9 +186,9 @@ def choose_tools(choice: str | Choice, box: Toolbox) -> tuple[ToolChoice, Toolbo
 
 
 def _allow(choice: Choice, box: Toolbox) -> tuple[ToolChoice, Toolbox]:
-    """Some tools only: the others are not told."""
+    """Some functions only: the others are not told. What only its provider has stays: it is sent on, and billed."""
     allowed = {each.name for each in choice.tools or () if each.name}
-    kept = tuple([tool for tool in box.tools if _client_name(tool, box) in allowed])
+    kept = tuple([tool for tool in box.tools if tool.kind != "function" or _client_name(tool, box) in allowed])
     mode = ToolChoice("required") if choice.mode == "required" and kept else ToolChoice("auto")
     return mode, msgspec.structs.replace(box, tools=kept)
 
@@ -216,7 +216,3 @@ def unwrap_input(arguments: str) -> str:
         return _input.decode(arguments).input
     except (ValueError, RecursionError):
         return arguments
-
-
-def missing(path: str) -> CallerFault:
-    return CallerFault(Code.INVALID_REQUEST, f"Missing required parameter: '{path}'.", param=path)

@@ -7,7 +7,7 @@ provider counts. Sources: OpenAI's API reference, "The response object"; docs.x.
 import msgspec
 
 from lodestard.domain.usage import Usage
-from lodestard.protocols.openai.usage import CompletionDetails, Count, Counts, PromptDetails, usage_of
+from lodestard.protocols.openai.usage import CompletionDetails, Count, Counts, PromptDetails, decode_counts, usage_of
 
 _ABSENT = msgspec.Raw()
 
@@ -30,12 +30,8 @@ def read_usage(raw: msgspec.Raw, service_tier: str = "") -> Usage | None:
 
     ``service_tier`` is how the answer says that it was served.
     """
-    text = bytes(raw)
-    if text in (b"", b"null"):
-        return None
-    try:
-        said = _decoder.decode(text)
-    except (ValueError, RecursionError):
+    said = decode_counts(raw, _decoder)
+    if said is None:
         return None
     counts = Counts(
         prompt_tokens=said.input_tokens,

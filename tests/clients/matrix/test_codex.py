@@ -15,9 +15,6 @@ from tests.fakes.process import Daemon, free_port
 
 CODEX = Path(__file__).parents[3] / ".node-codex" / "node_modules" / ".bin" / "codex"
 PAID = [name for name in cells.UPSTREAMS if name != "ollama"]  # its prompt is more than a small card's context holds
-NAMES = {"responses": "responses-thinker"}
-"""It asks for encrypted thoughts, which OpenAI's other models refuse."""
-
 NO_CUSTOM_CALLS = ("responses",)
 """Its simulator calls functions alone. Over the others Lodestar makes a custom tool's call of a function's."""
 
@@ -121,12 +118,12 @@ def call(name: str, **arguments: str) -> dict[str, Any]:
 def test_an_answer(desk: Desk, everything: Daemon, ports: Ports, upstream: str) -> None:
     before = latest(everything)
     say(ports, upstream, "Hello, Codex.")
-    done = desk.run(NAMES.get(upstream, upstream), asked.HELLO)
+    done = desk.run(upstream, asked.HELLO)
     assert done.returncode == 0, done.stderr
     assert "Hello, Codex." in done.stdout
     everything.wait_idle()
     (row,) = [row for name, row in latest(everything).items() if name not in before]
-    assert (row["client"], row["outcome"], row["alias"]) == ("codex", "ok", NAMES.get(upstream, upstream))
+    assert (row["client"], row["outcome"], row["alias"]) == ("codex", "ok", upstream)
     assert row["cost_nano_usd"] > 0
 
 
@@ -136,7 +133,7 @@ def test_a_command_is_run_and_a_file_patched(desk: Desk, ports: Ports, upstream:
     patches = upstream not in NO_CUSTOM_CALLS
     edits = [call("apply_patch", input=PATCH)] * patches
     say(ports, upstream, call("exec_command", cmd=COMMAND), *edits, done_text)
-    done = desk.run(NAMES.get(upstream, upstream), "Make two files.")
+    done = desk.run(upstream, "Make two files.")
     assert done.returncode == 0, done.stderr
     assert "All is done." in done.stdout
     assert (desk.work / "made.txt").read_text() == "forty-two\n", done.stderr
@@ -154,7 +151,7 @@ def test_what_the_model_thinks_is_shown(desk: Desk, ports: Ports, upstream: str)
 
 @proves("broken", PAID)
 def test_an_answer_that_breaks_is_asked_again(desk: Desk, upstream: str) -> None:
-    done = desk.run(f"{NAMES.get(upstream, upstream)}-cut", asked.HELLO, retries=1)
+    done = desk.run(f"{upstream}-cut", asked.HELLO, retries=1)
     assert done.returncode != 0
     assert done.stderr.count("Reconnecting... 1/1") == 1
 

@@ -10,7 +10,7 @@ import pytest
 from lodestard import endpoints
 from lodestard.cache import records
 from lodestard.cache.key import digest_request
-from lodestard.dialogues import Dialogues, Shelf
+from lodestard.dialogues import Dialogues
 from lodestard.protocols.anthropic import messages_read
 from lodestard.protocols.anthropic import upstream as anthropic_upstream
 from lodestard.protocols.error_bodies import openai_error
@@ -69,7 +69,7 @@ async def test_a_refusal_in_foreign_words(ram_path: Path, monkeypatch: pytest.Mo
 
 
 async def test_a_shelf_for_all(ram_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    common = Shelf()
+    common = Dialogues().shelf("all")
     monkeypatch.setattr(Dialogues, "shelf", lambda _self, _principal: common)
     with found("another's response"):
         await look(ram_path, steal_responses)

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -201,7 +202,7 @@ def test_a_call_after_words_and_words_after_a_call() -> None:
 
 
 def test_what_only_its_own_provider_can_read_is_refused_by_others() -> None:
-    for kind in ("computer_call", "local_shell_call", "item_reference", "compaction"):
+    for kind in ("computer_call", "local_shell_call", "compaction"):
         request = read([{"role": "user", "content": "q"}, {"type": kind, "data": {"a": 1}}])
         with pytest.raises(CallerFault) as caught:
             build_members(request)
@@ -278,6 +279,37 @@ def test_tools_that_a_provider_runs_are_left_out_unless_one_must_be_called() -> 
         assert find_unpriced(read(**members), PRICE) == "tools"
     hidden = {"type": "additional_tools", "role": "developer", "tools": [{"type": "web_search"}]}
     assert find_unpriced(read([hidden]), PRICE) == "tools"
+
+
+@pytest.mark.parametrize("kind", ["web_search", "mcp"])
+def test_tools_that_cost_by_the_call_are_not_hidden(kind: str) -> None:
+    """They would go to an upstream of this dialect as they came: in a namespace, among the items, or disallowed."""
+    hidden = {"type": kind, "server_label": "x"}
+    allowed = {"type": "allowed_tools", "mode": "auto", "tools": [hidden]}
+    assert find_unpriced(read(tools=[{"type": "namespace", "name": "n", "tools": [hidden]}]), PRICE) == "tools"
+    assert find_unpriced(read(tools=[{"type": "mcp"}, FUNCTION], tool_choice=allowed), PRICE) == "tools"
+    more = json.dumps({"type": "additional_tools", "tools": [hidden]}).replace("_tools", "\\u005ftools")
+    body = b'{"model":"m","input":[%b]}' % more.encode()
+    assert find_unpriced(read_turn(body, depth=64, memory=NoMemory()).request, PRICE) == "tools"
+
+
+@pytest.mark.parametrize("named", [{"file_url": "https://x.test/a.pdf"}, {"file_id": "file_1"}])
+def test_a_file_that_is_not_in_the_body_is_refused_where_it_is_billed(named: dict[str, str]) -> None:
+    """Nobody knows how long it is."""
+    result = {"type": "function_call_output", "call_id": "c", "output": [{"type": "input_file", **named}]}
+    for item in (result, {"role": "user", "content": [{"type": "input_file", **named}]}):
+        assert find_unpriced(read([item]), PRICE) == "input"
+    inline = {"type": "input_file", "filename": "a.pdf", "file_data": "eA==", "file_id": None}
+    assert find_unpriced(read([{"role": "user", "content": [inline]}]), PRICE) == ""
+
+
+def test_many_tools_and_calls_take_linear_time() -> None:
+    functions = [{"type": "function", "name": f"f{number}"} for number in range(20_000)]
+    calls = [{**tool, "type": "function_call", "call_id": "c", "namespace": "n"} for tool in functions]
+    began = time.process_time()
+    request = read(calls, tools=[{"type": "namespace", "name": "n", "tools": functions}])
+    assert len(request.conversation.tools) == 20_000
+    assert time.process_time() - began < 2.0  # one by one through all of them it was half a minute
 
 
 def test_tools_among_the_items() -> None:
@@ -362,6 +394,29 @@ def test_an_item_is_found_by_its_id() -> None:
     ]
     fault = refusal([{"type": "item_reference", "id": "msg_2"}])
     assert (fault.code, fault.param) == (Code.INVALID_REQUEST, "input[0].id")
+
+
+def test_no_reference_goes_to_a_provider() -> None:
+    """What it names there could be anybody's, and of any length."""
+    assert refusal([{"type": "item_reference"}]).param == "input[0].id"
+    escaped = b'{"model":"m","input":[{"type":"item\\u005freference","id":"msg_2"}]}'
+    with pytest.raises(CallerFault) as caught:
+        read_turn(escaped, depth=64, memory=NoMemory())
+    assert caught.value.param == "input[0].id"
+
+
+def test_an_earlier_item_with_an_odd_id_is_sent_on_as_it_is() -> None:
+    odd = {"type": "function_call", "id": 7, "call_id": "c", "name": "f", "arguments": "{}"}
+    request = read("q", memory=Known([odd]), previous_response_id="resp_1")
+    assert json.loads(bytes(request.members["input"]))[0] == odd
+
+
+def test_a_small_request_does_not_become_a_huge_one() -> None:
+    memory = Known(item={"type": "message", "id": "msg_1", "role": "assistant", "content": "x" * 1_000_000})
+    reference = {"type": "item_reference", "id": "msg_1"}
+    assert read([reference] * 16, memory=memory).size_bytes > 16_000_000
+    fault = refusal([reference] * 17, memory=memory)
+    assert (fault.code, fault.param) == (Code.REQUEST_TOO_LARGE, "input")
 
 
 # -- refusals ------------------------------------------------------------------------------------------------------

@@ -387,6 +387,47 @@ def test_what_could_not_be_priced_is_refused(member: str, value: Any) -> None:
     pass_on(background=False)
 
 
+@pytest.mark.parametrize(
+    ("model", "refuses"),
+    [
+        *(
+            ("gpt-4o", True),
+            ("openai/gpt-4.1-mini", True),
+            ("ft:gpt-4o-mini:a::b", True),
+            ("chatgpt-4o-latest", True),
+        ),
+        *(("gpt-3.5-turbo", True), ("gpt-5-chat-latest", True), ("gpt-5.5", False), ("o4-mini", False)),
+        *(("gpt-oss-120b", False), ("my-deployment", False), ("grok-3-mini", False)),
+    ],
+)
+def test_who_never_thinks_is_not_asked_for_thoughts(model: str, refuses: bool) -> None:
+    """Codex asks everybody. Of whom nothing is known, what the client said is."""
+    wire = pass_on(model, store=False, include=["reasoning.encrypted_content", "a"])
+    assert json.loads(wire.body)["include"] == (["a"] if refuses else ["reasoning.encrypted_content", "a"])
+    assert wire.dropped == (("include[].reasoning.encrypted_content",) if refuses else ())
+
+
+@pytest.mark.parametrize(("store", "kept_there"), [(None, False), (False, False), (True, True)])
+def test_thoughts_that_the_provider_can_not_know_are_left_out(store: bool | None, kept_there: bool) -> None:
+    """Of another provider, told as a summary: OpenAI refuses a request for an item that it does not know."""
+    lost = {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "hm"}]}
+    sealed, shown = (
+        {**lost, "encrypted_content": "gAAA"},
+        {**lost, "content": [{"type": "reasoning_text", "text": "t"}]},
+    )
+    said = {"role": "assistant", "content": '"reasoning"'}
+    wire = pass_on(input=[lost, said, sealed, shown, {**lost, "encrypted_content": None}], store=store)
+    if kept_there:
+        assert len(json.loads(wire.body)["input"]) == 5
+        assert wire.dropped == ()
+    else:
+        assert json.loads(wire.body)["input"] == [said, sealed, shown]
+        assert wire.dropped == ("input[].reasoning",)
+    for other in ('about "reasoning"', [said, sealed]):
+        wire = pass_on(input=other, store=store)
+        assert (json.loads(wire.body)["input"], wire.dropped) == (other, ())
+
+
 @pytest.mark.parametrize("include", ["text", {"a": 1}, 5])
 def test_an_include_that_is_no_list_is_the_provider_s_to_judge(include: object) -> None:
     assert json.loads(pass_on("o4-mini", include=include).body)["include"] == include

@@ -31,7 +31,7 @@ class Desk:
 
     def __init__(self, **members: Any) -> None:
         self.kept: list[tuple[dict[str, Any], list[str]]] = []
-        self.codec = Responses(keep=lambda body, ids: self.kept.append((json.loads(body), list(ids))))
+        self.codec = Responses(keep=lambda body, _items, ids: self.kept.append((json.loads(body), list(ids))))
         body = {"model": "alias", "input": "hi", "stream": True, "tools": TOOLS, **members}
         self.request = self.codec.read_request(json.dumps(body).encode(), depth=64, headers={})
 
