@@ -378,6 +378,8 @@ def test_vectors() -> None:
     [
         ({"embeddings": [{"values": [1]}]}, Code.UPSTREAM_GARBAGE),
         ({"embeddings": [{"values": ["1"]}, {"values": [1]}]}, Code.UPSTREAM_GARBAGE),
+        ({"embeddings": [{"values": []}, {"values": [1]}]}, Code.UPSTREAM_GARBAGE),
+        ({"embeddings": [{"values": [1e39]}, {"values": [1]}]}, Code.UPSTREAM_GARBAGE),  # more than 32 bits hold
         (b'{"embeddings":[', Code.UPSTREAM_CUT),
         (b"[]", Code.UPSTREAM_GARBAGE),
     ],
