@@ -36,7 +36,6 @@ from lodestard.protocols.sse import SseParser, frame
 from lodestard.protocols.vectors import require_vector
 from lodestard.protocols.whole_reader import WholeReader, broken
 
-_NAMELESS = ("", "", 0)
 _NO_TEXT = "The upstream sent something that is no part of a text completion."
 _NO_VECTORS = "The upstream sent something that is not the vectors that were asked for."
 _Echoes = dict[int, str]
@@ -98,26 +97,11 @@ class TextChunks(ChatChunks):
         return Piece(choice=choice.index, text=text, raw=frame(event) if self._passing else b"")
 
     def _piece(self, chunk: Answer, choice: Choice | None, event: bytes, usage: Usage | None) -> Piece:
-        finish = None if choice is None else self._follow(choice)
-        names, extra, raw = _NAMELESS, None, b""
-        if self._passing:
-            raw = frame(event)
-            extra = read_extra(event) if not self._named or usage is not None or finish is not None else None
-        if not self._named:
-            self._named = True
-            names = read_names(chunk)
-        return Piece(
-            choice=0 if choice is None else choice.index,
-            text="" if choice is None else self._bare(choice.index, choice.text or ""),
-            logprobs=None if choice is None else _read_logprobs(choice),
-            finish=finish,
-            usage=usage,
-            raw=raw,
-            extra=extra,
-            id=names[0],
-            model=names[1],
-            created=names[2],
-        )
+        piece = super()._piece(chunk, choice, event, usage)
+        if choice is None:
+            return piece
+        text = self._bare(choice.index, choice.text or "")
+        return msgspec.structs.replace(piece, text=text, logprobs=_read_logprobs(choice))
 
     def _bare(self, choice: int, text: str) -> str:
         """``text`` without what it has of the prompt that comes first."""
