@@ -14,21 +14,20 @@ from msgspec import Meta
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Completion, Conversation, Message, Request, Sampling, TextPart
 from lodestard.protocols.json_text import decode_typed, read_members
+from lodestard.protocols.openai.asked import Model, Seed, read_stops
 from lodestard.protocols.openai.completions_write import finish_word
 from lodestard.protocols.openai.event_writer import DONE, EventWriter, encode, usage_members
 
 DIALECT = "fim"
-SAID = frozenset(
+_SAID = frozenset(
     {"model", "prompt", "suffix", "stream", "stream_options", "max_tokens", "stop", "temperature", "top_p", "seed",
      "random_seed"}
 )  # fmt: skip
-LABELS = frozenset({"user", "metadata", "prompt_cache_key"})
-
-_Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
+_LABELS = frozenset({"user", "metadata", "prompt_cache_key"})
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True):
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: Model
     prompt: str
     suffix: str | None = None
     stream: bool | None = None
@@ -36,8 +35,8 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
     stop: str | list[str] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    random_seed: _Seed | None = None
-    seed: _Seed | None = None
+    random_seed: Seed | None = None
+    seed: Seed | None = None
 
 
 _body = msgspec.json.Decoder(_Body)
@@ -69,7 +68,7 @@ def read_request(body: bytes, *, depth: int) -> Request:
         temperature=typed.temperature,
         top_p=typed.top_p,
         seed=typed.seed if typed.random_seed is None else typed.random_seed,
-        stop=(typed.stop,) if isinstance(typed.stop, str) else tuple(typed.stop or ()),
+        stop=read_stops(typed.stop),
         max_output_tokens=typed.max_tokens,
     )
     return Request(
@@ -84,7 +83,7 @@ def read_request(body: bytes, *, depth: int) -> Request:
             completion=Completion(suffix=typed.suffix or "", raw=True),
         ),
         size_bytes=len(body),
-        unsaid=tuple(sorted(members.keys() - SAID - LABELS)),
+        unsaid=tuple(sorted(members.keys() - _SAID - _LABELS)),
     )
 
 
