@@ -12,7 +12,7 @@ import msgspec
 from lodestard.domain.errors import Fault
 from lodestard.domain.request import Format, Request
 from lodestard.domain.settings import Upstream
-from lodestard.protocols.codec import JSON_HEADERS, ReplyReader, WireRequest, join_path
+from lodestard.protocols.codec import PLAIN_HEADERS, STREAM_HEADERS, ReplyReader, WireRequest, join_path
 from lodestard.protocols.event_reader import EventReader
 from lodestard.protocols.gemini.answer import Responses
 from lodestard.protocols.gemini.errors import read_error
@@ -22,8 +22,6 @@ from lodestard.protocols.gemini.request import build_embed, build_generate
 from lodestard.protocols.sse import SseParser
 
 VECTORS = "vectors"
-_STREAM_HEADERS = (*JSON_HEADERS, ("accept", "text/event-stream"))
-_PLAIN_HEADERS = (*JSON_HEADERS, ("accept", "application/json"))
 
 
 class GeminiCodec:
@@ -40,7 +38,7 @@ class GeminiCodec:
             verb = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
         return WireRequest(
             path=join_path(settings.url, f"/{resource_of(model)}:{verb}"),
-            headers=_STREAM_HEADERS if request.stream else _PLAIN_HEADERS,
+            headers=STREAM_HEADERS if request.stream else PLAIN_HEADERS,
             body=msgspec.json.encode(built.members),
             streamed=request.stream,
             choices=talk.n if talk.embedding is None else len(talk.messages),
