@@ -30,6 +30,7 @@ from lodestard.protocols.openai.completions_write import TextWriter, write_reply
 DIALECT = "completions"
 DEFAULT_TOKENS = 16
 MAX_PROMPTS = 2_048
+MAX_ANSWERS = 4_096  # whose places ``openai/answer.py`` reads: one more would be paid for and not be read
 _SAID = SAID | {"prompt", "suffix", "echo", "best_of", "logprobs", "max_tokens"}
 """The members that the conversation has words for."""
 
@@ -91,6 +92,9 @@ def _conversation(typed: _Body) -> Conversation:
         text = "'best_of' above 'n' is not supported: answers would be paid for that nobody sees."
         raise CallerFault(Code.NOT_SUPPORTED, text, param="best_of")
     messages = read_inputs("" if typed.prompt is None else typed.prompt, "prompt")
+    if n * len(messages) > MAX_ANSWERS:
+        text = f"Invalid value for 'n': no more than {MAX_ANSWERS} answers of all prompts together."
+        raise CallerFault(Code.INVALID_REQUEST, text, param="n")
     logprobs = typed.logprobs is not None and typed.logprobs is not False
     return Conversation(
         messages=messages,
