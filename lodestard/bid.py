@@ -86,6 +86,9 @@ def require_priceable(candidate: Candidate, request: Request, price: Price) -> N
     for name in PRICED_MEMBERS:
         if repeats_a_key(bytes(request.members.get(name, b"null"))):
             raise CallerFault(Code.INVALID_REQUEST, f"An object in '{name}' has the same key twice.", param=name)
+    if price.embeds_only and request.conversation.embedding is None:
+        text = f"{candidate.target} has a price of embeddings alone: nobody has said what its output costs"
+        raise CallerFault(Code.PRICE_UNKNOWN, text, param="model")
     if unpriced := find_unpriced(request, price):
         text = f"'{unpriced}' is billed by {candidate.target.upstream} in a way that no price says: leave it out"
         raise CallerFault(Code.PRICE_UNKNOWN, text, param=unpriced)

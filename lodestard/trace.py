@@ -35,6 +35,12 @@ ASKED_WITH = (
     "frequency_penalty",
     "reasoning_effort",
 )
+ASKED = ("messages", "input", "prompt")
+"""What a request asks, by its dialect: a chat's, a response's or an embedding's, a completion's."""
+
+BESIDE = ("system", "instructions", "suffix")
+"""What some dialects say of it beside."""
+
 NS_PER_US = 1_000
 US_PER_MS = 1_000
 
@@ -68,15 +74,22 @@ def may_quote(caller: Caller, cache_control: str) -> bool:
 def quote(request: Request, reply: Reply | None) -> dict[str, Any]:
     """Prompt and answer, for those who switched ``ledger.store_text`` on; the only place where they are written.
 
-    ``settings`` are the members that say what the answer shall be like: with them it can be asked again.
+    ``prompt`` and what stands ``beside`` it are in the words of the request's own dialect. ``settings`` are the
+    members that say what the answer shall be like: with them a chat can be asked again. Vectors are no text.
     """
-    choices = reply.choices if reply is not None else ()
+    choices = reply.choices if reply is not None and request.conversation.embedding is None else ()
+    asked = next((request.members[name] for name in ASKED if name in request.members), msgspec.Raw(b"null"))
     return {
-        "prompt": request.members.get("messages", msgspec.Raw(b"null")),
-        "settings": {name: request.members[name] for name in ASKED_WITH if name in request.members},
+        "prompt": asked,
+        "beside": _members(request, BESIDE),
+        "settings": _members(request, ASKED_WITH),
         "answers": [choice.text for choice in choices],
         "calls": [[(call.name, call.arguments) for call in choice.tool_calls] for choice in choices],
     }
+
+
+def _members(request: Request, names: Sequence[str]) -> dict[str, msgspec.Raw]:
+    return {name: request.members[name] for name in names if name in request.members}
 
 
 @lru_cache(maxsize=256)

@@ -60,7 +60,7 @@ class Price(Rates, frozen=True, kw_only=True, omit_defaults=True):
     ``tiers`` ascend. ``service_tiers`` are those that cost otherwise. ``request_nano_usd`` is charged once a request.
     ``max_output_tokens`` bounds an answer that names no limit; ``max_reasoning_tokens`` what may be thought beside
     the limit that a request names, None where reasoning counts within it. ``source`` says who said so; ``since_ms``
-    from when it holds (0: always).
+    from when it holds (0: always). ``embeds_only``: it covers embeddings and nothing else, for it names no output.
     """
 
     tiers: tuple[Tier, ...] = ()
@@ -71,6 +71,7 @@ class Price(Rates, frozen=True, kw_only=True, omit_defaults=True):
     context_tokens: int | None = None
     source: str = "config"
     since_ms: int = 0
+    embeds_only: bool = False
 
     @property
     def free(self) -> bool:

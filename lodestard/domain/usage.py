@@ -33,6 +33,26 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     billed_nano_usd: int | None = None
 
 
+_COUNTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
+
+
+def larger(known: Usage | None, new: Usage | None) -> Usage | None:
+    """Two reports of one answer → the larger figure of each kind.
+
+    Reports are running totals, so the last is mostly the largest; a server that ends with a lower or an empty
+    one must not make an answer cheaper than what it had already counted.
+    """
+    if known is None or new is None:
+        return known if new is None else new
+    bills = [bill for bill in (known.billed_nano_usd, new.billed_nano_usd) if bill is not None]
+    largest = {name: max(getattr(known, name), getattr(new, name)) for name in _COUNTS}
+    return Usage(
+        **largest,
+        service_tier=new.service_tier or known.service_tier,
+        billed_nano_usd=max(bills) if bills else None,
+    )
+
+
 class Durations(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Where a local model's time went, in nanoseconds (Ollama's own figures)."""
 

@@ -12,7 +12,7 @@ from lodestard.domain.ports import Row, Store
 from lodestard.domain.quotes import PaidRequest, Quoted
 from lodestard.domain.upstream import Target
 
-DIALECT = "openai"
+DIALECT = "openai"  # of other requests the text is kept, but not so that it can be asked again as a chat
 LIMIT = 100
 # Ids sort by time, so both bounds are of the one index that gives the order.
 _PAID = """
@@ -27,7 +27,7 @@ WHERE id >= (SELECT id FROM request WHERE received_ms >= ? ORDER BY received_ms,
         AND json_type(body, '$.text.prompt') = 'array' AND json_type(body, '$.text.settings') = 'object')
 ORDER BY id DESC LIMIT ?
 """
-_TRACE = "SELECT body FROM trace WHERE request_seq = (SELECT seq FROM request WHERE id = ?)"
+_TRACE = "SELECT body FROM trace WHERE request_seq = (SELECT seq FROM request WHERE id = ? AND dialect = ?)"
 _AFTER_ALL = "s"  # ids begin with "req_"
 
 
@@ -57,7 +57,7 @@ class Quotes:
 
     async def text_of(self, request_id: str) -> Quoted | None:
         """See the port."""
-        rows = await self._store.query(_TRACE, (request_id,))
+        rows = await self._store.query(_TRACE, (request_id, DIALECT))
         return read_text(request_id, str(rows[0][0])) if rows else None
 
 

@@ -17,6 +17,8 @@ from lodestard.domain.request import Format, Request
 from lodestard.domain.settings import Upstream
 
 JSON_HEADERS = (("content-type", "application/json"),)
+STREAM_HEADERS = (*JSON_HEADERS, ("accept", "text/event-stream"))
+PLAIN_HEADERS = (*JSON_HEADERS, ("accept", "application/json"))
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """The largest event of a stream, and the largest plain body, that is taken from an upstream."""
 

@@ -65,7 +65,10 @@ def input_texts(request: Request) -> list[str]:
 
 
 def as_chat(request: Request) -> Request:
-    """A completion as a chat. What the client did not want raw, with no gap in it, is a question as it stands."""
+    """A completion as a chat. What the client did not want raw, with no gap in it, is a question as it stands.
+
+    Whoever completes text waits for it, within a small limit that thinking would use up: nothing is thought unasked.
+    """
     talk = request.conversation
     completion = talk.completion
     if completion is None:
@@ -81,9 +84,9 @@ def as_chat(request: Request) -> Request:
         Message(role="system", parts=(TextPart(system),)),
         Message(role="user", parts=(TextPart(text),)),
     )
-    return msgspec.structs.replace(
-        request, conversation=msgspec.structs.replace(talk, messages=messages, completion=None)
-    )
+    effort = talk.reasoning_effort or ("none" if talk.reasoning_tokens is None else "")
+    chat = msgspec.structs.replace(talk, messages=messages, completion=None, reasoning_effort=effort)
+    return msgspec.structs.replace(request, conversation=chat)
 
 
 def is_instructed(request: Request) -> bool:

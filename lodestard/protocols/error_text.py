@@ -30,6 +30,7 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_DELAY = re.compile(r"(\d{1,5}(?:\.\d{1,9})?)s")
 _TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
 
 
@@ -63,6 +64,15 @@ def context_fault(said: str) -> CallerFault:
     fault = CallerFault(Code.CONTEXT_LENGTH_EXCEEDED, text, param="messages")
     fault.said = said
     return fault
+
+
+def read_delay_s(details: object) -> float | None:
+    """Google's ``[{retryDelay: "34s"}]`` in seconds; at its compatible endpoint too."""
+    for detail in details if isinstance(details, list) else ():
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and (seconds := _DELAY.fullmatch(delay)):
+            return min(float(seconds[1]), MAX_WAIT_S)
+    return None
 
 
 def read_wait_s(headers: Mapping[str, str]) -> float | None:

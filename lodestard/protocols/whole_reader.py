@@ -20,10 +20,11 @@ class ReadWhole(Protocol):
 class WholeReader:
     """Reads one plain answer; a ``ReplyReader``. Its pieces come when all of it is there."""
 
-    __slots__ = ("_held", "_passing", "_read", "body", "done", "fault")
+    __slots__ = ("_held", "_most_bytes", "_passing", "_read", "body", "done", "fault")
 
-    def __init__(self, read: ReadWhole, *, passing: bool) -> None:
+    def __init__(self, read: ReadWhole, *, passing: bool, most_bytes: int = MAX_ANSWER_BYTES) -> None:
         self._read = read
+        self._most_bytes = most_bytes
         self._held = bytearray()
         self._passing = passing
         self.body = b""
@@ -34,9 +35,9 @@ class WholeReader:
         if self.fault is not None:
             raise self.fault
         self._held += data
-        if len(self._held) > MAX_ANSWER_BYTES:
+        if len(self._held) > self._most_bytes:
             self._held.clear()
-            text = f"The upstream's answer is larger than {MAX_ANSWER_BYTES} bytes."
+            text = f"The upstream's answer is larger than {self._most_bytes} bytes."
             self.fault = UpstreamFault(Code.UPSTREAM_GARBAGE, text)
             raise self.fault
         return []

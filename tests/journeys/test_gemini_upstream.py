@@ -202,6 +202,16 @@ async def test_the_older_endpoints_of_openai(world: World) -> None:
     await require_billed(world, requests=3)
 
 
+@pytest.mark.parametrize("members", [{}, {"suffix": "\n"}])
+async def test_a_model_that_thinks_completes_within_a_small_limit(world: World, members: dict[str, str]) -> None:
+    google(world).say(
+        "four"
+    )  # unless it is told otherwise it thinks for more than the 16 tokens that are the default
+    text = await world.request("POST", "/v1/completions", {"model": "flash", "prompt": "one two", **members})
+    assert (text.status, text.json["choices"][0]["text"]) == (200, "four")
+    await require_billed(world)
+
+
 async def test_calls_of_another_model_are_told_without_their_signatures(world: World) -> None:
     call = {"id": "call_1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city":"Bonn"}'}}
     messages = [

@@ -226,6 +226,25 @@ async def test_only_what_a_paid_model_answered_whole_is_found(tmp_path: Path) ->
         assert await quotes.paid(since_ms=0, before=first.id) == []
 
 
+async def test_only_a_chat_in_openais_words_can_be_asked_again(tmp_path: Path) -> None:
+    alias = '[models]\nembedder = { route = ["openai/text-embedding-3-small"] }\n'
+    price = '[prices]\n"openai/text-embedding-3-small" = { input = 0.02, output = 0 }\n'
+    said = [{"role": "user", "content": "hi"}]
+    async with open_world(tmp_path, STORE_TEXT + alias + price) as world:
+        others = [
+            await world.request("POST", "/v1/embeddings", {"model": "embedder", "input": ["one"]}),
+            await world.request("POST", "/v1/completions", {"model": "gpt-4o-mini", "prompt": ["one"]}),
+            await world.request("POST", "/v1/messages", {"model": "gpt-4o-mini", "messages": said, "max_tokens": 9}),
+        ]
+        assert [answer.status for answer in others] == [200, 200, 200]
+        chat = await world.ask("gpt-4o-mini", "hi")
+        await world.rows()
+        assert [paid.id for paid in await world.ledger.quotes.paid(since_ms=0)] == [chat.id]
+        for answer in others:
+            assert (await world.explain(answer)).trace["text"]["prompt"] in (["one"], said)
+            assert await world.ledger.quotes.text_of(answer.id) is None
+
+
 async def test_text_of_before_is_not_enough_to_ask_again(tmp_path: Path) -> None:
     async with open_world(tmp_path, STORE_TEXT) as world:
         asked = await world.ask("gpt-4o-mini", "of an older version")

@@ -39,6 +39,20 @@ async def test_a_model_without_a_price_of_its_own_is_charged_what_the_list_says(
         assert (tmp_path / "state" / refresh.FILE).stat().st_mode & 0o777 == 0o600
 
 
+async def test_an_embedding_model_of_the_list_embeds_and_answers_nothing(tmp_path: Path) -> None:
+    alias = '[models]\nembedder = { route = ["openai/text-embedding-3-small"] }\n'
+    async with open_world(tmp_path, LISTED + alias) as world:
+        vectors = await world.request("POST", "/v1/embeddings", {"model": "embedder", "input": ["one", "two three"]})
+        chat = await world.ask("embedder")
+
+        assert (vectors.status, len(vectors.json["data"])) == (200, 2)
+        assert (chat.status, chat.error["code"]) == (400, "price_unknown")
+        assert world.openai.asked == 1
+        await world.settle()
+        (attempt,) = (await world.explain(vectors)).attempts
+        assert attempt.cost_nano_usd == world.openai.bill_nano_usd > 0
+
+
 async def test_without_a_list_it_is_refused_and_a_later_list_is_taken_live(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -159,6 +159,16 @@ def test_vectors_are_no_output(room: Room) -> None:
     assert worst_case(ids, PRICE).prompt_tokens == ids.size_bytes + 1_024
 
 
+@pytest.mark.parametrize("asked", [request(), read_completion(b'{"model":"m","prompt":"x"}', depth=64)])
+def test_a_price_of_embeddings_is_no_price_of_an_answer(asked: Request) -> None:
+    vectors = Price(input_pico_usd=20_000, output_pico_usd=0, embeds_only=True)
+    with pytest.raises(CallerFault) as raised:
+        make_bid(candidate(vectors), asked, ROOMY)
+    assert (raised.value.code, raised.value.param) == (Code.PRICE_UNKNOWN, "model")
+    embedding = read_embedding(b'{"model":"m","input":"x"}', depth=64)
+    assert make_bid(candidate(vectors), embedding, ROOMY).nano_usd > 0
+
+
 def test_every_choice_of_every_prompt_is_held() -> None:
     asked = read_completion(b'{"model":"m","prompt":["one","two"],"n":3,"max_tokens":10}', depth=64)
     assert make_bid(candidate(), asked, ROOMY).output_tokens == 60

@@ -145,6 +145,10 @@ def plan_call(alias: str, runtime: Runtime) -> TestPlan:
         return TestPlan(alias=alias, target=name, max_cost_nano_usd=None, note="has no price: not called")
     if price.source == "free":
         return TestPlan(alias=alias, target=name, max_cost_nano_usd=0, note="free")
+    if price.embeds_only:
+        return TestPlan(
+            alias=alias, target=name, max_cost_nano_usd=None, note="has a price of embeddings alone: not called"
+        )
     return TestPlan(alias=alias, target=name, max_cost_nano_usd=call_cost(price))
 
 

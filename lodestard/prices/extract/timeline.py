@@ -22,7 +22,16 @@ from genai_prices.types import (
 )
 
 from lodestard.domain.price import USUAL_TIERS, Price, Rates, ServiceTier
-from lodestard.prices.extract.units import Keys, dearest, keys_of, price_of, rates_of, request_nano_usd
+from lodestard.prices.extract.units import (
+    Keys,
+    dearest,
+    embeds_only,
+    keys_of,
+    of_vectors,
+    price_of,
+    rates_of,
+    request_nano_usd,
+)
 
 Constraint = StartDateConstraint | TimeOfDateConstraint | None
 _NAMING = ("service_tier", "processing", "speed")  # what an answer tells of, under one name each
@@ -62,6 +71,9 @@ def _price_on(
     model: ModelInfo,
 ) -> Price:
     standards = [keys_of(prices) for prices in _standards_on(day, conditional)]
+    embedding = embeds_only(standards)
+    if embedding:
+        standards = [of_vectors(keys) for keys in standards]
     base = price_of([dearest(standards)], provider.id, model.id)
     active = [variant for variant in variants if _on(day, variant.constraint)]
     services = tuple(_services(standards, active, base))
@@ -73,6 +85,7 @@ def _price_on(
         max_reasoning_tokens=_beside(provider, model),
         source=f"genai-prices {provider.id}/{model.id}",
         since_ms=_midnight_ms(day),
+        embeds_only=embedding,
     )
 
 

@@ -1,8 +1,8 @@
 """The price list's units → the rates that we bill by.
 
 Law: a token's rate comes from the unit of its kind, or from none; a unit that we can't count makes a price
-unbillable unless what it prices is refused (a search) or costs no more than what we bill it as. A threshold prices
-every token of a request. Sub-pico amounts round up.
+unbillable unless what it prices is refused (a search) or costs no more than what we bill it as. One that names no
+output is of embeddings alone. A threshold prices every token of a request. Sub-pico amounts round up.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,6 +46,18 @@ class Unbillable(Exception):
 def keys_of(prices: ModelPrice) -> Keys:
     """The units that a price names."""
     return {key: value for key, value in vars(prices).items() if value is not None and not key.startswith("_")}
+
+
+def embeds_only(candidates: Sequence[Keys]) -> bool:
+    """Whether these price input and nothing else, as of a model that gives vectors."""
+    names = {key for keys in candidates for key in keys}
+    return "input_mtok" in names and not any(key.startswith("output_") for key in names)
+
+
+def of_vectors(keys: Keys) -> Keys:
+    """What text costs that becomes a vector: that is no output, and text is all that is embedded."""
+    text = {key: value for key, value in keys.items() if key in RATES or not key.startswith("input_")}
+    return {**text, "output_mtok": Decimal(0)}
 
 
 def dearest(candidates: Sequence[Keys]) -> Keys:

@@ -15,11 +15,11 @@ from msgspec import Meta
 from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.reply import Finish, Piece, ToolCallPiece
 from lodestard.domain.request import Thought
-from lodestard.domain.usage import Usage
+from lodestard.domain.usage import Usage, larger
 from lodestard.protocols.error_text import shown
 from lodestard.protocols.gemini.content import DIALECT
 from lodestard.protocols.gemini.errors import stream_fault
-from lodestard.protocols.gemini.usage import larger, read_usage
+from lodestard.protocols.gemini.usage import read_usage
 from lodestard.protocols.json_depth import nests_deeper
 
 ABSENT = msgspec.Raw()

@@ -4,7 +4,6 @@ Law: a fault that another try can't mend is told from one that it can; Google's 
 is not. Sources: Google's "Troubleshooting guide" of the Gemini API; ``google.rpc.Status`` and its ``RetryInfo``.
 """
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -12,15 +11,13 @@ from typing import Any
 import msgspec
 
 from lodestard.domain.errors import Code, Fault, UpstreamFault
-from lodestard.protocols.error_text import context_fault, says_too_long, shown
+from lodestard.protocols.error_text import context_fault, read_delay_s, read_wait_s, says_too_long, shown
 
 _BAD_KEY = re.compile(r"\bapi key\b.{0,40}\b(?:not valid|invalid|expired|not found)\b", re.IGNORECASE)
 _BAD_KEY_REASONS = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED", "CREDENTIALS_MISSING"})
 _NO_CREDIT = re.compile(
     r"\b(?:credits?\b.{0,40}\bdepleted|billing account\b.{0,40}\b(?:disabled|closed))", re.IGNORECASE
 )
-_DELAY = re.compile(r"(\d{1,5}(?:\.\d{1,9})?)s")
-_MAX_WAIT_S = 86_400.0
 _MAX_READ_BYTES = 256 * 1024
 _GAVE_UP = 504  # DEADLINE_EXCEEDED: nothing says what the model went on to do
 _STATUSES = {
@@ -52,7 +49,7 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 def read_error(status: int, headers: Mapping[str, str], body: bytes) -> Fault:
     """An answer with another status than 200 → the fault. Never raises."""
     said = read_said(body)
-    wait_s = said.wait_s if said.wait_s is not None else _header_wait_s(headers)
+    wait_s = said.wait_s if said.wait_s is not None else read_wait_s(headers)
     return _fault_of(status, said, wait_s)
 
 
@@ -116,7 +113,7 @@ def read_said(body: bytes) -> Said:
         text=shown(message if isinstance(message, str) else ""),
         status=_status(error),
         reasons=frozenset(reason for detail in found if isinstance(reason := detail.get("reason"), str)),
-        wait_s=_wait_s(found),
+        wait_s=read_delay_s(details),
     )
 
 
@@ -125,19 +122,3 @@ def _status(error: Mapping[str, Any]) -> int | None:
     if type(code) is int and 400 <= code <= 599:
         return code
     return _STATUSES.get(name) if isinstance(name, str) else None
-
-
-def _wait_s(details: list[dict[str, Any]]) -> float | None:
-    for detail in details:
-        delay = detail.get("retryDelay")
-        if isinstance(delay, str) and (seconds := _DELAY.fullmatch(delay)):
-            return min(float(seconds[1]), _MAX_WAIT_S)
-    return None
-
-
-def _header_wait_s(headers: Mapping[str, str]) -> float | None:
-    try:
-        wait_s = float(headers.get("retry-after", ""))
-    except ValueError:
-        return None
-    return min(wait_s, _MAX_WAIT_S) if math.isfinite(wait_s) and wait_s >= 0 else None

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from urllib.parse import quote
 
-_GENERATION = re.compile(r"gemini-(?:[a-z]+-)*(\d{1,2})(?:\.(\d{1,2}))?")
+_GENERATION = re.compile(r"(?:models/)?gemini-(?:[a-z]+-)*(\d{1,2})(?:\.(\d{1,2}))?")
 _NEWEST = (99, 0)
 THINKING_SINCE = (2, 5)
 SIGNING_SINCE = (3, 0)
@@ -58,6 +58,6 @@ def never_rests(model: str) -> bool:
 
 def _level(model: str, effort: str) -> str:
     least = "minimal" if "flash" in model else "low"
-    if effort == "medium" and model.startswith("gemini-3-pro"):  # it knows two
+    if effort == "medium" and model.removeprefix("models/").startswith("gemini-3-pro"):  # it knows two
         return "high"
     return _LEVELS.get(effort, least)

@@ -13,11 +13,12 @@ from lodestard.domain.reply import Piece
 from lodestard.protocols.event_reader import cut
 from lodestard.protocols.gemini.answer import ABSENT, Responses, garbage
 from lodestard.protocols.gemini.usage import read_usage
+from lodestard.protocols.vectors import Numbers
 from lodestard.protocols.whole_reader import WholeReader, broken
 
 
 class _Vector(msgspec.Struct, frozen=True):
-    values: list[float]
+    values: Numbers
 
 
 class _Vectors(msgspec.Struct, frozen=True, rename="camel"):

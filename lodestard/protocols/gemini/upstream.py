@@ -12,18 +12,16 @@ import msgspec
 from lodestard.domain.errors import Fault
 from lodestard.domain.request import Format, Request
 from lodestard.domain.settings import Upstream
-from lodestard.protocols.codec import JSON_HEADERS, ReplyReader, WireRequest, join_path
+from lodestard.protocols.codec import PLAIN_HEADERS, STREAM_HEADERS, ReplyReader, WireRequest, join_path
 from lodestard.protocols.event_reader import EventReader
 from lodestard.protocols.gemini.answer import Responses
 from lodestard.protocols.gemini.errors import read_error
 from lodestard.protocols.gemini.model import resource_of
 from lodestard.protocols.gemini.plain import open_plain, open_vectors
-from lodestard.protocols.gemini.request import Built, build_embed, build_generate
+from lodestard.protocols.gemini.request import build_embed, build_generate
 from lodestard.protocols.sse import SseParser
 
 VECTORS = "vectors"
-_STREAM_HEADERS = (*JSON_HEADERS, ("accept", "text/event-stream"))
-_PLAIN_HEADERS = (*JSON_HEADERS, ("accept", "application/json"))
 
 
 class GeminiCodec:
@@ -34,13 +32,19 @@ class GeminiCodec:
     def write_request(self, request: Request, model: str, settings: Upstream) -> WireRequest:
         talk = request.conversation
         if talk.embedding is not None:
-            built = build_embed(request, model)
-            return _wire(built, settings, f"/{resource_of(model)}:batchEmbedContents", choices=len(talk.messages))
-        built = build_generate(request, model)
-        path = ":streamGenerateContent?alt=sse" if request.stream else ":generateContent"
-        wire = _wire(built, settings, f"/{resource_of(model)}{path}", choices=talk.n)
-        return msgspec.structs.replace(
-            wire, form="chat", streamed=request.stream, headers=_STREAM_HEADERS if request.stream else _PLAIN_HEADERS
+            built, verb = build_embed(request, model), "batchEmbedContents"
+        else:
+            built = build_generate(request, model)
+            verb = "streamGenerateContent?alt=sse" if request.stream else "generateContent"
+        return WireRequest(
+            path=join_path(settings.url, f"/{resource_of(model)}:{verb}"),
+            headers=STREAM_HEADERS if request.stream else PLAIN_HEADERS,
+            body=msgspec.json.encode(built.members),
+            streamed=request.stream,
+            choices=talk.n if talk.embedding is None else len(talk.messages),
+            form="chat" if talk.embedding is None else VECTORS,
+            dropped=built.dropped,
+            notes=built.notes,
         )
 
     def takes_format(self, form: Format, model: str) -> bool:  # noqa: ARG002
@@ -53,17 +57,3 @@ class GeminiCodec:
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return read_error(status, headers, body)
-
-
-def _wire(built: Built, settings: Upstream, path: str, *, choices: int) -> WireRequest:
-    """As vectors are asked for; what a chat is asked otherwise is changed."""
-    return WireRequest(
-        path=join_path(settings.url, path),
-        headers=_PLAIN_HEADERS,
-        body=msgspec.json.encode(built.members),
-        streamed=False,
-        choices=choices,
-        form=VECTORS,
-        dropped=built.dropped,
-        notes=built.notes,
-    )

@@ -42,7 +42,6 @@ class _Meter(msgspec.Struct, frozen=True, rename="camel"):
 
 
 _meter = msgspec.json.Decoder(_Meter)
-_COUNTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
 
 
 def read_usage(raw: msgspec.Raw) -> Usage | None:
@@ -76,15 +75,6 @@ def read_usage(raw: msgspec.Raw) -> Usage | None:
         image_completion_tokens=drawn,
         service_tier=_tier(said.service_tier or ""),
     )
-
-
-def larger(known: Usage | None, new: Usage | None) -> Usage | None:
-    """Of two reports of one answer the larger figure of each kind: they are running totals, and one that ends lower
-    must not make cheaper what was counted before."""
-    if known is None or new is None:
-        return known if new is None else new
-    largest = {name: max(getattr(known, name), getattr(new, name)) for name in _COUNTS}
-    return Usage(**largest, service_tier=new.service_tier or known.service_tier)
 
 
 def _sum(details: Sequence[_Detail] | None, kinds: Sequence[str]) -> int:

@@ -19,7 +19,6 @@ from lodestard.domain.request import (
     Part,
     Request,
     Role,
-    Sampling,
     TextPart,
     Tool,
     ToolCall,
@@ -27,17 +26,14 @@ from lodestard.domain.request import (
 )
 from lodestard.protocols.data_url import read_image
 from lodestard.protocols.json_text import Members, decode_typed, missing, read_members, shape_fault
+from lodestard.protocols.openai.asked import SAID, Asked
 
 DIALECT = "openai"
-MAX_CHOICES = 128
 
-_SAID = frozenset(
-    {
-        "model", "messages", "stream", "stream_options", "tools", "tool_choice", "parallel_tool_calls",
-        "response_format", "n", "stop", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k",
-        "seed", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "reasoning_effort",
-    }
-)  # fmt: skip
+_SAID = SAID | {
+    "messages", "tools", "tool_choice", "parallel_tool_calls", "response_format", "max_tokens",
+    "max_completion_tokens", "logprobs", "top_logprobs", "reasoning_effort",
+}  # fmt: skip
 """The members that the conversation has words for."""
 
 _LABELS = frozenset(
@@ -110,28 +106,13 @@ class _Format(msgspec.Struct, frozen=True):
     json_schema: _Schema | None = None
 
 
-class _StreamOptions(msgspec.Struct, frozen=True):
-    include_usage: bool | None = None
-
-
-class _Body(msgspec.Struct, frozen=True, kw_only=True):
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+class _Body(Asked, frozen=True, kw_only=True):
     messages: Annotated[list[_Message], Meta(min_length=1)]
-    stream: bool | None = None
-    stream_options: _StreamOptions | None = None
     tools: list[_Tool] | None = None
     tool_choice: str | _NamedChoice | None = None
     response_format: _Format | None = None
-    n: Annotated[int, Meta(ge=1, le=MAX_CHOICES)] | None = None
-    stop: str | list[str] | None = None
     max_tokens: _Tokens | None = None
     max_completion_tokens: _Tokens | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    top_k: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     parallel_tool_calls: bool | None = None
@@ -164,12 +145,11 @@ def read_request(body: bytes, *, depth: int) -> Request:
     """
     members = read_members(body, depth=depth)
     typed = decode_typed(_body.decode, body)
-    options = typed.stream_options
     return Request(
         dialect=DIALECT,
         alias=typed.model,
         stream=bool(typed.stream),
-        include_usage=bool(options and options.include_usage),
+        include_usage=typed.include_usage,
         members=members,
         conversation=_conversation(typed),
         size_bytes=len(body),
@@ -196,7 +176,7 @@ def _conversation(typed: _Body) -> Conversation:
         messages=tuple([_message(message, index) for index, message in enumerate(typed.messages)]),
         tools=_tools(typed.tools) if typed.tools else (),
         tool_choice=None if typed.tool_choice is None else _tool_choice(typed.tool_choice),
-        sampling=_sampling(typed),
+        sampling=typed.sampling(_limit(typed)),
         format=Format() if typed.response_format is None else _format(typed.response_format),
         n=1 if typed.n is None else typed.n,
         reasoning_effort=typed.reasoning_effort or "",
@@ -206,19 +186,10 @@ def _conversation(typed: _Body) -> Conversation:
     )
 
 
-def _sampling(typed: _Body) -> Sampling:
-    stop = (typed.stop,) if isinstance(typed.stop, str) else tuple(typed.stop or ())
+def _limit(typed: _Body) -> int | None:
+    """The larger one: both go on, and nobody knows which one is heeded."""
     limits = [limit for limit in (typed.max_tokens, typed.max_completion_tokens) if limit is not None]
-    return Sampling(
-        temperature=typed.temperature,
-        top_p=typed.top_p,
-        top_k=typed.top_k,
-        seed=typed.seed,
-        stop=stop,
-        presence_penalty=typed.presence_penalty,
-        frequency_penalty=typed.frequency_penalty,
-        max_output_tokens=max(limits, default=None),  # both go on, and nobody knows which one is heeded
-    )
+    return max(limits, default=None)
 
 
 def _message(message: _Message, index: int) -> Message:

@@ -5,75 +5,28 @@ usage chunk that we asked for) is left out. Anything else is built from the piec
 Source: OpenAI's API reference, "The chat completion object" and "The chat completion chunk object".
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
-from lodestard.domain.errors import Fault
 from lodestard.domain.reply import Choice, Piece, Reply, ToolCallPiece
 from lodestard.domain.request import Request
-from lodestard.domain.usage import Usage
-from lodestard.protocols.error_bodies import openai_error
-from lodestard.protocols.sse import unframe
-
-_DONE = b"data: [DONE]\n\n"
-_KEEP_ALIVE = b": keep-alive\n\n"
-_encode = msgspec.json.Encoder().encode
+from lodestard.protocols.openai.event_writer import DONE, EventWriter, encode, usage_members
 
 
-class _Chunk(msgspec.Struct, frozen=True):
-    choices: list[msgspec.Raw] | None = None
-    usage: msgspec.Raw = msgspec.Raw()
+class StreamWriter(EventWriter):
+    """Writes the events of one streamed answer."""
 
-
-_chunk = msgspec.json.Decoder(_Chunk)
-
-
-class StreamWriter:
-    """Writes the events of one streamed answer. ``created`` is unix seconds."""
-
-    __slots__ = ("_calls", "_created", "_include_usage", "_model", "_reply_id", "_started", "_usage")
-
-    content_type = "text/event-stream"
+    __slots__ = ("_calls", "_started")
 
     def __init__(self, request: Request, created: int, reply_id: str) -> None:
-        self._created = created
-        self._reply_id = reply_id
-        self._model = request.alias
-        self._include_usage = request.include_usage
+        super().__init__(request, created, reply_id)
         self._started: set[int] = set()
         self._calls: set[tuple[int, int]] = set()
-        self._usage: Usage | None = None
-
-    def open(self) -> bytes:
-        """Nothing: the role comes with the first delta."""
-        return b""
-
-    def write(self, pieces: Sequence[Piece]) -> bytes:
-        """The chunks of these pieces."""
-        return b"".join([self._pass(piece) if piece.raw else self._build(piece) for piece in pieces])
 
     def close(self) -> bytes:
         """The usage chunk, where it was asked for and has not been passed through, and the end."""
         if self._usage is None or not self._include_usage:
-            return _DONE
-        return self._frame([], {"usage": usage_members(self._usage)}) + _DONE
-
-    def fail(self, fault: Fault) -> bytes:
-        """An error event and no ``[DONE]``: OpenAI's SDK raises ``APIError`` for it."""
-        return b"data: " + _encode(openai_error(fault)) + b"\n\n"
-
-    def keep_alive(self) -> bytes:
-        return _KEEP_ALIVE
-
-    def _pass(self, piece: Piece) -> bytes:
-        raw = piece.raw
-        if piece.usage is not None:
-            self._usage = None  # it says so itself
-        if not (self._include_usage or piece.text or piece.has_content) and is_usage_alone(unframe(raw)):
-            return b""
-        return raw
+            return DONE
+        return self._frame([], {"usage": usage_members(self._usage)}) + DONE
 
     def _build(self, piece: Piece) -> bytes:
         self._model = piece.model or self._model
@@ -125,7 +78,7 @@ class StreamWriter:
             "choices": choices,
         }
         chunk.update(extra)
-        return b"data: " + _encode(chunk) + b"\n\n"
+        return b"data: " + encode(chunk) + b"\n\n"
 
 
 def write_reply(reply: Reply, request: Request, *, reply_id: str, created: int) -> bytes:
@@ -143,18 +96,7 @@ def write_reply(reply: Reply, request: Request, *, reply_id: str, created: int) 
         built["usage"] = usage_members(reply.usage)
     for name, value in reply.extra.items():
         built.setdefault(name, value)
-    return _encode(built)
-
-
-def usage_members(usage: Usage) -> dict[str, Any]:
-    """Usage in OpenAI's words, which include what the house's do."""
-    return {
-        "prompt_tokens": usage.prompt_tokens,
-        "completion_tokens": usage.completion_tokens,
-        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
-        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
-        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-    }
+    return encode(built)
 
 
 def _whole_choice(choice: Choice, index: int) -> dict[str, Any]:
@@ -184,12 +126,3 @@ def _chunk_choice(piece: Piece, delta: dict[str, Any]) -> dict[str, Any]:
     if piece.logprobs is not None:
         choice["logprobs"] = piece.logprobs
     return choice
-
-
-def is_usage_alone(raw: bytes) -> bool:
-    """Whether a chunk without content is the one that ``include_usage`` adds, rather than a role or a filter's."""
-    try:
-        chunk = _chunk.decode(raw)
-    except RecursionError:  # it was just read, with a little more of the stack left
-        return False
-    return not chunk.choices and bytes(chunk.usage) not in (b"", b"null")

@@ -21,52 +21,32 @@ from lodestard.domain.request import (
     OtherPart,
     Part,
     Request,
-    Sampling,
     TextPart,
 )
 from lodestard.protocols.json_text import decode_typed, read_members
+from lodestard.protocols.openai.asked import MAX_CHOICES, SAID, Asked
 from lodestard.protocols.openai.completions_write import TextWriter, write_reply
 
 DIALECT = "completions"
 DEFAULT_TOKENS = 16
-MAX_CHOICES = 128
 MAX_PROMPTS = 2_048
-SAID = frozenset(
-    {
-        "model", "prompt", "suffix", "stream", "stream_options", "echo", "n", "best_of", "logprobs", "max_tokens",
-        "stop", "temperature", "top_p", "top_k", "seed", "presence_penalty", "frequency_penalty",
-    }
-)  # fmt: skip
+MAX_ANSWERS = 4_096  # whose places ``openai/answer.py`` reads: one more would be paid for and not be read
+_SAID = SAID | {"prompt", "suffix", "echo", "best_of", "logprobs", "max_tokens"}
 """The members that the conversation has words for."""
 
-LABELS = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key", "service_tier"})
+_LABELS = frozenset({"user", "metadata", "safety_identifier", "prompt_cache_key", "service_tier"})
 Inputs = str | list[str | int | list[int]]
 
 _Tokens = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
 
-class StreamOptions(msgspec.Struct, frozen=True):
-    include_usage: bool | None = None
-
-
-class _Body(msgspec.Struct, frozen=True, kw_only=True):
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+class _Body(Asked, frozen=True, kw_only=True):
     prompt: Inputs | None
     suffix: str | None = None
-    stream: bool | None = None
-    stream_options: StreamOptions | None = None
     echo: bool | None = None
-    n: Annotated[int, Meta(ge=1, le=MAX_CHOICES)] | None = None
     best_of: Annotated[int, Meta(ge=0, le=MAX_CHOICES)] | None = None
     logprobs: Annotated[int, Meta(ge=0, le=20)] | bool | None = None
     max_tokens: _Tokens | None = None
-    stop: str | list[str] | None = None
-    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
-    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    top_k: Annotated[int, Meta(ge=0, le=2**31 - 1)] | None = None
-    seed: Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)] | None = None
-    presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
-    frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
 
 
 _body = msgspec.json.Decoder(_Body)
@@ -94,16 +74,15 @@ def read_request(body: bytes, *, depth: int) -> Request:
     """A client's body → the request, checked. Raises ``CallerFault``: see ``ClientCodec``."""
     members = read_members(body, depth=depth)
     typed = decode_typed(_body.decode, body)
-    options = typed.stream_options
     return Request(
         dialect=DIALECT,
         alias=typed.model,
         stream=bool(typed.stream),
-        include_usage=bool(options and options.include_usage),
+        include_usage=typed.include_usage,
         members=members,
         conversation=_conversation(typed),
         size_bytes=len(body),
-        unsaid=tuple(sorted(members.keys() - SAID - LABELS)),
+        unsaid=tuple(sorted(members.keys() - _SAID - _LABELS)),
     )
 
 
@@ -113,27 +92,17 @@ def _conversation(typed: _Body) -> Conversation:
         text = "'best_of' above 'n' is not supported: answers would be paid for that nobody sees."
         raise CallerFault(Code.NOT_SUPPORTED, text, param="best_of")
     messages = read_inputs("" if typed.prompt is None else typed.prompt, "prompt")
+    if n * len(messages) > MAX_ANSWERS:
+        text = f"Invalid value for 'n': no more than {MAX_ANSWERS} answers of all prompts together."
+        raise CallerFault(Code.INVALID_REQUEST, text, param="n")
     logprobs = typed.logprobs is not None and typed.logprobs is not False
     return Conversation(
         messages=messages,
-        sampling=_sampling(typed),
+        sampling=typed.sampling(DEFAULT_TOKENS if typed.max_tokens is None else typed.max_tokens),
         n=n * len(messages),
         logprobs=logprobs,
         top_logprobs=int(typed.logprobs) if logprobs and typed.logprobs else None,
         completion=Completion(suffix=typed.suffix or None, raw=True, echo=bool(typed.echo)),
-    )
-
-
-def _sampling(typed: _Body) -> Sampling:
-    return Sampling(
-        temperature=typed.temperature,
-        top_p=typed.top_p,
-        top_k=typed.top_k,
-        seed=typed.seed,
-        stop=(typed.stop,) if isinstance(typed.stop, str) else tuple(typed.stop or ()),
-        presence_penalty=typed.presence_penalty,
-        frequency_penalty=typed.frequency_penalty,
-        max_output_tokens=DEFAULT_TOKENS if typed.max_tokens is None else typed.max_tokens,
     )
 
 

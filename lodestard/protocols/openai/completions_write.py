@@ -5,87 +5,36 @@ have nothing of the prompt in them: where the client wants it before the answer,
 Source: OpenAI's API reference, "The completion object".
 """
 
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
-from lodestard.domain.errors import Fault
 from lodestard.domain.reply import Choice, Finish, Piece, Reply
 from lodestard.domain.request import Request
-from lodestard.domain.usage import Usage
-from lodestard.protocols.error_bodies import openai_error
-from lodestard.protocols.openai.chat_write import is_usage_alone, usage_members
+from lodestard.protocols.openai.event_writer import DONE, EventWriter, encode, usage_members
 from lodestard.protocols.openai.logprobs import Offsets, to_completion
-from lodestard.protocols.sse import unframe
-
-_DONE = b"data: [DONE]\n\n"
-_KEEP_ALIVE = b": keep-alive\n\n"
-_encode = msgspec.json.Encoder().encode
 
 
-class TextWriter:
-    """Writes the events of one streamed answer. ``created`` is unix seconds."""
+class TextWriter(EventWriter):
+    """Writes the events of one streamed answer."""
 
-    __slots__ = (
-        "_created",
-        "_head",
-        "_include_usage",
-        "_model",
-        "_offsets",
-        "_reply_id",
-        "_request",
-        "_tail",
-        "_unsaid",
-        "_usage",
-    )
-
-    content_type = "text/event-stream"
+    __slots__ = ("_head", "_offsets", "_tail", "_unsaid")
 
     def __init__(self, request: Request, created: int, reply_id: str) -> None:
-        self._request = request
-        self._include_usage = request.include_usage
-        self._created = created
-        self._reply_id = reply_id
-        self._model = request.alias
+        super().__init__(request, created, reply_id)
         self._name(request.alias)
-        self._usage: Usage | None = None
         self._unsaid = _echoes(request)
         self._offsets: dict[int, Offsets] = {}
-
-    def open(self) -> bytes:
-        return b""
-
-    def write(self, pieces: Sequence[Piece]) -> bytes:
-        """The chunks of these pieces."""
-        return b"".join([self._pass(piece) if piece.raw else self._build(piece) for piece in pieces])
 
     def close(self) -> bytes:
         """The usage chunk, where it was asked for and has not been passed through, and the end."""
         if self._usage is None or not self._include_usage:
-            return _DONE
-        usage = b',"usage":' + _encode(usage_members(self._usage))
-        return b"data: " + self._head + b'"choices":[]' + usage + self._tail + _DONE
-
-    def fail(self, fault: Fault) -> bytes:
-        """An error event and no ``[DONE]``: OpenAI's SDK raises ``APIError`` for it."""
-        return b"data: " + _encode(openai_error(fault)) + b"\n\n"
-
-    def keep_alive(self) -> bytes:
-        return _KEEP_ALIVE
+            return DONE
+        usage = b',"usage":' + encode(usage_members(self._usage))
+        return b"data: " + self._head + b'"choices":[]' + usage + self._tail + DONE
 
     def _name(self, model: str) -> None:
         head = {"id": self._reply_id, "object": "text_completion", "created": self._created}
-        self._head = _encode(head)[:-1] + b","
-        self._tail = b',"model":' + _encode(model) + b"}\n\n"
-
-    def _pass(self, piece: Piece) -> bytes:
-        raw = piece.raw
-        if piece.usage is not None:
-            self._usage = None  # it says so itself
-        if not (self._include_usage or piece.text or piece.has_content) and is_usage_alone(unframe(raw)):
-            return b""
-        return raw
+        self._head = encode(head)[:-1] + b","
+        self._tail = b',"model":' + encode(model) + b"}\n\n"
 
     def _build(self, piece: Piece) -> bytes:
         if piece.model and piece.model != self._model:
@@ -96,14 +45,14 @@ class TextWriter:
         text = piece.text
         if not (text or piece.finish or piece.logprobs is not None or piece.extra):
             return b""
-        more = b"," + _encode(dict(piece.extra))[1:-1] if piece.extra else b""
+        more = b"," + encode(dict(piece.extra))[1:-1] if piece.extra else b""
         if self._unsaid and (echo := self._unsaid.pop(piece.choice, "")):
             text = echo + text
-        logprobs = b"null" if piece.logprobs is None else _encode(self._logprobs(piece, text))
-        finish = b"null" if piece.finish is None else _encode(finish_word(piece.finish))
+        logprobs = b"null" if piece.logprobs is None else encode(self._logprobs(piece, text))
+        finish = b"null" if piece.finish is None else encode(finish_word(piece.finish))
         return b'data: %b"choices":[{"text":%b,"index":%d,"logprobs":%b,"finish_reason":%b}]%b%b' % (
             self._head,
-            _encode(text),
+            encode(text),
             piece.choice,
             logprobs,
             finish,
@@ -132,7 +81,7 @@ def write_reply(reply: Reply, request: Request, *, reply_id: str, created: int) 
         built["usage"] = usage_members(reply.usage)
     for name, value in reply.extra.items():
         built.setdefault(name, value)
-    return _encode(built)
+    return encode(built)
 
 
 def finish_word(finish: Finish | None) -> str | None:

@@ -15,6 +15,7 @@ from lodestard.domain.reply import Choice, Reply
 from lodestard.domain.request import Conversation, Embedding, Request
 from lodestard.protocols.error_bodies import openai_error
 from lodestard.protocols.json_text import decode_typed, read_members
+from lodestard.protocols.openai.asked import Model
 from lodestard.protocols.openai.completions import Inputs, read_inputs
 from lodestard.protocols.vectors import to_base64
 
@@ -24,7 +25,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True):
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: Model
     input: Inputs
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: Annotated[int, Meta(ge=1, le=2**20)] | None = None

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from lodestard.domain.errors import Code, Fault, UpstreamFault
-from lodestard.protocols.error_text import MAX_WAIT_S, context_fault, read_wait_s, says_too_long, shown
+from lodestard.protocols.error_text import context_fault, read_delay_s, read_wait_s, says_too_long, shown
 
 _GAVE_UP = frozenset({504, 524})
 _QUOTA = frozenset({"insufficient_quota", "credit_balance_exhausted", "billing_hard_limit_reached"})
@@ -28,7 +28,6 @@ _BAD_KEY = re.compile(
     r"|\bapi[ _-]?key\b.{0,40}\b(?:incorrect|invalid|not valid|missing)\b",
     re.IGNORECASE,
 )
-_DELAY = re.compile(r"(\d{1,5}(?:\.\d{1,9})?)s")
 _MAX_READ_BYTES = 256 * 1024
 
 
@@ -114,7 +113,7 @@ def read_said(body: bytes) -> Said:
     )
     code = error.get("code")
     status = code if type(code) is int and 400 <= code <= 599 else None
-    return Said(text=shown(text), names=names, status=status, wait_s=_detail_wait_s(error))
+    return Said(text=shown(text), names=names, status=status, wait_s=read_delay_s(error.get("details")))
 
 
 def _text(error: Mapping[str, Any]) -> str:
@@ -123,13 +122,3 @@ def _text(error: Mapping[str, Any]) -> str:
         if isinstance(value, str) and value:
             return value
     return ""
-
-
-def _detail_wait_s(error: Mapping[str, Any]) -> float | None:
-    """Google's ``details: [{retryDelay: "34s"}]``."""
-    details = error.get("details")
-    for detail in details if isinstance(details, list) else ():
-        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
-        if isinstance(delay, str) and (seconds := _DELAY.fullmatch(delay)):
-            return min(float(seconds[1]), MAX_WAIT_S)
-    return None

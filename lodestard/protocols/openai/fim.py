@@ -5,36 +5,29 @@ chunk: editors read ``choices[0]`` of every chunk. Source: Mistral's API referen
 its Python SDK (``FIMCompletionRequest``, ``FIMCompletionResponse``, ``CompletionChunk``).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
-from lodestard.domain.errors import Fault
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Completion, Conversation, Message, Request, Sampling, TextPart
-from lodestard.domain.usage import Usage
-from lodestard.protocols.error_bodies import openai_error
 from lodestard.protocols.json_text import decode_typed, read_members
-from lodestard.protocols.openai.chat_write import usage_members
+from lodestard.protocols.openai.asked import Model, Seed, read_stops
 from lodestard.protocols.openai.completions_write import finish_word
+from lodestard.protocols.openai.event_writer import DONE, EventWriter, encode, usage_members
 
 DIALECT = "fim"
-SAID = frozenset(
+_SAID = frozenset(
     {"model", "prompt", "suffix", "stream", "stream_options", "max_tokens", "stop", "temperature", "top_p", "seed",
      "random_seed"}
 )  # fmt: skip
-LABELS = frozenset({"user", "metadata", "prompt_cache_key"})
-
-_DONE = b"data: [DONE]\n\n"
-_KEEP_ALIVE = b": keep-alive\n\n"
-_Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
-_encode = msgspec.json.Encoder().encode
+_LABELS = frozenset({"user", "metadata", "prompt_cache_key"})
 
 
 class _Body(msgspec.Struct, frozen=True, kw_only=True):
-    model: Annotated[str, Meta(min_length=1, max_length=512)]
+    model: Model
     prompt: str
     suffix: str | None = None
     stream: bool | None = None
@@ -42,8 +35,8 @@ class _Body(msgspec.Struct, frozen=True, kw_only=True):
     stop: str | list[str] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
-    random_seed: _Seed | None = None
-    seed: _Seed | None = None
+    random_seed: Seed | None = None
+    seed: Seed | None = None
 
 
 _body = msgspec.json.Decoder(_Body)
@@ -75,7 +68,7 @@ def read_request(body: bytes, *, depth: int) -> Request:
         temperature=typed.temperature,
         top_p=typed.top_p,
         seed=typed.seed if typed.random_seed is None else typed.random_seed,
-        stop=(typed.stop,) if isinstance(typed.stop, str) else tuple(typed.stop or ()),
+        stop=read_stops(typed.stop),
         max_output_tokens=typed.max_tokens,
     )
     return Request(
@@ -90,50 +83,32 @@ def read_request(body: bytes, *, depth: int) -> Request:
             completion=Completion(suffix=typed.suffix or "", raw=True),
         ),
         size_bytes=len(body),
-        unsaid=tuple(sorted(members.keys() - SAID - LABELS)),
+        unsaid=tuple(sorted(members.keys() - _SAID - _LABELS)),
     )
 
 
-class FimWriter:
+class FimWriter(EventWriter):
     """Writes the chunks of one streamed answer. The last of them is held until the usage is known."""
 
-    __slots__ = ("_created", "_finish", "_model", "_passed", "_reply_id", "_started", "_usage")
-
-    content_type = "text/event-stream"
+    __slots__ = ("_finish", "_passed", "_started")
 
     def __init__(self, request: Request, created: int, reply_id: str) -> None:
-        self._created = created
-        self._reply_id = reply_id
-        self._model = request.alias
+        super().__init__(request, created, reply_id)
         self._started = self._passed = False
         self._finish: str | None = None
-        self._usage: Usage | None = None
-
-    def open(self) -> bytes:
-        return b""
-
-    def write(self, pieces: Sequence[Piece]) -> bytes:
-        """The chunks of these pieces, but for the last."""
-        return b"".join([self._write(piece) for piece in pieces])
 
     def close(self) -> bytes:
         """The last chunk, with how it ended and the usage, and the end."""
         if self._passed:
-            return _DONE
+            return DONE
         more = {} if self._usage is None else {"usage": usage_members(self._usage)}
-        return self._frame("", self._finish or "stop", more) + _DONE
+        return self._frame("", self._finish or "stop", more) + DONE
 
-    def fail(self, fault: Fault) -> bytes:
-        """An error event and no ``[DONE]``."""
-        return b"data: " + _encode(openai_error(fault)) + b"\n\n"
+    def _pass(self, piece: Piece) -> bytes:
+        self._passed = True
+        return piece.raw
 
-    def keep_alive(self) -> bytes:
-        return _KEEP_ALIVE
-
-    def _write(self, piece: Piece) -> bytes:
-        if piece.raw:
-            self._passed = True
-            return piece.raw
+    def _build(self, piece: Piece) -> bytes:
         self._model = piece.model or self._model
         if piece.usage is not None:
             self._usage = piece.usage
@@ -152,7 +127,7 @@ class FimWriter:
             "choices": [{"index": 0, "delta": delta, "finish_reason": finish}],
             **more,
         }
-        return b"data: " + _encode(chunk) + b"\n\n"
+        return b"data: " + encode(chunk) + b"\n\n"
 
 
 def write_reply(reply: Reply, request: Request, *, reply_id: str, created: int) -> bytes:
@@ -175,4 +150,4 @@ def write_reply(reply: Reply, request: Request, *, reply_id: str, created: int) 
     }
     if reply.usage is not None:
         built["usage"] = usage_members(reply.usage)
-    return _encode(built)
+    return encode(built)

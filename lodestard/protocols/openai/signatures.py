@@ -21,16 +21,22 @@ _calls = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
 
 
 def read_signatures(calls: Sequence[Call] | None) -> tuple[Thought, ...]:
-    """What stands beside the calls of an answer, as it came."""
+    """What stands beside the calls of an answer, as it came; it is remembered, and the answer is not."""
     if not calls or all(call.extra_content is ABSENT for call in calls):
         return ()
-    return tuple(Thought(DIALECT, call.extra_content, call.id) for call in calls if call.id and _is_google(call))
+    return tuple(
+        [Thought(DIALECT, call.extra_content.copy(), call.id) for call in calls if call.id and _is_google(call)]
+    )
 
 
 def sign_calls(members: dict[str, object], request: Request) -> None:
     """Put back into the messages of a body what was remembered of their calls."""
-    thoughts = [thought for message in request.conversation.messages for thought in message.thoughts]
-    found = {thought.call_id: thought.raw for thought in thoughts if thought.dialect == DIALECT}
+    found = {
+        thought.call_id: thought.raw
+        for message in request.conversation.messages
+        for thought in message.thoughts
+        if thought.dialect == DIALECT
+    }
     if not found:
         return
     written = _messages.decode(msgspec.json.encode(members["messages"]))

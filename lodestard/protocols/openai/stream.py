@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from lodestard.domain.reply import Finish, Piece, ToolCallPiece
-from lodestard.domain.usage import Usage
+from lodestard.domain.usage import Usage, larger
 from lodestard.protocols.event_reader import EventReader, RunReader, cut
 from lodestard.protocols.openai.answer import (
     ABSENT,
@@ -30,7 +30,7 @@ from lodestard.protocols.openai.answer import (
     read_text,
 )
 from lodestard.protocols.openai.signatures import read_signatures
-from lodestard.protocols.openai.usage import larger, read_tier, read_usage
+from lodestard.protocols.openai.usage import read_tier, read_usage
 from lodestard.protocols.openai.words import read_words
 from lodestard.protocols.sse import SseParser, frame, frame_all
 

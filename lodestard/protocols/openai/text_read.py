@@ -36,10 +36,11 @@ from lodestard.protocols.sse import SseParser, frame
 from lodestard.protocols.vectors import require_vector
 from lodestard.protocols.whole_reader import WholeReader, broken
 
-_NAMELESS = ("", "", 0)
 _NO_TEXT = "The upstream sent something that is no part of a text completion."
 _NO_VECTORS = "The upstream sent something that is not the vectors that were asked for."
 _Echoes = dict[int, str]
+MAX_VECTORS_BYTES = 64 * 1024 * 1024
+"""The most inputs at once, 2,048, of 3,072 numbers each are 34 MB in base64. They are paid for when they come."""
 
 
 class _Asked(msgspec.Struct, frozen=True):
@@ -56,7 +57,8 @@ _text = msgspec.json.Decoder(str)
 def open_text(wire: WireRequest) -> ReplyReader:
     """A reader for the answer to a completion or an embedding."""
     if wire.form == EMBEDDING:
-        return WholeReader(partial(_read_embeddings, choices=wire.choices), passing=wire.passing)
+        read = partial(_read_embeddings, choices=wire.choices)
+        return WholeReader(read, passing=wire.passing, most_bytes=MAX_VECTORS_BYTES)
     if wire.form == FIM:  # it has a chat's shape
         return open_stream(wire.choices, passing=wire.passing) if wire.streamed else PlainReader(passing=wire.passing)
     echoes = find_echoes(wire)
@@ -98,26 +100,11 @@ class TextChunks(ChatChunks):
         return Piece(choice=choice.index, text=text, raw=frame(event) if self._passing else b"")
 
     def _piece(self, chunk: Answer, choice: Choice | None, event: bytes, usage: Usage | None) -> Piece:
-        finish = None if choice is None else self._follow(choice)
-        names, extra, raw = _NAMELESS, None, b""
-        if self._passing:
-            raw = frame(event)
-            extra = read_extra(event) if not self._named or usage is not None or finish is not None else None
-        if not self._named:
-            self._named = True
-            names = read_names(chunk)
-        return Piece(
-            choice=0 if choice is None else choice.index,
-            text="" if choice is None else self._bare(choice.index, choice.text or ""),
-            logprobs=None if choice is None else _read_logprobs(choice),
-            finish=finish,
-            usage=usage,
-            raw=raw,
-            extra=extra,
-            id=names[0],
-            model=names[1],
-            created=names[2],
-        )
+        piece = super()._piece(chunk, choice, event, usage)
+        if choice is None:
+            return piece
+        text = self._bare(choice.index, choice.text or "")
+        return msgspec.structs.replace(piece, text=text, logprobs=_read_logprobs(choice))
 
     def _bare(self, choice: int, text: str) -> str:
         """``text`` without what it has of the prompt that comes first."""

@@ -15,7 +15,7 @@ import msgspec
 
 from lodestard.domain.request import Request
 from lodestard.domain.settings import Upstream
-from lodestard.protocols.codec import JSON_HEADERS, WireRequest, join_path
+from lodestard.protocols.codec import PLAIN_HEADERS, STREAM_HEADERS, WireRequest, join_path
 from lodestard.protocols.completion_as_chat import input_texts, prompt_of
 from lodestard.protocols.fim import fim_of, find_layout, notes_of
 
@@ -24,8 +24,6 @@ _SAME = {COMPLETION: "completions", FIM: "fim", EMBEDDING: "embeddings"}
 """The client's dialect that passes through, by form."""
 
 _PATHS = {COMPLETION: "/completions", FIM: "/fim/completions", EMBEDDING: "/embeddings"}
-_STREAM_HEADERS = (*JSON_HEADERS, ("accept", "text/event-stream"))
-_PLAIN_HEADERS = (*JSON_HEADERS, ("accept", "application/json"))
 _CHAT_ONLY = ("x.ai", "googleapis.com", "anthropic.com", "openrouter.ai", "groq.com")
 _OPENAI = ("api.openai.com", "openai.azure.com")
 _OPENAI_COMPLETES = ("-instruct", "davinci-002", "babbage-002")
@@ -91,7 +89,7 @@ def write_text(request: Request, model: str, settings: Upstream) -> WireRequest:
     if form == FIM:
         return _wrap(request, form, settings, members)
     if request.stream:
-        members["stream_options"] = _with_usage(request)
+        members["stream_options"] = with_usage(request, _SAME[COMPLETION])
     notes = _fill(members, request, model, settings)
     wire = _wrap(request, form, settings, members)
     return msgspec.structs.replace(wire, passing=False, notes=notes) if notes else wire
@@ -101,7 +99,7 @@ def _wrap(request: Request, form: str, settings: Upstream, members: dict[str, ob
     talk = request.conversation
     return WireRequest(
         path=join_path(settings.url, _PATHS[form]),
-        headers=_STREAM_HEADERS if request.stream else _PLAIN_HEADERS,
+        headers=STREAM_HEADERS if request.stream else PLAIN_HEADERS,
         body=msgspec.json.encode(members),
         streamed=request.stream,
         choices=len(talk.messages) if form == EMBEDDING else talk.n,
@@ -180,8 +178,9 @@ def _find_dropped(request: Request, form: str) -> tuple[str, ...]:
     return (*request.unsaid, *(name for name, is_lost in lost.items() if is_lost))
 
 
-def _with_usage(request: Request) -> dict[str, object]:
-    raw = request.members.get("stream_options") if request.dialect == _SAME[COMPLETION] else None
+def with_usage(request: Request, dialect: str) -> dict[str, object]:
+    """What a client of ``dialect`` says of its stream, and that we must know the usage."""
+    raw = request.members.get("stream_options") if request.dialect == dialect else None
     said = _options.decode(raw) if raw is not None else None
     return {**(said or {}), "include_usage": True}
 

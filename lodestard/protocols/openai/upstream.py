@@ -13,7 +13,7 @@ import msgspec
 from lodestard.domain.errors import Fault
 from lodestard.domain.request import Format, Request
 from lodestard.domain.settings import Upstream
-from lodestard.protocols.codec import JSON_HEADERS, ReplyReader, WireRequest, join_path
+from lodestard.protocols.codec import PLAIN_HEADERS, STREAM_HEADERS, ReplyReader, WireRequest, join_path
 from lodestard.protocols.openai.build import build_members
 from lodestard.protocols.openai.chat_read import DIALECT
 from lodestard.protocols.openai.errors import read_error
@@ -21,18 +21,15 @@ from lodestard.protocols.openai.plain import PlainReader
 from lodestard.protocols.openai.signatures import sign_calls
 from lodestard.protocols.openai.stream import open_stream
 from lodestard.protocols.openai.text_read import open_text
-from lodestard.protocols.openai.text_upstream import COMPLETION, EMBEDDING, FIM, write_text
+from lodestard.protocols.openai.text_upstream import COMPLETION, EMBEDDING, FIM, with_usage, write_text
 from lodestard.protocols.responses.plain import open_plain as responses_plain
 from lodestard.protocols.responses.request import FORM as RESPONSES
 from lodestard.protocols.responses.request import write_responses
 from lodestard.protocols.responses.stream import open_stream as responses_stream
 
 _PATH = "/chat/completions"
-_STREAM_HEADERS = (*JSON_HEADERS, ("accept", "text/event-stream"))
-_PLAIN_HEADERS = (*JSON_HEADERS, ("accept", "application/json"))
 LIMITS = ("max_tokens", "max_completion_tokens")
 _NEWER_NAME = ("api.openai.com", "api.x.ai", "googleapis.com", "openrouter.ai", "openai.azure.com")
-_options = msgspec.json.Decoder(dict[str, msgspec.Raw] | None)
 
 
 class OpenAICodec:
@@ -64,10 +61,10 @@ def _write_chat(request: Request, model: str, settings: Upstream) -> WireRequest
     sign_calls(members, request)
     _limit_output(members, request, settings)
     if request.stream:
-        members["stream_options"] = _with_usage(request)
+        members["stream_options"] = with_usage(request, DIALECT)
     return WireRequest(
         path=join_path(settings.url, _PATH),
-        headers=_STREAM_HEADERS if request.stream else _PLAIN_HEADERS,
+        headers=STREAM_HEADERS if request.stream else PLAIN_HEADERS,
         body=msgspec.json.encode(members),
         streamed=request.stream,
         choices=request.conversation.n,
@@ -109,9 +106,3 @@ def limit_member_of(url: str) -> str:
     """How the server at ``url`` is told an output limit. Reasoning models of OpenAI refuse the older name."""
     host = urlsplit(url).hostname or ""
     return LIMITS[1] if host.endswith(_NEWER_NAME) else LIMITS[0]
-
-
-def _with_usage(request: Request) -> dict[str, object]:
-    raw = request.members.get("stream_options") if request.dialect == DIALECT else None
-    said = _options.decode(raw) if raw is not None else None
-    return {**(said or {}), "include_usage": True}

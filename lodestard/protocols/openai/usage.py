@@ -58,7 +58,6 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 _decoder = msgspec.json.Decoder(Counts)
-_COUNTS = tuple(name for name in Usage.__struct_fields__ if name.endswith("_tokens"))
 _NO_PROMPT_DETAILS = PromptDetails()
 _NO_COMPLETION_DETAILS = CompletionDetails()
 _NO_CACHED_DETAILS = _CachedDetails()
@@ -152,20 +151,3 @@ def _billed(said: Counts) -> int | None:
     else:
         return None
     return billed if 0 < billed <= MAX_NANO_USD else None
-
-
-def larger(known: Usage | None, new: Usage) -> Usage:
-    """Two reports of one answer → the larger figure of each kind.
-
-    Reports are running totals, so the last is mostly the largest; a server that ends with a lower or an empty
-    one must not make an answer cheaper than what it had already counted.
-    """
-    if known is None:
-        return new
-    bills = [bill for bill in (known.billed_nano_usd, new.billed_nano_usd) if bill is not None]
-    largest = {name: max(getattr(known, name), getattr(new, name)) for name in _COUNTS}
-    return Usage(
-        **largest,
-        service_tier=new.service_tier or known.service_tier,
-        billed_nano_usd=max(bills) if bills else None,
-    )

@@ -16,14 +16,12 @@ import msgspec
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import Conversation, Format, Request, ToolChoice
 from lodestard.domain.settings import Upstream
-from lodestard.protocols.codec import JSON_HEADERS, WireRequest, join_path
+from lodestard.protocols.codec import PLAIN_HEADERS, STREAM_HEADERS, WireRequest, join_path
 from lodestard.protocols.responses.answer import DIALECT
 from lodestard.protocols.responses.items import split_instructions, unsupported, write_items, write_tool
 
 FORM = "responses"
 _PATH = "/responses"
-_STREAM_HEADERS = (*JSON_HEADERS, ("accept", "text/event-stream"))
-_PLAIN_HEADERS = (*JSON_HEADERS, ("accept", "application/json"))
 _ENCRYPTED = "reasoning.encrypted_content"
 _LOGPROBS = "message.output_text.logprobs"
 _NULL = msgspec.Raw(b"null")
@@ -55,7 +53,7 @@ def write_responses(request: Request, model: str, settings: Upstream) -> WireReq
     members["model"] = model
     return WireRequest(
         path=join_path(settings.url, _PATH),
-        headers=_STREAM_HEADERS if request.stream else _PLAIN_HEADERS,
+        headers=STREAM_HEADERS if request.stream else PLAIN_HEADERS,
         body=msgspec.json.encode(members),
         streamed=request.stream,
         form=FORM,

@@ -196,7 +196,7 @@ def test_what_xai_bills_beside_the_limit_is_bounded_by_the_context(model: str, b
     ("keys", "model", "why"),
     [
         ({"output_mtok": 1}, "m", "no input rate"),
-        ({"input_mtok": 1}, "m", "no output rate"),
+        ({"input_mtok": 1, "output_audio_mtok": 2}, "m", "no output rate"),
         ({}, "m", "no input rate"),
         ({"input_mtok": 1, "output_mtok": 1, "audio_hours": 3}, "m", "bills audio_hours"),
         ({"input_mtok": 1, "output_mtok": 1, "input_video_mtok": 2}, "m", "bills input_video_mtok"),
@@ -229,6 +229,32 @@ def test_what_costs_no_more_than_it_is_billed_as_is_no_matter(keys: dict[str, in
     assert price.input_pico_usd == 1_000_000
 
 
+def test_what_names_no_output_is_of_embeddings_alone() -> None:
+    """Text is all that is embedded, so what a film would cost is no matter."""
+    keys = {"input_mtok": 2, "cache_read_mtok": 1, "input_audio_mtok": 7, "input_video_mtok": 12}
+    (price,) = read(ModelPrice(**{key: Decimal(value) for key, value in keys.items()}))
+
+    assert (price.input_pico_usd, price.output_pico_usd, price.cache_read_pico_usd) == (2_000_000, 0, 1_000_000)
+    assert (price.embeds_only, price.free) == (True, False)
+    assert not read(PLAIN)[0].embeds_only
+
+
+@pytest.mark.parametrize(
+    ("model", "provider", "pico_usd"),
+    [
+        ("text-embedding-3-small", "openai", 20_000),
+        ("text-embedding-3-large", "openai", 130_000),
+        ("gemini-embedding-001", "google", 150_000),
+        ("gemini-embedding-2", "google", 200_000),
+    ],
+)
+def test_embedding_models_of_the_list_have_a_price(model: str, provider: str, pico_usd: int) -> None:
+    prices = program.quote(listed("x/e", model, provider=provider)).prices
+
+    assert prices[0].input_pico_usd == pico_usd
+    assert all(price.embeds_only for price in prices)
+
+
 def listed(name: str, model: str, url: str = "", provider: str = "") -> Wanted:
     return Wanted(name=name, model=model, url=url, provider=provider)
 
@@ -254,7 +280,6 @@ def test_the_configured_models_are_found_by_their_address_or_their_provider() ->
         (listed("xai/grok-beta", "grok-beta", "https://api.x.ai/v1"), "no 'grok-beta' of x-ai"),
         (listed("a/m", "gpt-4o", "https://llm.example.org/v1"), "set price_provider"),
         (listed("a/m", "gpt-4o", provider="nobody"), "no provider 'nobody'"),
-        (listed("o/e", "text-embedding-3-small", provider="openai"), "no output rate"),
     ],
 )
 def test_what_the_list_does_not_know_has_a_reason(want: Wanted, why: str) -> None:

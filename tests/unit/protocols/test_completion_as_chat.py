@@ -76,6 +76,7 @@ def test_a_completion_becomes_a_question() -> None:
     chat = as_chat(ask(max_tokens=5)).conversation
     assert (chat.is_chat, [message.role for message in chat.messages]) == (True, ["system", "user"])
     assert (chat.messages[1].text, chat.sampling.max_output_tokens) == ("x = ", 5)
+    assert chat.reasoning_effort == "none"
     gap = as_chat(ask(suffix=" + 1")).conversation
     assert gap.messages[1].text == "<before>x = </before>\n<after> + 1</after>"
     assert max(len(message.text) for message in (chat.messages[0], gap.messages[0])) < 400

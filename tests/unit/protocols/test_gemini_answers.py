@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.reply import Choice, Piece, ToolCallPiece, assemble
 from lodestard.domain.request import Thought
-from lodestard.domain.usage import Usage
+from lodestard.domain.usage import Usage, larger
 from lodestard.protocols.codec import JSON_HEADERS, MAX_ANSWER_BYTES, ReplyReader, WireRequest
 from lodestard.protocols.gemini.upstream import VECTORS, GeminiCodec
-from lodestard.protocols.gemini.usage import larger, read_usage
+from lodestard.protocols.gemini.usage import read_usage
 
 CODEC = GeminiCodec()
 METER = {"promptTokenCount": 10, "candidatesTokenCount": 4, "thoughtsTokenCount": 3, "totalTokenCount": 17}
@@ -378,6 +378,8 @@ def test_vectors() -> None:
     [
         ({"embeddings": [{"values": [1]}]}, Code.UPSTREAM_GARBAGE),
         ({"embeddings": [{"values": ["1"]}, {"values": [1]}]}, Code.UPSTREAM_GARBAGE),
+        ({"embeddings": [{"values": []}, {"values": [1]}]}, Code.UPSTREAM_GARBAGE),
+        ({"embeddings": [{"values": [1e39]}, {"values": [1]}]}, Code.UPSTREAM_GARBAGE),  # more than 32 bits hold
         (b'{"embeddings":[', Code.UPSTREAM_CUT),
         (b"[]", Code.UPSTREAM_GARBAGE),
     ],

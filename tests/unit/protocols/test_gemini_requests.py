@@ -95,6 +95,7 @@ def test_a_model_names_nothing_but_a_model(model: str, path: str) -> None:
     [
         ("gemini-1.5-flash-8b", (1, 5)),
         ("gemini-2.0-flash-lite", (2, 0)),
+        ("models/gemini-2.5-flash", (2, 5)),
         ("gemini-3-pro-preview", (3, 0)),
         ("gemini-3.1-flash-lite", (3, 1)),
         ("gemini-4-argon", (4, 0)),

@@ -103,6 +103,7 @@ def test_several_prompts_are_as_many_messages_and_all_their_choices_count() -> N
         ({"prompt": {"a": 1}}, Code.INVALID_REQUEST, "prompt"),
         ({"best_of": 2}, Code.NOT_SUPPORTED, "best_of"),
         ({"n": 0}, Code.INVALID_REQUEST, "n"),
+        ({"n": 3, "prompt": ["a"] * 1366}, Code.INVALID_REQUEST, "n"),  # 4,098 answers
         ({"max_tokens": -1}, Code.INVALID_REQUEST, "max_tokens"),
         ({"temperature": 3}, Code.INVALID_REQUEST, "temperature"),
         ({"logprobs": "1"}, Code.INVALID_REQUEST, "logprobs"),

@@ -1,6 +1,7 @@
 """Signatures of Gemini's compatible endpoint: read beside calls, and put back where a client dropped them."""
 
 import json
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -9,7 +10,9 @@ import pytest
 from lodestard.domain.reply import assemble
 from lodestard.domain.request import Request, Thought
 from lodestard.domain.settings import Upstream
+from lodestard.protocols.openai.answer import decode
 from lodestard.protocols.openai.chat import read_request
+from lodestard.protocols.openai.signatures import read_signatures
 from lodestard.protocols.openai.upstream import OpenAICodec
 
 CODEC = OpenAICodec()
@@ -54,6 +57,27 @@ def test_a_signature_is_remembered_with_its_call(stream: bool) -> None:
         kept = answered({**CALL, "extra_content": beside}, stream=stream)
         assert len(kept) == (isinstance(beside, dict) and "google" in beside)
     assert answered(CALL, stream=stream) == ()
+
+
+def test_what_is_remembered_holds_no_answer() -> None:
+    """The memory of thoughts is bounded by their own size."""
+    call = {**CALL, "extra_content": SIGNED}
+    body = json.dumps({"choices": [{"message": {"tool_calls": [call], "content": "x" * 4_000_000}}]}).encode()
+    tracemalloc.start()
+    try:
+        kept = [_signatures_of(body) for _ in range(3)]
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert [len(thoughts) for thoughts in kept] == [1, 1, 1]
+    assert held < 1_000_000
+
+
+def _signatures_of(body: bytes) -> tuple[Thought, ...]:
+    choices = decode(bytes(bytearray(body))).choices
+    assert choices is not None
+    assert choices[0].message is not None
+    return read_signatures(choices[0].message.tool_calls)
 
 
 @pytest.mark.parametrize("foreign", [False, True])

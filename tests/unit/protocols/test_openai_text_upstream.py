@@ -17,6 +17,7 @@ from lodestard.protocols.codecs import CODECS
 from lodestard.protocols.openai import completions as openai_completions
 from lodestard.protocols.openai import embeddings as openai_embeddings
 from lodestard.protocols.openai import fim as openai_fim
+from lodestard.protocols.openai.text_read import MAX_VECTORS_BYTES
 from lodestard.protocols.openai.text_upstream import way_of
 
 CODEC = CODECS["openai"]
@@ -341,6 +342,17 @@ def test_vectors_come_in_the_order_of_the_inputs() -> None:
     assert (reply.usage, reply.complete, one.body, reply.model) == (Usage(prompt_tokens=5), True, data, "up")
 
 
+@pytest.mark.parametrize("encoding", ["float", "base64"])
+def test_a_large_batch_is_read_whole(encoding: str) -> None:
+    """As many inputs at once as LangChain and others send, of OpenAI's largest model."""
+    vector = ["-0.0123456789"] * 3_072
+    text = f"[{','.join(vector)}]" if encoding == "float" else f'"{"A" * 4 * 4_096}"'
+    each = ",".join(f'{{"index":{place},"embedding":{text}}}' for place in range(1_024))
+    one = reader(embedding(["a"] * 1_024, encoding_format=encoding))
+    reply = assemble(read(one, f'{{"data":[{each}]}}'.encode(), step=65_536))
+    assert (len(reply.choices), reply.choices[-1].text) == (1_024, text)
+
+
 def test_base64_passes_as_it_came() -> None:
     data = json.dumps({**VECTORS, "data": [{"embedding": "AAAA", "index": 0}], "usage": None}).encode()
     reply = assemble(read(reader(embedding("a", encoding_format="base64")), data))
@@ -379,13 +391,13 @@ def test_any_bytes_are_read_or_a_fault(request_: Request, data: bytes, begun: bo
 
 
 def test_half_a_body_is_a_cut_and_too_much_is_garbage() -> None:
-    for request in (ask(), embedding()):
+    for request, most in ((ask(), MAX_ANSWER_BYTES), (embedding(), MAX_VECTORS_BYTES)):
         with pytest.raises(UpstreamFault) as caught:
             read(reader(request), b'{"data":[{"emb')
         assert caught.value.code is Code.UPSTREAM_CUT
         one = reader(request)
         with pytest.raises(UpstreamFault) as caught:
-            one.feed(b"x" * (MAX_ANSWER_BYTES + 1))
+            one.feed(b"x" * (most + 1))
         assert caught.value.code is Code.UPSTREAM_GARBAGE
         with pytest.raises(UpstreamFault):
             one.finish()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodestard.domain.usage import Usage
-from lodestard.protocols.openai.usage import larger, read_tier, read_usage
+from lodestard.domain.usage import Usage, larger
+from lodestard.protocols.openai.usage import read_tier, read_usage
 
 
 def read(text: str | dict[str, Any]) -> Usage | None:
@@ -206,4 +206,6 @@ def test_of_two_reports_the_larger_figures_hold() -> None:
     second = Usage(prompt_tokens=10, completion_tokens=2, cached_tokens=3)
     assert larger(None, first) is first
     assert larger(first, second) == Usage(prompt_tokens=10, completion_tokens=9, cached_tokens=3, billed_nano_usd=5)
-    assert larger(second, second).billed_nano_usd is None
+    both = larger(second, second)
+    assert both is not None
+    assert both.billed_nano_usd is None
