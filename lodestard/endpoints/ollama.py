@@ -18,7 +18,7 @@ from lodestard.domain.pins import is_nought
 from lodestard.domain.request import Request
 from lodestard.domain.residency import Ask, ModelState
 from lodestard.domain.upstream import Target
-from lodestard.endpoints.serving import JSON_HEADERS, Endpoint, Route, Who, require_json, serve_request
+from lodestard.endpoints.serving import JSON_HEADERS, Endpoint, Route, Who, receive, require_json, serve_received
 from lodestard.http import HttpExchange, read_content
 from lodestard.protocols.clients import OLLAMA_CHAT, OLLAMA_EMBED, OLLAMA_EMBEDDINGS, OLLAMA_GENERATE
 from lodestard.protocols.codec import ClientCodec
@@ -44,16 +44,12 @@ def serves(codec: OllamaCodec) -> Route:
 
     async def endpoint(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
         require_json(http)
-        cache, limits = runtime.cache, runtime.settings.server.limits
-        body, depth = await read_content(http, limits), limits.json_depth
-        seen = cache.recall(body, depth, codec.dialect)
-        request = under_alias(seen or codec.read_request(body, depth=depth, headers={}), runtime)
-        if not request.conversation.messages:
+        received = await receive(http, runtime, codec)
+        request = under_alias(received.request, runtime)
+        if request.conversation.messages:
+            await serve_received(http, runtime, Who(principal), codec, received._replace(request=request))
+        else:
             await answer_empty(http, runtime, principal, codec, request)
-            return
-        exchange = await serve_request(http, runtime, Who(principal), codec, request)
-        if exchange.result.cache == "hit":
-            cache.remember(body, depth, request)
 
     return Route(codec.dialect, {"POST": endpoint})
 
