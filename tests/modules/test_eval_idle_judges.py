@@ -8,12 +8,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lodestard.domain.json_schema import explain_mismatch
 from lodestard.domain.quotes import Quoted
 from lodestard.modules.eval_idle.edits import Block, has_blocks, read_blocks, read_listings
 from lodestard.modules.eval_idle.judge import Case, Said, Verdict, judge, read_case
 from lodestard.modules.eval_idle.likeness import likeness, normalised
 from lodestard.modules.eval_idle.patch import apply_blocks, find_path, parses, replace_once
-from lodestard.modules.eval_idle.structure import NOTHING, agreement, fits, read_json
+from lodestard.modules.eval_idle.structure import NOTHING, agreement, read_json
 
 FILE = "def double(number):\n    return number * 2\n\n\ndef main():\n    print(double(2))\n"
 FILES = {"app/double.py": FILE}
@@ -201,14 +202,20 @@ SCHEMA: dict[str, Any] = {
     ],
 )
 def test_a_schema_is_heeded(value: object, good: bool) -> None:
-    assert fits(SCHEMA, value) is good
+    assert (not explain_mismatch(value, SCHEMA)) is good
 
 
 def test_a_schema_that_leads_nowhere_or_round_and_round_ends() -> None:
-    assert fits({"$ref": "#/$defs/gone"}, 1)
-    assert fits({"$ref": "#"}, 1)
-    assert not fits(False, 1)
-    assert fits({"allOf": [{"type": "number"}, {"const": 1}]}, 1)
+    assert not explain_mismatch(1, {"$ref": "#/$defs/gone"})
+    assert not explain_mismatch(1, {"$ref": "#"})
+    assert explain_mismatch(1, False)
+    assert not explain_mismatch(1, {"allOf": [{"type": "number"}, {"const": 1}]})
+
+
+def test_a_schema_that_refers_to_itself_many_times_is_judged_at_once() -> None:
+    many = {"$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}] * 10}}, "allOf": [{"$ref": "#/$defs/a"}]}
+    case = Case(paid=Said('{"a": 1}'), json_wanted=True, schema=many)
+    assert verdict_on(case, '{"a": 1}').score == 1
 
 
 json_values = st.recursive(
