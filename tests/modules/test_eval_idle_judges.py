@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lodestard.domain.edit_marks import is_divider
 from lodestard.domain.json_schema import explain_mismatch
 from lodestard.domain.quotes import Quoted
 from lodestard.modules.eval_idle.edits import Block, has_blocks, read_blocks, read_listings
@@ -101,6 +102,8 @@ def test_blocks_are_read_as_aider_reads_them() -> None:
     assert read_blocks("**`b.py`:**\n```\n<<<<< SEARCH\n=====\nnew\n>>>>> REPLACE\n```").found == (
         Block("b.py", "", "new\n"),
     )
+    indented = read_blocks("a.py\n```\n  <<<<<<< SEARCH\nx\n  =======\ny\n=======\n")
+    assert indented.found == (Block("a.py", "x\n", "y\n"),)
     nameless = read_blocks("words of a sentence\n<<<<<<< SEARCH\nx\n=======\ny\n>>>>>>> REPLACE\n")
     assert (nameless.found, nameless.broken) == ((), 1)
     unended = read_blocks("a.py\n<<<<<<< SEARCH\nx\n<<<<<<< SEARCH\nx\n=======\ny\n>>>>>>> REPLACE\n")
@@ -116,7 +119,9 @@ def test_listings_are_read_whatever_their_fence() -> None:
     assert read_listings("a.py\n```\nnever ends") == {}
 
 
-lines = st.text(alphabet="abc() =\t", max_size=8).map(lambda line: line + "\n")
+lines = (
+    st.text(alphabet="abc() =\t", max_size=8).map(lambda line: line + "\n").filter(lambda line: not is_divider(line))
+)
 some = st.lists(lines, max_size=4).map("".join)
 
 
