@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from lodestard.checks.json_schema import explain_mismatch, read_schema
+from lodestard.domain.json_schema import explain_mismatch, read_schema
 from lodestard.domain.reply import Choice, Piece
 from lodestard.domain.request import Conversation, ToolChoice
 

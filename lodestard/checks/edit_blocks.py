@@ -2,31 +2,37 @@
 
 Law: fed with whole lines; gives the reason as soon as it is certain. It refuses only what Aider could not apply: the
 SEARCH text is looked for only where the prompt showed the file that the block names, and in all files that it showed.
-Source: Aider's edit formats diff and diff-fenced (reference B: the three marker lines, the path before the fence).
+Source: Aider's edit formats diff and diff-fenced, as ``domain/edit_marks.py`` tells them.
 """
 
-import re
 from collections import deque
 
-from lodestard.checks.shown_files import HEAD, ShownFiles, Spot
+from lodestard.checks.shown_files import ShownFiles, Spot
+from lodestard.domain.edit_marks import LOOK_BACK, find_names, is_divider, is_end, is_head
 from lodestard.domain.request import Conversation
-
-_DIVIDER = re.compile(r"={5,9}\s*$")
-_UPDATED = re.compile(r">{5,9} REPLACE\s*$")
-_LOOK_BACK = 3
-_FENCE_STARTS = ("```", "<source>", "<code>", "<pre>", "<codeblock>", "<sourcecode>")
 
 
 class EditBlocks:
     """The blocks of one choice. The prompt is searched for files when the first block comes."""
 
-    __slots__ = ("_count", "_files", "_lines", "_path", "_recent", "_searched", "_spot", "_talk", "_where")
+    __slots__ = (
+        "_count",
+        "_files",
+        "_lines",
+        "_path",
+        "_recent",
+        "_searched",
+        "_spot",
+        "_talk",
+        "_where",
+        "_wrapped",
+    )
 
     _files: ShownFiles
 
     def __init__(self, talk: Conversation) -> None:
         self._talk = talk
-        self._recent: deque[str] = deque(maxlen=_LOOK_BACK)
+        self._recent: deque[str] = deque(maxlen=LOOK_BACK)
         self._where = "text"
         self._path = ""
         self._count = 0
@@ -37,11 +43,11 @@ class EditBlocks:
     def line(self, line: str) -> str:
         """One more line. Gives the reason why this can't be applied, or nothing."""
         if self._where == "text":
-            return self._begin() if HEAD.match(line) else self._pass_over(line)
+            return self._begin() if is_head(line) else self._pass_over(line)
         if self._where == "search":
-            if _DIVIDER.match(line):
+            if is_divider(line):
                 return self._divide()
-        elif _UPDATED.match(line) or _DIVIDER.match(line):
+        elif is_end(line):
             self._finish_block()
             return ""
         self._lines.append(line)
@@ -59,7 +65,9 @@ class EditBlocks:
             self._files = ShownFiles(self._talk)
         self._count += 1
         self._where = "search"
-        self._path = find_path(self._recent) or self._path
+        names = find_names(self._recent)
+        shown = next((name for name in names if self._files.shows(name)), "")
+        self._path = shown or (names[0] if names else self._path)
         self._lines = []
         return "" if self._path else f"block {self._count} names no file"
 
@@ -81,17 +89,3 @@ class EditBlocks:
         self._where = "text"
         self._recent.clear()
         self._lines, self._searched = [], []
-
-
-def find_path(recent: "deque[str]") -> str:
-    """The file's name in the lines before a block: the last one that is neither blank nor a bare fence."""
-    for line in reversed(recent):
-        said = line.strip()
-        if said.startswith(_FENCE_STARTS):
-            said = said.lstrip("`")
-            if not ("." in said or "/" in said) or said.startswith("<"):
-                continue
-        name = said.rstrip(":").lstrip("#").strip().strip("`").strip("*").strip()
-        if name and name != "...":
-            return name
-    return ""

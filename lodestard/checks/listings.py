@@ -5,7 +5,7 @@ Law: only form is judged: Aider looks for the place of a hunk in more ways than 
 
 import re
 
-from lodestard.checks.shown_files import FENCES
+from lodestard.domain.edit_marks import FENCES
 
 _OPENING = re.compile(r"(```|````)[\w+#.-]*\s*$")
 _HEADER = re.compile(r"(?:---|\+\+\+) \S")

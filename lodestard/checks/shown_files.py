@@ -5,43 +5,34 @@ in the prompt's size. A listing that has edit blocks in it is an example or an o
 Source: Aider's chat format: the path alone on a line, a bare fence, the whole file, the closing fence.
 """
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 
+import msgspec
+
+from lodestard.domain.edit_marks import FENCES, is_head, unwrap
 from lodestard.domain.request import Conversation
 
-FENCES = {
-    "```": "```",
-    "````": "````",
-    "<source>": "</source>",
-    "<code>": "</code>",
-    "<pre>": "</pre>",
-    "<codeblock>": "</codeblock>",
-    "<sourcecode>": "</sourcecode>",
-}
-HEAD = re.compile(r"<{5,9} SEARCH>?\s*$")
 _ELLIPSIS = "..."
 
 
-class Spot:
-    """Where a text was found: in which file, and in what that file was."""
+class Spot(msgspec.Struct, frozen=True):
+    """Where a text was found: in which file, and in what that file was. ``wrapped``: with something around it."""
 
-    __slots__ = ("end", "path", "start", "text")
-
-    def __init__(self, path: str, text: str, start: int, end: int) -> None:
-        self.path = path
-        self.text = text
-        self.start = start
-        self.end = end
+    path: str
+    text: str
+    start: int
+    end: int
+    wrapped: bool
 
 
 class ShownFiles:
     """What the prompt shows, as it becomes while blocks are applied."""
 
-    __slots__ = ("_files",)
+    __slots__ = ("_files", "_followed")
 
     def __init__(self, talk: Conversation) -> None:
+        self._followed = True
         self._files: dict[str, list[str]] = {}
         for message in talk.messages:
             if message.role == "user":
@@ -52,24 +43,29 @@ class ShownFiles:
         return len(self._files)
 
     def shows(self, name: str) -> bool:
-        """Whether ``name`` is one of them, by its path or by the end of its path."""
-        return name in self._files or any(path.rsplit("/", 1)[-1] == name for path in self._files)
+        """Whether ``name`` is one of them, by its path or by the end of its path, and all are still known."""
+        return self._followed and (
+            name in self._files or any(path.rsplit("/", 1)[-1] == name for path in self._files)
+        )
 
     def find(self, lines: Sequence[str]) -> Spot | None:
         """Where the lines stand in any of the files, for Aider tries them all."""
-        parts = [plain(part) for part in _parts(lines)]
+        whole = _parts(lines)
         for path, texts in self._files.items():
-            for text in texts:
-                if (found := _find_parts(text, parts)) is not None:
-                    return Spot(path, text, *found)
+            bare = unwrap(lines, path)
+            for parts in (whole,) if bare is lines else (whole, _parts(bare)):
+                for text in texts:
+                    if (found := _find_parts(text, parts)) is not None:
+                        return Spot(path, text, *found, wrapped=parts is not whole)
         return None
 
     def apply(self, spot: Spot, searched: Sequence[str], lines: Sequence[str]) -> None:
         """The found text becomes ``lines``. A file of which that can't be told is no longer known."""
         texts = self._files.get(spot.path, [])
         if len(texts) != 1 or texts[0] is not spot.text or any(line.strip() == _ELLIPSIS for line in searched):
-            self._files.pop(spot.path, None)
+            self.forget(spot.path)
             return
+        lines = unwrap(lines, spot.path) if spot.wrapped else lines
         written = plain(lines) if any(line.strip() for line in lines) else "\n"
         texts[0] = spot.text[: spot.start] + written + spot.text[spot.end :]
 
@@ -77,6 +73,7 @@ class ShownFiles:
         """Something was written to it that can't be followed here."""
         for path in [path for path in self._files if path == name or path.rsplit("/", 1)[-1] == name]:
             del self._files[path]
+            self._followed = False
 
 
 def plain(lines: Sequence[str]) -> str:
@@ -105,20 +102,20 @@ def find_listings(lines: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
             place += 1
             continue
         content = lines[place + 1 : places[later]]
-        if not any(HEAD.match(line) for line in content):
+        if not any(map(is_head, content)):
             yield path, content
         place = places[later] + 1
 
 
-def _parts(lines: Iterable[str]) -> list[list[str]]:
-    """What stands between lines of three dots, which stand for anything."""
+def _parts(lines: Iterable[str]) -> list[str]:
+    """What stands between lines of three dots, which stand for anything; without blank ends, as ``plain`` lines."""
     parts: list[list[str]] = [[]]
     for line in lines:
         if line.strip() == _ELLIPSIS:
             parts.append([])
         else:
             parts[-1].append(line)
-    return [part for part in parts if any(line.strip() for line in part)]
+    return [plain(part) for part in parts if any(line.strip() for line in part)]
 
 
 def _find_parts(text: str, parts: Sequence[str]) -> tuple[int, int] | None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 import msgspec
+import trio
 
 from lodestard.classify.caller import identify_caller
 from lodestard.domain.client import Principal
@@ -18,8 +19,8 @@ from lodestard.domain.pins import is_nought
 from lodestard.domain.request import Request
 from lodestard.domain.residency import Ask, ModelState
 from lodestard.domain.upstream import Target
-from lodestard.endpoints.serving import JSON_HEADERS, Endpoint, Route, Who, require_json, serve_request
-from lodestard.http import HttpExchange, read_content
+from lodestard.endpoints.serving import JSON_HEADERS, Endpoint, Route, Who, receive, require_json, serve_received
+from lodestard.http import ClientLeft, HttpExchange, read_content
 from lodestard.protocols.clients import OLLAMA_CHAT, OLLAMA_EMBED, OLLAMA_EMBEDDINGS, OLLAMA_GENERATE
 from lodestard.protocols.codec import ClientCodec
 from lodestard.protocols.ollama import catalog as ollama_catalog
@@ -44,16 +45,12 @@ def serves(codec: OllamaCodec) -> Route:
 
     async def endpoint(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
         require_json(http)
-        cache, limits = runtime.cache, runtime.settings.server.limits
-        body, depth = await read_content(http, limits), limits.json_depth
-        seen = cache.recall(body, depth, codec.dialect)
-        request = under_alias(seen or codec.read_request(body, depth=depth, headers={}), runtime)
-        if not request.conversation.messages:
+        received = await receive(http, runtime, codec)
+        request = under_alias(received.request, runtime)
+        if request.conversation.messages:
+            await serve_received(http, runtime, Who(principal), codec, received._replace(request=request))
+        else:
             await answer_empty(http, runtime, principal, codec, request)
-            return
-        exchange = await serve_request(http, runtime, Who(principal), codec, request)
-        if exchange.result.cache == "hit":
-            cache.remember(body, depth, request)
 
     return Route(codec.dialect, {"POST": endpoint})
 
@@ -87,11 +84,18 @@ async def answer_empty(
     unloads = wants_unload(request)
     if not unloads and looks_after(runtime, target):
         caller = identify_caller(http.headers, request, principal)
-        async with runtime.admission.admit(Ask(target=target, request=request, caller=caller)):
-            pass  # once it has a place, the model is in memory
+        await load(http, runtime, Ask(target=target, request=request, caller=caller))
     created_s = runtime.clock.now_ms() // 1_000
     body = codec.write_empty(request, "unload" if unloads else "load", created=created_s)
     await http.respond(200, JSON_HEADERS, body)
+
+
+async def load(http: HttpExchange, runtime: Runtime, ask: Ask) -> None:
+    """Wait until the model is in memory. Raises ``ClientLeft`` where nobody wants that any more."""
+    with trio.CancelScope() as scope:
+        async with http.watch(scope.cancel), runtime.admission.admit(ask):
+            return  # once it has a place, the model is in memory
+    raise ClientLeft
 
 
 def wants_unload(request: Request) -> bool:

@@ -5,6 +5,7 @@ Law: it decides nothing. Whatever comes of a request, its entry is closed.
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 import msgspec
 
@@ -30,6 +31,15 @@ class Who(msgspec.Struct, frozen=True):
     origin: str = ""
 
 
+class Received(NamedTuple):
+    """A request as it came. ``known_by_body``: no header field had a part in it."""
+
+    request: Request
+    body: bytes
+    depth: int
+    known_by_body: bool
+
+
 class Route(msgspec.Struct, frozen=True):
     """The endpoints of one path by method, and the dialect that their errors are written in."""
 
@@ -49,15 +59,28 @@ def serves(codec: ClientCodec, *, any_type: bool = False) -> Route:
 
 
 async def serve_model(http: HttpExchange, runtime: Runtime, who: Who, codec: ClientCodec) -> None:
-    """A request in the dialect of ``codec``: read it, unless it was read and answered from the cache lately."""
+    """A request in the dialect of ``codec``."""
+    await serve_received(http, runtime, who, codec, await receive(http, runtime, codec))
+
+
+async def receive(http: HttpExchange, runtime: Runtime, codec: ClientCodec) -> Received:
+    """Read a request, unless it was read and answered from the cache lately. Raises ``CallerFault``."""
     cache, limits = runtime.cache, runtime.settings.server.limits
     body, depth = await read_content(http, limits), limits.json_depth
     heeded = heeded_headers(http, codec) if codec.heeded else {}
     seen = None if heeded else cache.recall(body, depth, codec.dialect)
     request = seen or codec.read_request(body, depth=depth, headers=heeded)
+    return Received(request, body, depth, known_by_body=not heeded)
+
+
+async def serve_received(
+    http: HttpExchange, runtime: Runtime, who: Who, codec: ClientCodec, received: Received
+) -> None:
+    """Carry it. What the cache answered need not be read again, where its body says all of it."""
+    request = received.request
     exchange = await serve_request(http, runtime, who, codec, request)
-    if exchange.result.cache == "hit" and not heeded:
-        cache.remember(body, depth, request)
+    if exchange.result.cache == "hit" and received.known_by_body:
+        runtime.cache.remember(received.body, received.depth, request)
 
 
 def heeded_headers(http: HttpExchange, codec: ClientCodec) -> dict[str, str]:

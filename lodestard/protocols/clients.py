@@ -6,9 +6,12 @@ Law: a dialect is one reader and one writer over the intermediate form of ``doma
 
 from lodestard.protocols.anthropic.messages import AnthropicMessages
 from lodestard.protocols.codec import ClientCodec
-from lodestard.protocols.ollama.chat_client import OllamaChat
-from lodestard.protocols.ollama.embed_client import OllamaEmbed, OllamaEmbeddings
-from lodestard.protocols.ollama.generate_client import OllamaGenerate
+from lodestard.protocols.ollama import embed_client as ollama_embed
+from lodestard.protocols.ollama.chat_client import read_chat
+from lodestard.protocols.ollama.client_write import CHAT, GENERATE, write_embedding, write_embeddings
+from lodestard.protocols.ollama.embed_client import VectorClient
+from lodestard.protocols.ollama.generate_client import read_generate
+from lodestard.protocols.ollama.line_client import LineClient
 from lodestard.protocols.openai.chat import OpenAIChat
 from lodestard.protocols.openai.completions import OpenAICompletions
 from lodestard.protocols.openai.embeddings import OpenAIEmbeddings
@@ -18,10 +21,12 @@ OPENAI_CHAT: ClientCodec = OpenAIChat()
 OPENAI_COMPLETIONS: ClientCodec = OpenAICompletions()
 OPENAI_EMBEDDINGS: ClientCodec = OpenAIEmbeddings()
 MISTRAL_FIM: ClientCodec = MistralFim()
-OLLAMA_CHAT = OllamaChat()
-OLLAMA_GENERATE = OllamaGenerate()
-OLLAMA_EMBED = OllamaEmbed()
-OLLAMA_EMBEDDINGS = OllamaEmbeddings()
+OLLAMA_CHAT = LineClient("ollama", CHAT, read_chat)
+OLLAMA_GENERATE = LineClient("ollama-generate", GENERATE, read_generate)
+OLLAMA_EMBED = VectorClient("ollama-embed", ollama_embed.SAID, ollama_embed.read_embed, write_embeddings)
+OLLAMA_EMBEDDINGS = VectorClient(
+    "ollama-embeddings", ollama_embed.SAID_OF_ONE, ollama_embed.read_embeddings, write_embedding
+)
 ANTHROPIC_MESSAGES: ClientCodec = AnthropicMessages()
 CLIENTS: tuple[ClientCodec, ...] = (
     OPENAI_CHAT,

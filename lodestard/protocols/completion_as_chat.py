@@ -5,7 +5,7 @@ one fence is taken out of it; any other answer stays as it is. The same pieces i
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -13,6 +13,7 @@ from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import TOKENS, Format, Message, OtherPart, Request, TextPart
 from lodestard.domain.settings import Upstream
+from lodestard.protocols.choice_reader import ChoiceReader
 from lodestard.protocols.codec import ReplyReader, UpstreamCodec, WireRequest
 
 BY_CHAT = "completion emulated by chat"
@@ -128,48 +129,10 @@ class CompletingCodec:
         if not wire.form.startswith(_FORM):
             return self._inner.reader(wire)
         inner = msgspec.structs.replace(wire, form=wire.form.removeprefix(_FORM))
-        return UnfencingReader(self._inner.reader(inner))
+        return ChoiceReader(self._inner.reader(inner), _open_unfencing)
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return self._inner.read_error(status, headers, body)
-
-
-class UnfencingReader:
-    """Reads a chat's answer as a completion's; a ``ReplyReader``."""
-
-    __slots__ = ("_choices", "_inner")
-
-    body = b""
-
-    def __init__(self, inner: ReplyReader) -> None:
-        self._inner = inner
-        self._choices: dict[int, Unfencing] = {}
-
-    @property
-    def done(self) -> bool:
-        return self._inner.done
-
-    @property
-    def fault(self) -> Fault | None:
-        return self._inner.fault
-
-    def feed(self, data: bytes) -> list[Piece]:
-        return self._unfence(self._inner.feed(data))
-
-    def finish(self) -> list[Piece]:
-        return self._unfence(self._inner.finish())
-
-    def _unfence(self, pieces: Sequence[Piece]) -> list[Piece]:
-        return [self._piece(piece) if piece.text or piece.finish else piece for piece in pieces]
-
-    def _piece(self, piece: Piece) -> Piece:
-        choice = self._choices.get(piece.choice)
-        if choice is None:
-            choice = self._choices[piece.choice] = Unfencing()
-        text = choice.add(piece.text)
-        if piece.finish:
-            text += choice.end()
-        return piece if text == piece.text else msgspec.structs.replace(piece, text=text)
 
 
 class Unfencing:
@@ -180,6 +143,13 @@ class Unfencing:
     def __init__(self) -> None:
         self._held = ""
         self._fenced: bool | None = None  # None: not yet known
+
+    def read(self, piece: Piece, *, last: bool) -> Piece:
+        """A piece of a chat's answer as one of a completion's."""
+        text = self.add(piece.text)
+        if last:
+            text += self.end()
+        return piece if text == piece.text else msgspec.structs.replace(piece, text=text)
 
     def add(self, text: str) -> str:
         """What of the answer is certain now."""
@@ -219,6 +189,10 @@ class Unfencing:
     def _take(self, size: int) -> str:
         taken, self._held = self._held[:size], self._held[size:]
         return taken
+
+
+def _open_unfencing(_index: int) -> Unfencing:
+    return Unfencing()
 
 
 def _unsupported(text: str, param: str) -> CallerFault:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.world import Answer, World, open_world
+from tests.fakes.world import Answer, World, eventually, open_world
 
 NDJSON = "application/x-ndjson"
 HELLO = [{"role": "user", "content": "Hello from Ollama's side"}]
@@ -26,6 +26,13 @@ PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA6
 
 async def post(world: World, path: str, headers: Mapping[str, str] | None = None, **members: Any) -> Answer:
     return await world.request("POST", path, members, headers)
+
+
+def waiting(world: World) -> int:
+    """How many wait for the card."""
+    residency = world.house.runtime.residency
+    assert residency is not None
+    return sum(model.waiting for model in residency.state("t600").models)
 
 
 def lines(answer: Answer) -> list[Any]:
@@ -300,6 +307,19 @@ async def test_a_model_is_loaded_and_unloaded_by_asking_nothing(tmp_path: Path) 
         assert "local-llama" in str((await world.request("GET", "/api/ps")).json)
         assert not world.ollama.questions
         assert await world.rows() == []
+
+
+async def test_a_load_that_nobody_waits_for_any_more_is_not_waited_for(tmp_path: Path) -> None:
+    async with open_world(tmp_path, RESIDENT) as world:
+        with world.ollama.held():
+            async with world.open() as first, world.open() as talk:
+                await first.send("POST", "/api/generate", {"model": "local-llama", "prompt": "hi"})
+                await world.ollama.wait_held()
+                await talk.send("POST", "/api/generate", {"model": "gpt-3.5-turbo"})
+                await eventually(lambda: waiting(world) == 1, "the one who waits for a load")
+                await talk.leave()
+                await eventually(lambda: waiting(world) == 0, "the one who left")
+                assert "deepseek" not in str((await world.request("GET", "/api/ps")).json)
 
 
 async def test_a_model_that_can_not_be_loaded(tmp_path: Path) -> None:

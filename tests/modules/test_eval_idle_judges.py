@@ -8,12 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lodestard.domain.edit_marks import is_divider
+from lodestard.domain.json_schema import explain_mismatch
 from lodestard.domain.quotes import Quoted
 from lodestard.modules.eval_idle.edits import Block, has_blocks, read_blocks, read_listings
 from lodestard.modules.eval_idle.judge import Case, Said, Verdict, judge, read_case
 from lodestard.modules.eval_idle.likeness import likeness, normalised
 from lodestard.modules.eval_idle.patch import apply_blocks, find_path, parses, replace_once
-from lodestard.modules.eval_idle.structure import NOTHING, agreement, fits, read_json
+from lodestard.modules.eval_idle.structure import NOTHING, agreement, read_json
 
 FILE = "def double(number):\n    return number * 2\n\n\ndef main():\n    print(double(2))\n"
 FILES = {"app/double.py": FILE}
@@ -100,6 +102,8 @@ def test_blocks_are_read_as_aider_reads_them() -> None:
     assert read_blocks("**`b.py`:**\n```\n<<<<< SEARCH\n=====\nnew\n>>>>> REPLACE\n```").found == (
         Block("b.py", "", "new\n"),
     )
+    indented = read_blocks("a.py\n```\n  <<<<<<< SEARCH\nx\n  =======\ny\n=======\n")
+    assert indented.found == (Block("a.py", "x\n", "y\n"),)
     nameless = read_blocks("words of a sentence\n<<<<<<< SEARCH\nx\n=======\ny\n>>>>>>> REPLACE\n")
     assert (nameless.found, nameless.broken) == ((), 1)
     unended = read_blocks("a.py\n<<<<<<< SEARCH\nx\n<<<<<<< SEARCH\nx\n=======\ny\n>>>>>>> REPLACE\n")
@@ -115,7 +119,9 @@ def test_listings_are_read_whatever_their_fence() -> None:
     assert read_listings("a.py\n```\nnever ends") == {}
 
 
-lines = st.text(alphabet="abc() =\t", max_size=8).map(lambda line: line + "\n")
+lines = (
+    st.text(alphabet="abc() =\t", max_size=8).map(lambda line: line + "\n").filter(lambda line: not is_divider(line))
+)
 some = st.lists(lines, max_size=4).map("".join)
 
 
@@ -201,14 +207,20 @@ SCHEMA: dict[str, Any] = {
     ],
 )
 def test_a_schema_is_heeded(value: object, good: bool) -> None:
-    assert fits(SCHEMA, value) is good
+    assert (not explain_mismatch(value, SCHEMA)) is good
 
 
 def test_a_schema_that_leads_nowhere_or_round_and_round_ends() -> None:
-    assert fits({"$ref": "#/$defs/gone"}, 1)
-    assert fits({"$ref": "#"}, 1)
-    assert not fits(False, 1)
-    assert fits({"allOf": [{"type": "number"}, {"const": 1}]}, 1)
+    assert not explain_mismatch(1, {"$ref": "#/$defs/gone"})
+    assert not explain_mismatch(1, {"$ref": "#"})
+    assert explain_mismatch(1, False)
+    assert not explain_mismatch(1, {"allOf": [{"type": "number"}, {"const": 1}]})
+
+
+def test_a_schema_that_refers_to_itself_many_times_is_judged_at_once() -> None:
+    many = {"$defs": {"a": {"allOf": [{"$ref": "#/$defs/a"}] * 10}}, "allOf": [{"$ref": "#/$defs/a"}]}
+    case = Case(paid=Said('{"a": 1}'), json_wanted=True, schema=many)
+    assert verdict_on(case, '{"a": 1}').score == 1
 
 
 json_values = st.recursive(

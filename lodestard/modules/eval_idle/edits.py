@@ -1,21 +1,18 @@
 """Edits of files as Aider's models write them: SEARCH/REPLACE blocks, and whole files in listings. Pure.
 
-Law: read as Aider reads them (aider-chat 0.86.2): markers of five to nine signs, the path on the line before, fences
-that the chat may have chosen. What is no edit is left out; a block without an end or a path is counted as broken.
+Law: marks and names are Aider's (``domain/edit_marks.py``). What is no edit is left out; a block without an end or a
+path, or with another one's beginning in it, is counted as broken.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-_HEAD = re.compile(r"<{5,9} SEARCH>?\s*")
-_DIVIDER = re.compile(r"={5,9}\s*")
-_UPDATED = re.compile(r">{5,9} REPLACE\s*")
+from lodestard.domain.edit_marks import LOOK_BACK, find_names, is_divider, is_end, is_head
+
 _FENCE = re.compile(r"(```+|~~~+|<(?:source|code|pre|codeblock|sourcecode)>)[\w+-]*\s*")
-_MARKED = re.compile(r"^<{5,9} SEARCH>?\s*$", re.MULTILINE)
 LONGEST_PATH = 200
-LOOK_BACK = 3
 
 
 class Block(msgspec.Struct, frozen=True):
@@ -35,7 +32,7 @@ class Blocks(msgspec.Struct, frozen=True):
 
 def has_blocks(text: str) -> bool:
     """Whether SEARCH/REPLACE blocks begin in it."""
-    return _MARKED.search(text) is not None
+    return any(map(is_head, text.splitlines()))
 
 
 def read_blocks(text: str) -> Blocks:
@@ -44,12 +41,13 @@ def read_blocks(text: str) -> Blocks:
     found: list[Block] = []
     path, broken, at = "", 0, 0
     while at < len(lines):
-        if not _HEAD.fullmatch(lines[at]):
+        if not is_head(lines[at]):
             at += 1
             continue
-        path = _path_before(lines, at) or path
-        divider = _find(lines, at + 1, _DIVIDER)
-        end = None if divider is None else _find(lines, divider + 1, _UPDATED)
+        names = find_names(lines[max(0, at - LOOK_BACK) : at])
+        path = next(filter(None, map(_as_path, names)), path)
+        divider = _find(lines, at + 1, is_divider)
+        end = None if divider is None else _find(lines, divider + 1, is_end)
         if divider is None or end is None or not path:
             broken += 1
             at += 1
@@ -80,23 +78,14 @@ def _listings(lines: Sequence[str]) -> Iterator[tuple[str, str]]:
         at = end + 2
 
 
-def _find(lines: Sequence[str], start: int, mark: re.Pattern[str]) -> int | None:
+def _find(lines: Sequence[str], start: int, is_mark: Callable[[str], bool]) -> int | None:
     """The line of the next mark; None where another block begins before it."""
     for at in range(start, len(lines)):
-        if mark.fullmatch(lines[at]):
+        if is_mark(lines[at]):
             return at
-        if _HEAD.fullmatch(lines[at]):
+        if is_head(lines[at]):
             return None
     return None
-
-
-def _path_before(lines: Sequence[str], at: int) -> str:
-    """The path that stands above a block: before its fence, or between fence and block."""
-    for line in reversed(lines[max(0, at - LOOK_BACK) : at]):
-        if _FENCE.fullmatch(line) or not line.strip():
-            continue
-        return _as_path(line)
-    return ""
 
 
 def _as_path(line: str) -> str:

@@ -12,11 +12,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from lodestard.domain.json_schema import explain_mismatch
 from lodestard.domain.quotes import Quoted
 from lodestard.modules.eval_idle.edits import has_blocks, read_blocks, read_listings
 from lodestard.modules.eval_idle.likeness import likeness, normalised, shared
 from lodestard.modules.eval_idle.patch import Patched, apply_blocks, apply_listings, changed_lines, count_broken
-from lodestard.modules.eval_idle.structure import NOTHING, agreement, fits, read_json
+from lodestard.modules.eval_idle.structure import NOTHING, agreement, read_json
 
 Kind = Literal["edit", "json", "call", "short", "commit", "text"]
 WEIGHTS: Mapping[str, float] = {"edit": 1.0, "json": 1.0, "call": 1.0, "short": 1.0, "commit": 0.5, "text": 0.25}
@@ -144,7 +145,7 @@ def judge_json(case: Case, local: str) -> Verdict | None:
     given = read_json(local, fenced=not case.json_wanted)
     if given is NOTHING:
         return Verdict("json", 0.0, "no JSON")
-    if case.schema is not None and fits(case.schema, wanted) and not fits(case.schema, given):
+    if case.schema is not None and not explain_mismatch(wanted, case.schema) and explain_mismatch(given, case.schema):
         return Verdict("json", 0.0, "does not fit its schema")
     alike = agreement(wanted, given)
     return Verdict("json", _half_for_form(1.0, alike), f"{alike:.0%} of the values alike")

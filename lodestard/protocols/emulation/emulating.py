@@ -5,6 +5,7 @@ changed is of no client's dialect any more, so that nothing of it passes through
 """
 
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
 
@@ -12,9 +13,10 @@ from lodestard.domain.errors import Fault
 from lodestard.domain.pins import find_local_model
 from lodestard.domain.request import Conversation, Format, Request
 from lodestard.domain.settings import Upstream
+from lodestard.protocols.choice_reader import ChoiceReader
 from lodestard.protocols.codec import ReplyReader, UpstreamCodec, WireRequest
 from lodestard.protocols.emulation.asking import Lacks, ask_by_instruction
-from lodestard.protocols.emulation.reading import EmulatedReader
+from lodestard.protocols.emulation.reading import EmulatedText
 
 DIALECT = "emulation"
 
@@ -62,7 +64,7 @@ class Emulating:
 
     def reader(self, wire: WireRequest) -> ReplyReader:
         reader = self._inner.reader(wire)
-        return reader if wire.emulation is None else EmulatedReader(reader, wire.emulation)
+        return reader if wire.emulation is None else ChoiceReader(reader, partial(EmulatedText, wire.emulation))
 
     def read_error(self, status: int, headers: Mapping[str, str], body: bytes) -> Fault:
         return self._inner.read_error(status, headers, body)

@@ -5,7 +5,7 @@ are matched to them by name and order. No messages: the model shall be loaded (o
 Source: Ollama's API documentation, "Generate a chat completion", and its ``api/types.go``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, cast
 
 import msgspec
@@ -13,23 +13,10 @@ from msgspec import Meta
 
 from lodestard.domain.call_id import invent_call_id
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.reply import Reply
-from lodestard.domain.request import Conversation, Message, Part, Request, Role, TextPart, Tool, ToolCall
-from lodestard.protocols.json_text import decode_typed, read_members
-from lodestard.protocols.ollama.client_read import (
-    ABSENT,
-    SHARED,
-    Asked,
-    find_unsaid,
-    invalid,
-    read_effort,
-    read_format,
-    read_images,
-    read_sampling,
-)
-from lodestard.protocols.ollama.client_write import CHAT, LineWriter, write_answer, write_empty
-
-DIALECT = "ollama"
+from lodestard.domain.request import Message, Part, Role, TextPart, Tool, ToolCall
+from lodestard.protocols.json_text import decode_typed
+from lodestard.protocols.ollama.client_read import ABSENT, SHARED, Asked, invalid, read_images
+from lodestard.protocols.ollama.line_client import Read, read_talk
 
 _SAID = SHARED | {"messages", "tools"}
 _ROLES = ("system", "user", "assistant", "tool")
@@ -76,49 +63,11 @@ _body = msgspec.json.Decoder(_Body)
 _text = msgspec.json.Decoder(str)
 
 
-class OllamaChat:
-    """``/api/chat``; a ``ClientCodec``. Has no state."""
-
-    __slots__ = ()
-
-    dialect = DIALECT
-    heeded: tuple[str, ...] = ()
-
-    def read_request(self, body: bytes, *, depth: int, headers: Mapping[str, str]) -> Request:  # noqa: ARG002
-        members = read_members(body, depth=depth)
-        typed = decode_typed(_body.decode, body)
-        return Request(
-            dialect=DIALECT,
-            alias=typed.model,
-            stream=typed.stream is not False,
-            include_usage=True,
-            members=members,
-            conversation=_conversation(typed),
-            size_bytes=len(body),
-            unsaid=find_unsaid(members, _SAID),
-        )
-
-    def stream_writer(self, request: Request, *, created: int, reply_id: str) -> LineWriter:  # noqa: ARG002
-        return LineWriter(request, CHAT, created)
-
-    def write_reply(self, reply: Reply, request: Request, *, created: int, reply_id: str) -> bytes:  # noqa: ARG002
-        return write_answer(reply, request, CHAT, created)
-
-    def write_empty(self, request: Request, reason: str, *, created: int) -> bytes:
-        """What comes of a request without messages: ``reason`` is load or unload."""
-        return write_empty(request, CHAT, reason, created)
-
-
-def _conversation(typed: _Body) -> Conversation:
-    return Conversation(
-        messages=_messages(typed.messages or ()),
-        tools=tuple([_tool(tool, f"tools[{index}]") for index, tool in enumerate(typed.tools or ())]),
-        sampling=read_sampling(typed),
-        format=read_format(typed.format),
-        reasoning_effort=read_effort(typed.think),
-        logprobs=bool(typed.logprobs),
-        top_logprobs=typed.top_logprobs if typed.logprobs else None,
-    )
+def read_chat(body: bytes) -> Read:
+    """Raises ``CallerFault``."""
+    typed = decode_typed(_body.decode, body)
+    tools = tuple([_tool(tool, f"tools[{index}]") for index, tool in enumerate(typed.tools or ())])
+    return Read(typed, read_talk(typed, _messages(typed.messages or ()), tools=tools), _SAID)
 
 
 def _messages(messages: Sequence[_Message]) -> tuple[Message, ...]:

@@ -134,7 +134,7 @@ def write_embeddings(reply: Reply, request: Request) -> bytes:
     return b'{"model":' + _name(request) + b',"embeddings":[' + vectors + b"]" + _members(figures) + b"}"
 
 
-def write_embedding(reply: Reply) -> bytes:
+def write_embedding(reply: Reply, request: Request) -> bytes:  # noqa: ARG001 - it names no model
     """``/api/embeddings``: the one vector."""
     vector = reply.choices[0].text.encode() if reply.choices else b"[]"
     return b'{"embedding":' + vector + b"}"

@@ -5,28 +5,17 @@ template just so; with ``suffix`` or ``raw`` it is text to be continued. No prom
 unloaded), nothing is asked. Source: Ollama's API documentation, "Generate a completion", and ``GenerateHandler``.
 """
 
-from collections.abc import Mapping
-
 import msgspec
 
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.reply import Reply
-from lodestard.domain.request import Completion, Conversation, Message, Part, Request, TextPart
-from lodestard.protocols.json_text import Members, decode_typed, read_members
-from lodestard.protocols.ollama.client_read import (
-    SHARED,
-    Asked,
-    find_unsaid,
-    read_effort,
-    read_format,
-    read_images,
-    read_sampling,
-)
-from lodestard.protocols.ollama.client_write import GENERATE, LineWriter, write_answer, write_empty
-
-DIALECT = "ollama-generate"
+from lodestard.domain.request import Completion, Message, Part, TextPart
+from lodestard.protocols.json_text import decode_typed
+from lodestard.protocols.ollama.client_read import SHARED, Asked, read_images
+from lodestard.protocols.ollama.line_client import Read, read_talk
 
 _SAID = SHARED | {"prompt", "suffix", "system", "images", "raw"}
+_CONTINUED = _SAID - {"system"}
+"""A system's message has no place where a gap is filled: the server's own template leaves it out there too."""
 
 
 class _Body(Asked, frozen=True, kw_only=True):
@@ -42,62 +31,20 @@ class _Body(Asked, frozen=True, kw_only=True):
 _body = msgspec.json.Decoder(_Body)
 
 
-class OllamaGenerate:
-    """``/api/generate``; a ``ClientCodec``. Has no state."""
-
-    __slots__ = ()
-
-    dialect = DIALECT
-    heeded: tuple[str, ...] = ()
-
-    def read_request(self, body: bytes, *, depth: int, headers: Mapping[str, str]) -> Request:  # noqa: ARG002
-        members = read_members(body, depth=depth)
-        typed = decode_typed(_body.decode, body)
-        if typed.raw and (typed.template or typed.system or typed.context):
-            text = "'raw' goes with neither 'system' nor 'template' nor 'context'."
-            raise CallerFault(Code.INVALID_REQUEST, text, param="raw")
-        return Request(
-            dialect=DIALECT,
-            alias=typed.model,
-            stream=typed.stream is not False,
-            include_usage=True,
-            members=members,
-            conversation=_conversation(typed),
-            size_bytes=len(body),
-            unsaid=_unsaid(typed, members),
-        )
-
-    def stream_writer(self, request: Request, *, created: int, reply_id: str) -> LineWriter:  # noqa: ARG002
-        return LineWriter(request, GENERATE, created)
-
-    def write_reply(self, reply: Reply, request: Request, *, created: int, reply_id: str) -> bytes:  # noqa: ARG002
-        return write_answer(reply, request, GENERATE, created)
-
-    def write_empty(self, request: Request, reason: str, *, created: int) -> bytes:
-        """What comes of a request without a prompt: ``reason`` is load or unload."""
-        return write_empty(request, GENERATE, reason, created)
-
-
-def _unsaid(typed: _Body, members: Members) -> tuple[str, ...]:
-    """A system's message has no place where a gap is filled: the server's own template leaves it out there too."""
-    said = _SAID - {"system"} if _continues(typed) else _SAID
-    return find_unsaid(members, said)
+def read_generate(body: bytes) -> Read:
+    """Raises ``CallerFault``."""
+    typed = decode_typed(_body.decode, body)
+    if typed.raw and (typed.template or typed.system or typed.context):
+        text = "'raw' goes with neither 'system' nor 'template' nor 'context'."
+        raise CallerFault(Code.INVALID_REQUEST, text, param="raw")
+    if not _continues(typed):
+        return Read(typed, read_talk(typed, _messages(typed)), _SAID)
+    completion = Completion(suffix=typed.suffix or None, raw=bool(typed.raw))
+    return Read(typed, read_talk(typed, _messages(typed), completion=completion), _CONTINUED)
 
 
 def _continues(typed: _Body) -> bool:
     return bool(typed.suffix or typed.raw)
-
-
-def _conversation(typed: _Body) -> Conversation:
-    return Conversation(
-        messages=_messages(typed),
-        sampling=read_sampling(typed),
-        format=read_format(typed.format),
-        reasoning_effort=read_effort(typed.think),
-        logprobs=bool(typed.logprobs),
-        top_logprobs=typed.top_logprobs if typed.logprobs else None,
-        completion=Completion(suffix=typed.suffix or None, raw=bool(typed.raw)) if _continues(typed) else None,
-    )
 
 
 def _messages(typed: _Body) -> tuple[Message, ...]:

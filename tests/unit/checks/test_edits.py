@@ -81,6 +81,18 @@ GOOD = {
     "an empty replacement": block(replace=""),
     "text that was added to a new file": block("new.py", "", "a\n") + block("new.py", "b\n"),
     "no line end": block().removesuffix("```\n").removesuffix("\n"),
+    "indented marks": block().replace("=======", "  =======").replace(">>>>>>>", "   >>>>>>>"),
+    "all of it indented": "".join(f"  {line}" for line in block().splitlines(keepends=True)),
+    "a fence around the texts": block(search=f"```python\n    {LINE}\n```\n", replace='```\n    print("c")\n```\n')
+    + block(search='    print("c")\n    print("b")\n'),
+    "the name within": block(search=f"src/hello.py\n    {LINE}\n", replace='src/hello.py\n    print("c")\n')
+    + block(search='    print("c")\n    print("b")\n'),
+    "the name within the block of another file": block("README.md", f"hello.py\n    {LINE}\n"),
+    "a fence that is the file's own": block("README.md", "```\ncode\n```\n", "```\nmore\n```\n")
+    + block("README.md", "# Hello\n```\nmore\n```\n"),
+    "the nearest of two names that was shown": "src/hello.py\n```main.py\n" + block("").split("\n", 1)[1],
+    "text of a file that an earlier block added to": block(search="", replace="more\n")
+    + block("README.md", "more\n"),
     "DOS line ends": block().replace("\n", "\r\n"),
 }
 BAD = {
@@ -94,6 +106,15 @@ BAD = {
         "the SEARCH text of block 1 is not in the file it names",
     ),
     "no name": ("```python\n" + block("").split("\n", 1)[1], "block 1 names no file"),
+    "a sentence where the name should be": ("I change it.\n\n" + block(""), "block 1 names no file"),
+    "of the same file, under a sentence": (
+        block() + "And then:\n\n" + block("", "nothing\n"),
+        "the SEARCH text of block 2 is not in the file it names",
+    ),
+    "indented marks": (
+        block(search="nothing\n").replace("<<<<<<<", "  <<<<<<<"),
+        "the SEARCH text of block 1 is not",
+    ),
     "no divider": (block().replace("=======\n", ""), "block 1 is not closed"),
     "no end": (block().replace(">>>>>>> REPLACE\n", ""), "block 1 is not closed"),
     "cut in the SEARCH text": ('src/hello.py\n```\n<<<<<<< SEARCH\n    print("a")', "block 1 is not closed"),

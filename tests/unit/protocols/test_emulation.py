@@ -10,10 +10,10 @@ from lodestard.domain.reply import Piece, assemble
 from lodestard.domain.request import Request
 from lodestard.domain.settings import LocalModel, Upstream
 from lodestard.domain.usage import Usage
+from lodestard.protocols.choice_reader import ChoiceReader
 from lodestard.protocols.codec import WireRequest
 from lodestard.protocols.codecs import CODECS
 from lodestard.protocols.emulation import Emulating, without_tools
-from lodestard.protocols.emulation.reading import EmulatedReader
 from lodestard.protocols.ollama.api import OllamaCodec
 from lodestard.protocols.openai.chat import read_request
 
@@ -54,7 +54,7 @@ def test_nothing_is_touched_where_nothing_is_lacking() -> None:
             request, "other", LACKING
         )
     assert write().emulation is None
-    assert not isinstance(CODEC.reader(write()), EmulatedReader)
+    assert not isinstance(CODEC.reader(write()), ChoiceReader)
 
 
 def test_tools_are_said_in_the_system_message() -> None:

@@ -2,7 +2,7 @@
 
 Law: it ends soon, whatever schema and value are: each look takes a step, and steps and depth are bounded. What it
 doesn't know (other keywords, references elsewhere, patterns that may take long) and what it had no step left for
-counts as matching. Reasons name a place by keywords and indices, never a key or a value.
+counts as matching. Reasons say what is wrong in words of their own, never with a key or a value.
 Source: JSON Schema 2020-12, core sections 8 and 10, validation section 6. Why no library: decision 23.
 """
 
@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from lodestard.checks.patterns import MOST_COST, read_pattern
+from lodestard.domain.patterns import MOST_COST, read_pattern
 
 MOST_STEPS = 50_000
 MOST_DEPTH = 64

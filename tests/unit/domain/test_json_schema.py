@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodestard.checks.json_schema import explain_mismatch, read_schema
-from lodestard.checks.patterns import read_pattern
+from lodestard.domain.json_schema import explain_mismatch, read_schema
+from lodestard.domain.patterns import read_pattern
 
 CASES: list[tuple[Any, list[Any], list[Any]]] = [
     ({}, [None, 1, "x", []], []),
