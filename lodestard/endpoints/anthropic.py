@@ -4,15 +4,23 @@ The list is at the same path as OpenAI's: who sends ``anthropic-version`` gets t
 """
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 import msgspec
 
 from lodestard.domain.client import Principal
-from lodestard.domain.errors import CallerFault, Code, Fault
+from lodestard.domain.errors import CallerFault, Fault
 from lodestard.domain.request import Request
 from lodestard.domain.upstream import Target
-from lodestard.endpoints.serving import JSON_HEADERS, Route, heeded_headers, plain_path, require_json, serves
+from lodestard.endpoints.serving import (
+    JSON_HEADERS,
+    Route,
+    heeded_headers,
+    plain_path,
+    read_query,
+    require_json,
+    serves,
+)
 from lodestard.http import HttpExchange, read_content
 from lodestard.protocols import error_bodies
 from lodestard.protocols.anthropic import model_list as anthropic_model_list
@@ -21,7 +29,6 @@ from lodestard.protocols.clients import ANTHROPIC_MESSAGES
 from lodestard.runtime import Runtime
 
 DIALECT = ANTHROPIC_MESSAGES.dialect
-_MOST_FIELDS = 16
 
 
 async def count_tokens(http: HttpExchange, runtime: Runtime, principal: Principal) -> None:
@@ -69,14 +76,6 @@ async def show_model(http: HttpExchange, runtime: Runtime, principal: Principal)
         await refuse(http, fault)
         return
     await http.respond(200, JSON_HEADERS, anthropic_model_list.write_model(name, runtime.started_s))
-
-
-def read_query(query: str) -> dict[str, str]:
-    """The fields of a query; of one that comes twice the last. Raises ``CallerFault`` where there are too many."""
-    try:
-        return dict(parse_qsl(query, max_num_fields=_MOST_FIELDS))
-    except ValueError:
-        raise CallerFault(Code.INVALID_REQUEST, "The query has too many fields.") from None
 
 
 async def refuse(http: HttpExchange, fault: Fault) -> None:

@@ -4,12 +4,11 @@ Law: what is kept is the principal's own (``dialogues.py``); a response that is 
 """
 
 from collections.abc import Mapping
-from urllib.parse import parse_qs
 
 from lodestard.dialogues import Dialogue, Shelf
 from lodestard.domain.client import Principal
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.endpoints.serving import JSON_HEADERS, Route, Who, plain_path, require_json, serve_request
+from lodestard.endpoints.serving import JSON_HEADERS, Route, Who, plain_path, read_query, require_json, serve_request
 from lodestard.http import HttpExchange, read_content
 from lodestard.protocols.responses import stored as responses_stored
 from lodestard.protocols.responses.client import Responses
@@ -35,7 +34,7 @@ async def show_response(http: HttpExchange, runtime: Runtime, principal: Princip
     if rest not in ("", "input_items"):
         raise CallerFault(Code.NOT_FOUND, f"There is nothing at {http.path}.")
     found = find(runtime.dialogues.shelf(principal.name), response_id)
-    asked = {name: values[-1] for name, values in parse_qs(http.query).items()}
+    asked = read_query(http.query)
     if asked.get("stream") == "true":
         raise CallerFault(
             Code.NOT_SUPPORTED, "A response that was kept is given whole, not as a stream.", param="stream"

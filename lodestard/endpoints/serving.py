@@ -6,6 +6,7 @@ Law: it decides nothing. Whatever comes of a request, its entry is closed.
 from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -22,6 +23,7 @@ from lodestard.runtime import Runtime
 Endpoint = Callable[[HttpExchange, Runtime, Principal], Awaitable[None]]
 JSON_HEADERS = [("content-type", "application/json")]
 JSON_TYPE = "application/json"
+_MOST_FIELDS = 16
 
 
 class Who(msgspec.Struct, frozen=True):
@@ -126,6 +128,14 @@ def plain_path(path: str) -> str:
     """The path without what may stand around it: ``/v1`` before, a slash behind."""
     path = path.rstrip("/")
     return (path.removeprefix("/v1") if path == "/v1" or path.startswith("/v1/") else path) or "/"
+
+
+def read_query(query: str) -> dict[str, str]:
+    """The fields of a query; of one that comes twice the last. Raises ``CallerFault`` where there are too many."""
+    try:
+        return dict(parse_qsl(query, max_num_fields=_MOST_FIELDS))
+    except ValueError:
+        raise CallerFault(Code.INVALID_REQUEST, "The query has too many fields.") from None
 
 
 def require_json(http: HttpExchange) -> None:

@@ -73,7 +73,7 @@ def _pass(request: Request, model: str) -> tuple[dict[str, object], tuple[str, .
     members: dict[str, object] = {name: raw for name, raw in said.items() if name != "previous_response_id"}
     dropped = [path for path in request.unsaid if path.startswith("tools[")]
     limit = request.conversation.sampling.max_output_tokens
-    if limit is not None and not _given(said, "max_output_tokens"):
+    if limit is not None and not _is_within(said.get("max_output_tokens", _NULL), limit):
         members["max_output_tokens"] = limit
     if not _given(said, "store"):
         members["store"] = False
@@ -86,6 +86,12 @@ def _pass(request: Request, model: str) -> tuple[dict[str, object], tuple[str, .
         members["input"] = known
         dropped.append("input[].reasoning")
     return members, tuple(dropped)
+
+
+def _is_within(raw: msgspec.Raw, limit: int) -> bool:
+    """Whether a client's own limit is none above ours: what was held for the answer is what it can cost."""
+    said = _value.decode(raw)
+    return isinstance(said, int) and said <= limit
 
 
 def _refuse(members: Mapping[str, msgspec.Raw]) -> None:

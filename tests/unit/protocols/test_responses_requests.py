@@ -428,6 +428,13 @@ def test_thoughts_that_the_provider_can_not_know_are_left_out(store: bool | None
         assert (json.loads(wire.body)["input"], wire.dropped) == (other, ())
 
 
+@pytest.mark.parametrize(
+    ("said", "limit", "written"), [(None, 64, 64), (100_000, 64, 64), (32, 64, 32), (32, 32, 32)]
+)
+def test_a_limit_above_what_was_held_is_lowered(said: int | None, limit: int, written: int) -> None:
+    assert json.loads(pass_on(limit=limit, max_output_tokens=said).body)["max_output_tokens"] == written
+
+
 @pytest.mark.parametrize("include", ["text", {"a": 1}, 5])
 def test_an_include_that_is_no_list_is_the_provider_s_to_judge(include: object) -> None:
     assert json.loads(pass_on("o4-mini", include=include).body)["include"] == include
