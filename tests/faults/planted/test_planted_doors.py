@@ -11,8 +11,7 @@ from lodestard import endpoints
 from lodestard.cache import records
 from lodestard.cache.key import digest_request
 from lodestard.dialogues import Dialogues
-from lodestard.protocols.anthropic import messages_read
-from lodestard.protocols.anthropic import upstream as anthropic_upstream
+from lodestard.protocols.anthropic import messages_read, passing
 from lodestard.protocols.error_bodies import openai_error
 from lodestard.thoughts import Thoughts
 from lodestard.upstream import sender
@@ -93,7 +92,7 @@ async def test_headers_that_go_on(ram_path: Path, monkeypatch: pytest.MonkeyPatc
     more = ("cookie", *messages_read.HEEDED)
     monkeypatch.setattr(messages_read, "HEEDED", more)
     monkeypatch.setattr("lodestard.protocols.anthropic.messages.AnthropicMessages.heeded", more)
-    monkeypatch.setattr(anthropic_upstream, "_PASSED_HEADERS", frozenset(more))
+    monkeypatch.setattr(passing, "HEEDED", more)
     with found("a client's headers went to anthropic"):
         await look(ram_path, send_headers)
 
