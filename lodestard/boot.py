@@ -15,7 +15,8 @@ from lodestard.config.paths import Paths, find_paths
 from lodestard.config.secrets import resolve_keys, resolve_module_keys
 from lodestard.config.write import Change as Written
 from lodestard.config.write import write_drop_in
-from lodestard.domain.settings import Record, Settings
+from lodestard.domain.record import Record
+from lodestard.domain.settings import Settings
 from lodestard.generation import Blueprint
 from lodestard.house import Plan
 from lodestard.http import Certificate, read_certificate

@@ -19,14 +19,19 @@ from lodestard.dialogues import Dialogues
 from lodestard.domain.clock import Clock
 from lodestard.domain.host_ports import Admission
 from lodestard.domain.news import AttemptEnded, BudgetAlert, RequestEnded
-from lodestard.domain.ports import CachePort, LedgerPort, PricesPort
+from lodestard.domain.ports import (
+    CachePort,
+    LedgerPort,
+)
 from lodestard.domain.question import Answered, Question
+from lodestard.domain.route_ports import PricesPort
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.flights import Flight, Flights, LeavePolicy
 from lodestard.hooks import Hooks, Signal
 from lodestard.http import Load
 from lodestard.module import Module, run_guarded, settings_of
+from lodestard.paces import Paces
 from lodestard.pipeline import fly
 from lodestard.protocols.codecs import CODECS
 from lodestard.residency.admission import CardAdmission
@@ -71,6 +76,7 @@ class Foundation:
     load: Load = field(default_factory=Load)
     thoughts: Thoughts = field(default_factory=Thoughts)
     allowances: Allowances = field(default_factory=Allowances)
+    paces: Paces = field(default_factory=Paces)
     dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: Estimator = field(default_factory=Estimator)
 
@@ -187,9 +193,12 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             ask=ask_here,
             thoughts=foundation.thoughts,
             allowances=foundation.allowances,
+            paces=foundation.paces,
             dialogues=foundation.dialogues,
             tokens=foundation.tokens,
         )
+        hooks.request_ended.always(foundation.paces.learn_request)
+        hooks.attempt_ended.always(foundation.paces.learn_attempt)
         hooks.request_ended.always(foundation.ended.tell)
         hooks.attempt_ended.always(foundation.attempts.tell)
         yield runtime

@@ -11,7 +11,7 @@ from typing import Any
 
 import trio
 
-from lodestard.domain.settings import Record
+from lodestard.domain.record import Record
 from lodestard.runtime import Runtime
 
 FIRST_PAUSE_S = 1.0

@@ -28,6 +28,7 @@ from lodestard.domain.upstream import Candidate, Target
 from lodestard.exchange import Exchange
 from lodestard.flights import Flight
 from lodestard.http.firewall import defect, log_defect
+from lodestard.planning import plan_request
 from lodestard.routing.soonest import arrange
 from lodestard.runtime import Runtime
 from lodestard.thoughts import SIGNING
@@ -50,7 +51,7 @@ NEXT_MAY_DO_BETTER = frozenset(
 async def carry(exchange: Exchange, runtime: Runtime) -> None:
     """One request, top to bottom. Every line is a room."""
     runtime.clients.require_use(exchange.caller.principal, exchange.request.alias)
-    exchange.plan = runtime.routes.choose(exchange.request.alias)
+    exchange.plan = plan_request(exchange.request, exchange.caller, runtime, exchange.entry)
     exchange.ticket = runtime.cache.ticket(
         exchange.request, exchange.plan.candidates[0].target, exchange.caller.principal, exchange.cache_control
     )
@@ -93,10 +94,12 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
 
 def find_flight(exchange: Exchange, key: str, runtime: Runtime) -> Flight | None:
     """The flight that ``exchange`` shall join, if there is one."""
-    if (flight := runtime.flights.find_retried(exchange.retry_key, exchange.ticket)) is not None:
-        return flight
-    flight = runtime.flights.find(key)
-    return flight if flight is not None and exchange.may_join(flight) else None
+    flight = runtime.flights.find_retried(exchange.retry_key, exchange.ticket)
+    if flight is None:
+        flight = runtime.flights.find(key)
+        if flight is not None and not exchange.may_join(flight):
+            return None
+    return flight if flight is None or flight.plan.labels >= exchange.plan.labels else None
 
 
 async def fly(flight: Flight, runtime: Runtime) -> None:
@@ -169,7 +172,9 @@ def candidates_of(flight: Flight, runtime: Runtime) -> Iterator[Candidate]:
     yield from flight.arranged.candidates
     if flight.refusal is not None:
         asked = {candidate.target for candidate in flight.plan.candidates}
-        yield from (free for free in runtime.routes.free_candidates() if free.target not in asked)
+        for free in runtime.routes.free_candidates():
+            if free.target not in asked and (free.lan or not flight.plan.lan_only):
+                yield free
 
 
 def tell_both(fault: Fault, refusal: BudgetFault) -> Fault:
@@ -199,6 +204,7 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
     record = flight.open_attempt(candidate, runtime.clock.monotonic_ns())
     turn: Turn | None = None
     try:
+        require_lan(candidate, flight)
         if runtime.allowances.knows(candidate.target):
             turn = await wait_turn(candidate, flight.request, runtime)
         record.place = runtime.admission.admit(ask_of(candidate, flight))
@@ -227,6 +233,14 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
         runtime.hooks.attempt_ended.tell(attempt_news(record, flight))
     record.outcome = "ok"
     return None
+
+
+def require_lan(candidate: Candidate, flight: Flight) -> None:
+    """The last wall: whoever chose, a request that is lan-only is sent nowhere else. Raises ``HouseFault``."""
+    if flight.plan.lan_only and not candidate.lan:
+        raise HouseFault(
+            Code.INTERNAL, f"The request is lan-only, and {candidate.target} is not in the local network."
+        )
 
 
 async def wait_turn(candidate: Candidate, request: Request, runtime: Runtime) -> Turn | None:

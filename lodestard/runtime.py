@@ -16,15 +16,21 @@ from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.host_ports import Admission, ResidencyPort
-from lodestard.domain.ports import CachePort, LedgerPort, RoutesPort, Sender
+from lodestard.domain.ports import (
+    CachePort,
+    LedgerPort,
+    Sender,
+)
 from lodestard.domain.question import Answered, Question
 from lodestard.domain.request import Request
+from lodestard.domain.route_ports import RoutesPort
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
 from lodestard.domain.token_ports import TokensPort
 from lodestard.domain.upstream import Target
 from lodestard.flights import Flights
 from lodestard.hooks import Hooks
+from lodestard.paces import Paces
 from lodestard.thoughts import Thoughts
 from lodestard.tokens import Estimator
 
@@ -92,6 +98,7 @@ class Runtime:
     clients: Clients = NO_CLIENTS
     thoughts: Thoughts = field(default_factory=Thoughts)
     allowances: Allowances = field(default_factory=Allowances)
+    paces: Paces = field(default_factory=Paces)
     dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: TokensPort = field(default_factory=Estimator)
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody

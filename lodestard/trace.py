@@ -51,7 +51,8 @@ def write_trace(
     """The trace of one request. Times are microseconds since its head was read; ``reason``: why this model."""
     return {
         "reason": reason,
-        "candidates": _candidates(plan.candidates),
+        **_choice(plan),
+        "candidates": _candidates(plan.candidates) if not plan.prefer else _list(plan.candidates),
         "rejected": _rejected(plan.rejected) if plan.rejected else [],
         "cache": cache_reason,
         "attempts": [_attempt(record, received_ns) for record in attempts] if attempts else [],
@@ -92,10 +93,28 @@ def _members(request: Request, names: Sequence[str]) -> dict[str, msgspec.Raw]:
     return {name: request.members[name] for name in names if name in request.members}
 
 
+def _choice(plan: Plan) -> dict[str, Any]:
+    """What was found of the request, and what was wanted of the choice, where there is something to say."""
+    said: dict[str, Any] = {}
+    if plan.task is not None:
+        said["task"] = msgspec.to_builtins(plan.task)
+    if plan.prefer:
+        said["prefer"] = plan.prefer
+    if plan.rules:
+        said["rules"] = list(plan.rules)
+    if plan.labels:
+        said["labels"] = sorted(plan.labels)
+    return said
+
+
 @lru_cache(maxsize=256)
 def _candidates(candidates: tuple[Candidate, ...]) -> msgspec.Raw:
     """As JSON. One plan serves many requests."""
-    return msgspec.Raw(msgspec.json.encode([_candidate(candidate) for candidate in candidates]))
+    return msgspec.Raw(msgspec.json.encode(_list(candidates)))
+
+
+def _list(candidates: tuple[Candidate, ...]) -> list[dict[str, Any]]:
+    return [_candidate(candidate) for candidate in candidates]
 
 
 def _candidate(candidate: Candidate) -> dict[str, Any]:
@@ -105,6 +124,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "up": candidate.up,
         "price": _price(candidate.price),
         "predicted_wait_s": candidate.predicted_wait_s,
+        **({} if candidate.merit is None else {"merit": msgspec.to_builtins(candidate.merit)}),
     }
 
 

@@ -17,9 +17,13 @@ from lodestard.domain.client import LOCAL, Principal
 from lodestard.domain.request import Caller, Request
 
 OURS = frozenset(
-    f"x-lodestar-{name}" for name in ("session", "project", "folder", "user", "client", "task", "priority")
+    f"x-lodestar-{name}"
+    for name in ("session", "project", "folder", "user", "client", "task", "priority", "tags", "prefer")
 )
 PRIORITIES = ("interactive", "background", "idle")
+PREFERENCES = ("cheap", "balanced", "fast", "best")
+TAG_MARK = "#"
+MOST_TAGS = 16
 
 # A client's User-Agent begins with one of these; the first that fits names it.
 _AGENTS = (
@@ -77,6 +81,8 @@ def _read_labels(headers: HeaderView, request: Request) -> Caller:
         client=_label(headers.get("x-lodestar-client")) or _name_client(headers.get("user-agent") or "", opening),
         task=_label(headers.get("x-lodestar-task")) or name_task(opening, request),
         priority=name_priority(headers.get("x-lodestar-priority")),
+        tags=read_tags(headers.get("x-lodestar-tags")),
+        prefer=name_preference(headers.get("x-lodestar-prefer")),
     )
 
 
@@ -125,6 +131,26 @@ def name_priority(text: str | None) -> str:
     """How urgent a client says that its request is; what is no such word says nothing."""
     word = text.strip().lower() if text else ""
     return word if word in PRIORITIES else ""
+
+
+def name_preference(text: str | None) -> str:
+    """What a client wants of a choice; what is no such word says nothing."""
+    word = text.strip().lower() if text else ""
+    return word if word in PREFERENCES else ""
+
+
+def read_tags(text: str | None) -> tuple[str, ...]:
+    """Words for rules, parted by commas: the first ``MOST_TAGS``, each once."""
+    if not text:
+        return ()
+    words = (clean_label(word).lower() for word in text.split(",", MOST_TAGS)[:MOST_TAGS])
+    return tuple(dict.fromkeys(filter(None, words)))
+
+
+def split_tags(alias: str) -> tuple[str, tuple[str, ...]]:
+    """``"gpt-4o#private"`` → the alias and the tags behind it: for clients that can send no header."""
+    name, mark, rest = alias.partition(TAG_MARK)
+    return (name, read_tags(rest.replace(TAG_MARK, ","))) if mark and name else (alias, ())
 
 
 def name_client(agent: str, request: Request) -> str:

@@ -15,6 +15,7 @@ import msgspec
 from lodestard.config.check_budgets import check_budgets
 from lodestard.config.check_clients import check_clients, check_listen
 from lodestard.config.check_prices import check_paid, check_prices
+from lodestard.config.check_routing import check_routing
 from lodestard.config.convert import Finding
 from lodestard.config.fault import KeyPath, or_nearest
 from lodestard.config.secrets import find_sources
@@ -54,6 +55,7 @@ def check(settings: Settings, declared: Declared) -> Iterator[Finding]:
         _check_modules,
         check_budgets,
         check_clients,
+        check_routing,
     ):
         yield from part(settings)
     for part_by_name in (_check_models, _check_ledger):

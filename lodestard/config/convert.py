@@ -200,7 +200,8 @@ def _in_words(message: str, value: Any, kind: Any) -> str:
 
 
 def _choices(kind: Any) -> tuple[str, ...]:
-    return tuple(choice for choice in typing.get_args(kind) if isinstance(choice, str) and choice)
+    options = (option for part in _options(kind) for option in (part, *typing.get_args(part)))
+    return tuple(dict.fromkeys(choice for choice in options if isinstance(choice, str) and choice))
 
 
 def _not_a_table(path: KeyPath, schema: type[msgspec.Struct]) -> str:

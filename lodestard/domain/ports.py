@@ -10,12 +10,11 @@ from typing import Protocol, TypeVar
 
 from lodestard.domain.bills import Bill, DayFigures, Look
 from lodestard.domain.closing import Closed, Closing
-from lodestard.domain.price import Price, Quote
 from lodestard.domain.quotes import QuotesPort
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.room import Room
-from lodestard.domain.upstream import Candidate, Plan, SentAs, Target
+from lodestard.domain.upstream import Candidate, SentAs, Target
 from lodestard.domain.usage import Usage
 
 T = TypeVar("T")
@@ -342,34 +341,6 @@ class CachePort(Protocol):
 
     def keep_nowait(self, ticket: Ticket, reply: Reply, target: Target, cost_nano_usd: int) -> None:
         """Keep a whole, good answer where the ticket allows it."""
-        ...
-
-
-class RoutesPort(Protocol):
-    """The choice of who answers."""
-
-    def choose(self, alias: str) -> Plan:
-        """Who is asked for ``alias``. Raises ``CallerFault`` where nobody can be."""
-        ...
-
-    def price_of(self, target: Target) -> Price | None:
-        """What a target costs now; None where nobody knows."""
-        ...
-
-    def free_candidates(self) -> Sequence[Candidate]:
-        """The free models, in the order in which they are asked where nothing may be spent."""
-        ...
-
-    @property
-    def aliases(self) -> Sequence[str]: ...
-
-
-class PricesPort(Protocol):
-    """The price list, which may be another one at any time."""
-
-    @property
-    def quotes(self) -> Mapping[str, Quote]:
-        """By target ("upstream/model"). Never changed, only replaced."""
         ...
 
 

@@ -3,6 +3,7 @@
 Law: a guess that may be wrong is never one that makes something cheaper.
 """
 
+import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -26,6 +27,23 @@ def is_own(url: str) -> bool:
         return ip_address(host).is_private
     except ValueError:
         return "." not in host
+
+
+_OWN_NAMES = (".local", ".lan", ".home.arpa", ".internal", ".localhost")
+_CLOUD = re.compile(r"[:-]cloud$")
+
+
+def stays_in_lan(upstream: Upstream, model: str) -> bool:
+    """Whether what is sent to a model stays in the local network. What nobody can tell leaves it.
+
+    An Ollama server hands models whose names end in "-cloud" on to Ollama's own machines, whatever is configured.
+    """
+    if upstream.dialect == "ollama" and _CLOUD.search(model):
+        return False
+    if upstream.lan is not None:
+        return upstream.lan
+    host = (urlsplit(upstream.url).hostname or "").rstrip(".").lower()
+    return is_own(upstream.url) or host.endswith(_OWN_NAMES)
 
 
 def reasons_beside(upstream: Upstream) -> bool:

@@ -211,7 +211,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     ``priority`` is how urgent it says that it is (``interactive``, ``background``, ``idle``); empty where it says
     nothing. ``said_session`` is the session as it named it; ``session`` may be the ledger's guess. ``origin`` is
     the part of the house that asks, which no client can say of itself; empty for a client's request. What the house
-    asks on its own saves nobody anything, and its text is kept nowhere.
+    asks on its own saves nobody anything, and its text is kept nowhere. ``tags`` are words of the client's for rules,
+    ``prefer`` what it wants of a choice (cheap, balanced, fast, best); empty where it says nothing.
     """
 
     principal: str = "local"
@@ -223,3 +224,5 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     priority: str = ""
     said_session: str = ""
     origin: str = ""
+    tags: tuple[str, ...] = ()
+    prefer: str = ""

@@ -11,14 +11,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-Positive = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
-Count = Annotated[int, Meta(ge=0)]
+from lodestard.domain.record import Count, Positive, Record, Seconds
+from lodestard.domain.routing_settings import Prefer, Routing, Rule, Traits
+
 Dialect = Literal["ollama", "openai", "anthropic", "gemini"]
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the configuration."""
 
 
 class Limits(Record, frozen=True):
@@ -163,13 +159,15 @@ class Upstream(Record, frozen=True):
     instruction; empty: by its dialect. ``anthropic_version`` is said for clients that don't speak Anthropic's
     dialect; ``prompt_caching``: for them, what comes again is marked to be remembered there. ``completions``: how it
     is asked to continue text: at its ``/completions`` (``native``), at Mistral's ``/fim/completions`` (``fim``) or as
-    a ``chat``; empty where its URL and the model tell.
+    a ``chat``; empty where its URL and the model tell. ``lan``: whether what is sent there stays in the own network;
+    None where its URL tells.
     """
 
     dialect: Dialect
     url: str
     api: Literal["chat", "responses"] = "chat"
     free: bool = False
+    lan: bool | None = None
     key: KeySource | None = None
     headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     connections: Positive = 64
@@ -227,12 +225,15 @@ class Residency(Record, frozen=True):
 class Model(Record, frozen=True):
     """An alias: ``route`` names "upstream/model", the first that can answer is asked.
 
+    With ``prefer`` the one that is best for the request is asked first: by what a good answer is worth, what it is
+    likely to cost, and how long it takes.
     ``soonest``: of its free models that one is asked first which can begin first. ``checks`` are what its answers are
     checked for; ``hold``: streams wait until they have passed; ``retry``: who failed is asked once more.
     """
 
     route: Annotated[tuple[str, ...], Meta(min_length=1)]
     description: str = ""
+    prefer: Prefer | None = None
     soonest: bool = False
     checks: tuple[Literal["edits", "tools", "schema"], ...] = ()
     hold: bool = True
@@ -374,6 +375,9 @@ class Settings(Record, frozen=True):
     log: Log = Log()
     upstreams: Mapping[str, Upstream] = msgspec.field(default_factory=dict)
     models: Mapping[str, Model] = msgspec.field(default_factory=dict)
+    routing: Routing = Routing()
+    rules: tuple[Rule, ...] = ()
+    traits: Mapping[str, Traits] = msgspec.field(default_factory=dict)
     prices: Mapping[str, ModelPrice] = msgspec.field(default_factory=dict)
     price_book: PriceBook = PriceBook()
     budgets: Mapping[str, Budget] = msgspec.field(default_factory=dict)

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 import msgspec
 
 from lodestard.domain.price import Price
+from lodestard.domain.task import Task
+
+LAN_ONLY = "lan-only"
+"""The label of a request that must not leave the local network, whatever else is said."""
 
 
 class Target(msgspec.Struct, frozen=True, order=True):
@@ -48,10 +52,26 @@ def few_of(dropped: Sequence[str]) -> tuple[str, ...]:
     return tuple([name[:_MOST_NAME_CHARS] for name in dropped[:_MOST_DROPPED]])
 
 
+class Merit(msgspec.Struct, frozen=True, kw_only=True):
+    """What speaks for a candidate, for one request: how likely its answer is good, what it is likely to cost, how
+    long until it is whole, and what all of it comes to (nano-USD). ``seen`` answers of this kind of task were judged;
+    ``cached_tokens`` of the prompt cost less there. ``note``: what stands against it.
+    """
+
+    quality: float
+    cost_nano_usd: int
+    wait_s: float
+    value_nano_usd: int
+    seen: float = 0.0
+    cached_tokens: int = 0
+    note: str = ""
+
+
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A target that may answer, with what speaks for it. ``price`` is None where it is not known.
 
-    ``least_output_tokens`` is the lowest output limit that its upstream takes.
+    ``least_output_tokens`` is the lowest output limit that its upstream takes. ``lan``: what is sent there stays in
+    the local network. ``merit`` is there where candidates were weighed.
     """
 
     target: Target
@@ -61,6 +81,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     up: bool
     predicted_wait_s: float | None = None
     least_output_tokens: int = 1
+    lan: bool = False
+    merit: Merit | None = None
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +95,9 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """Who is asked, in which order, and why. ``reason`` is one short line (the ``x-lodestar-reason`` header).
 
-    ``soonest``: of the free ones, whoever can begin first is asked first.
+    ``soonest``: of the free ones, whoever can begin first is asked first. ``labels`` were put on the request, and
+    ``rules`` are the names of those that said something of it; ``task`` is what it was found to be, where that was
+    looked at, and ``prefer`` what was preferred, where there was a choice.
     """
 
     alias: str
@@ -81,3 +105,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rejected: tuple[Rejection, ...] = ()
     reason: str = ""
     soonest: bool = False
+    labels: frozenset[str] = frozenset()
+    rules: tuple[str, ...] = ()
+    task: Task | None = None
+    prefer: str = ""
+
+    @property
+    def lan_only(self) -> bool:
+        """Whether nobody outside the local network may be asked, whatever happens."""
+        return LAN_ONLY in self.labels

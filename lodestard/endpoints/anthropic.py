@@ -15,13 +15,16 @@ from lodestard.domain.upstream import Target
 from lodestard.endpoints.serving import (
     JSON_HEADERS,
     Route,
+    Who,
     heeded_headers,
+    identify,
     plain_path,
     read_query,
     require_json,
     serves,
 )
 from lodestard.http import HttpExchange, read_content
+from lodestard.planning import plan_request
 from lodestard.protocols import error_bodies
 from lodestard.protocols.anthropic import model_list as anthropic_model_list
 from lodestard.protocols.anthropic.messages import VERSION, read_request
@@ -38,8 +41,9 @@ async def count_tokens(http: HttpExchange, runtime: Runtime, principal: Principa
     headers = heeded_headers(http, ANTHROPIC_MESSAGES)
     body = await read_content(http, limits)
     request = read_request(body, depth=limits.json_depth, headers=headers, counting=True)
+    request, caller = identify(http, request, Who(principal))
     principal.require_use(request.alias)
-    target = runtime.routes.choose(request.alias).candidates[0].target
+    target = plan_request(request, caller, runtime).candidates[0].target
     tokens = await count(runtime, target, request)
     await http.respond(200, JSON_HEADERS, msgspec.json.encode({"input_tokens": tokens}))
 

@@ -11,7 +11,6 @@ from typing import Protocol
 import msgspec
 import trio
 
-from lodestard.classify.caller import identify_caller
 from lodestard.domain.client import Principal
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.model_name import canonical_name, same_model
@@ -19,7 +18,16 @@ from lodestard.domain.pins import is_nought
 from lodestard.domain.request import Request
 from lodestard.domain.residency import Ask, ModelState
 from lodestard.domain.upstream import Target
-from lodestard.endpoints.serving import JSON_HEADERS, Endpoint, Route, Who, receive, require_json, serve_received
+from lodestard.endpoints.serving import (
+    JSON_HEADERS,
+    Endpoint,
+    Route,
+    Who,
+    identify,
+    receive,
+    require_json,
+    serve_received,
+)
 from lodestard.http import ClientLeft, HttpExchange, read_content
 from lodestard.protocols.clients import OLLAMA_CHAT, OLLAMA_EMBED, OLLAMA_EMBEDDINGS, OLLAMA_GENERATE
 from lodestard.protocols.codec import ClientCodec
@@ -79,11 +87,11 @@ async def answer_empty(
     http: HttpExchange, runtime: Runtime, principal: Principal, codec: OllamaCodec, request: Request
 ) -> None:
     """A request that asks nothing: the model shall be loaded, or with ``keep_alive`` 0 unloaded."""
+    request, caller = identify(http, request, Who(principal))
     principal.require_use(request.alias)
     target = runtime.routes.choose(request.alias).candidates[0].target
     unloads = wants_unload(request)
     if not unloads and looks_after(runtime, target):
-        caller = identify_caller(http.headers, request, principal)
         await load(http, runtime, Ask(target=target, request=request, caller=caller))
     created_s = runtime.clock.now_ms() // 1_000
     body = codec.write_empty(request, "unload" if unloads else "load", created=created_s)

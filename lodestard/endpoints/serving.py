@@ -10,10 +10,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from lodestard.classify.caller import identify_caller
+from lodestard.classify.caller import TAG_MARK, identify_caller, split_tags
 from lodestard.domain.client import Principal
 from lodestard.domain.errors import CallerFault, Code, Fault
-from lodestard.domain.request import Request
+from lodestard.domain.request import Caller, Request
 from lodestard.exchange import Exchange
 from lodestard.http import ClientLeft, HttpExchange, read_content
 from lodestard.pipeline import carry
@@ -94,9 +94,7 @@ async def serve_request(
     http: HttpExchange, runtime: Runtime, who: Who, codec: ClientCodec, request: Request
 ) -> Exchange:
     """Carry a request that was read; what became of it is in the exchange."""
-    caller = identify_caller(http.headers, request, who.principal)
-    if who.origin:
-        caller = msgspec.structs.replace(caller, origin=who.origin)
+    request, caller = identify(http, request, who)
     entry = runtime.ledger.open_entry(caller, request.alias, dialect=request.dialect, stream=request.stream)
     exchange = Exchange(http, request, entry.caller, entry, runtime, codec)
     try:
@@ -113,6 +111,18 @@ async def serve_request(
     finally:
         exchange.close()
     return exchange
+
+
+def identify(http: HttpExchange, request: Request, who: Who) -> tuple[Request, Caller]:
+    """Who asks, by what it says of itself; the tags that stand behind the alias are the caller's."""
+    caller = identify_caller(http.headers, request, who.principal)
+    if who.origin:
+        caller = msgspec.structs.replace(caller, origin=who.origin)
+    if TAG_MARK not in request.alias:
+        return request, caller
+    alias, tags = split_tags(request.alias)
+    tagged = msgspec.structs.replace(caller, tags=tuple(dict.fromkeys((*caller.tags, *tags))))
+    return msgspec.structs.replace(request, alias=alias), tagged
 
 
 async def answer(exchange: Exchange, runtime: Runtime) -> None:

@@ -1,46 +1,77 @@
-"""The choice: one pure function from a request and a view of the house to a plan with its reasons.
+"""The choice: one pure function from a request, its task and a view of the house to a plan with its reasons.
 
 Law: total and deterministic. A target that may not answer is in ``rejected`` with a sentence that says why; one
 that is thought to be down is asked last rather than never, for a probe may be wrong and a request that can be
-answered is answered.
+answered is answered. An alias's route stands in its order unless something is preferred; then the sum of ``score.py``
+orders it.
 """
+
+from collections.abc import Callable, Sequence
 
 import msgspec
 
+from lodestard.domain.choice import UNSEEN, Asked, Figures
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.near import did_you_mean
-from lodestard.domain.upstream import Candidate, Plan, Rejection, Target
+from lodestard.domain.routing_settings import Prefer
+from lodestard.domain.task import Task
+from lodestard.domain.upstream import LAN_ONLY, Candidate, Plan, Rejection, Target
 from lodestard.routing.catalog import Catalog, Offer
+from lodestard.routing.filters import Fence, find_hindrance, find_objection
+from lodestard.routing.reasons import say_choice, say_order
+from lodestard.routing.rules import Verdict
+from lodestard.routing.score import NANO, Question, weigh
 
 AUTO = "auto"
+UNKNOWN_TASK = Task()
+
+
+def know_nothing(_candidate: Candidate) -> Figures:
+    """Where nothing was measured."""
+    return UNSEEN
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What the house knows when it chooses. ``down`` are upstreams that health says are down."""
+    """What the house knows when it chooses. ``down`` are upstreams that health says are down; ``figures_of`` gives
+    what is known of a candidate at this moment."""
 
     catalog: Catalog
     down: frozenset[str] = frozenset()
+    figures_of: Callable[[Candidate], Figures] = know_nothing
 
 
-def choose_route(alias: str, view: View) -> Plan:
-    """Who is asked for ``alias``, in which order, and why.
+def choose_route(asked: Asked, task: Task, view: View) -> Plan:
+    """Who is asked, in which order, and why.
 
     Raises ``CallerFault``: MODEL_NOT_FOUND with the nearest names, PRICE_UNKNOWN or NOT_SUPPORTED where every
     target is ruled out.
     """
-    offers = _offers(alias, view.catalog)
-    rejected = tuple(rejection for offer in offers if (rejection := _objection(offer, view.catalog)) is not None)
-    refused = {rejection.target for rejection in rejected}
-    candidates = [_candidate(offer, view) for offer in offers if offer.target not in refused]
-    if not candidates:
-        raise _nobody(alias, offers, rejected)
-    candidates.sort(key=lambda candidate: not candidate.up)
+    verdict = view.catalog.rules.judge(asked, task)
+    alias = verdict.model or asked.alias
+    offers = find_offers(alias, view.catalog)
+    labels = asked.labels | verdict.labels
+    fence = Fence(asked=asked, verdict=verdict, labels=labels, lone=len(offers) == 1)
+    objections = [find_objection(offer, fence, view.catalog) for offer in offers]
+    rejected = [
+        Rejection(target=offer.target, reason=why) for offer, why in zip(offers, objections, strict=True) if why
+    ]
+    able = [offer for offer, why in zip(offers, objections, strict=True) if not why]
+    if not able:
+        raise _nobody(alias, fence, offers, rejected)
+    prefer = _preference(asked, alias, verdict, view.catalog)
+    candidates = _ordered(able, view) if prefer is None else _weighed(able, Terms(asked, task, prefer), view)
     return Plan(
-        alias=alias,
+        alias=asked.alias,
         candidates=tuple(candidates),
-        rejected=rejected,
-        reason=_reason(alias, candidates),
-        soonest=alias in view.catalog.soonest,
+        rejected=tuple(rejected),
+        reason=_reason(asked, alias, candidates, verdict)
+        if prefer is None
+        else say_choice(alias, task, candidates, verdict),
+        soonest=prefer is None and alias in view.catalog.soonest,
+        labels=labels,
+        rules=verdict.names,
+        task=None if task is UNKNOWN_TASK else task,
+        prefer=prefer or "",
     )
 
 
@@ -51,11 +82,20 @@ def choose_free(view: View) -> tuple[Candidate, ...]:
     """
     aliases = [AUTO, *(alias for alias in view.catalog.aliases if alias != AUTO)]
     offers = {offer.target: offer for alias in aliases for offer in view.catalog.aliases.get(alias, ())}
-    usable = [offer for offer in offers.values() if offer.free and _objection(offer, view.catalog) is None]
+    usable = [offer for offer in offers.values() if offer.free and not find_hindrance(offer, view.catalog)]
     return tuple(sorted((_candidate(offer, view) for offer in usable), key=lambda candidate: not candidate.up))
 
 
-def _offers(alias: str, catalog: Catalog) -> tuple[Offer, ...]:
+class Terms(msgspec.Struct, frozen=True):
+    """How candidates are weighed."""
+
+    asked: Asked
+    task: Task
+    prefer: Prefer
+
+
+def find_offers(alias: str, catalog: Catalog) -> tuple[Offer, ...]:
+    """What an alias, or a target named outright, offers. Raises ``CallerFault(MODEL_NOT_FOUND)``."""
     offers = catalog.aliases.get(alias)
     if offers is not None:
         return offers
@@ -72,16 +112,36 @@ def _offers(alias: str, catalog: Catalog) -> tuple[Offer, ...]:
     )
 
 
-def _objection(offer: Offer, catalog: Catalog) -> Rejection | None:
-    if offer.dialect not in catalog.spoken:
-        why = f"its upstream speaks the {offer.dialect} dialect, which this version can't speak yet"
-    elif offer.price is None:
-        quote = catalog.prices.quotes.get(str(offer.target))
-        known = f" ({quote.problem})" if quote is not None and quote.problem else ""
-        why = f'it has no price{known}: add [prices."{offer.target}"], or free = true to its upstream'
-    else:
-        return None
-    return Rejection(target=offer.target, reason=why)
+def _preference(asked: Asked, alias: str, verdict: Verdict, catalog: Catalog) -> Prefer | None:
+    """What the request itself says counts before a rule, and that before its alias."""
+    said = asked.caller.prefer
+    named = next((prefer for prefer in catalog.worth if prefer == said), None) if said else None
+    return named or verdict.prefer or catalog.prefer.get(alias)
+
+
+def _ordered(able: Sequence[Offer], view: View) -> list[Candidate]:
+    candidates = [_candidate(offer, view) for offer in able]
+    candidates.sort(key=lambda candidate: not candidate.up)
+    return candidates
+
+
+def _weighed(able: Sequence[Offer], terms: Terms, view: View) -> list[Candidate]:
+    """The best first; who is down or has no room in a budget comes last, for both may be over by then.
+
+    The session's last model stays unless another one is better by more than ``sticky_usd``.
+    """
+    question = Question(terms.asked, terms.task, view.catalog.worth[terms.prefer])
+    margin = round(view.catalog.sticky_usd * NANO)
+    weighed: list[tuple[bool, bool, int, int, Candidate]] = []
+    for place, offer in enumerate(able):
+        bare = _candidate(offer, view)
+        figures = view.figures_of(bare)
+        merit = weigh(offer, figures, question)
+        candidate = msgspec.structs.replace(bare, merit=merit, predicted_wait_s=figures.wait_s)
+        value = merit.value_nano_usd + figures.last * margin
+        weighed.append((not bare.up, figures.no_room != "", -value, place, candidate))
+    weighed.sort(key=lambda one: one[:4])
+    return [candidate for *_, candidate in weighed]
 
 
 def _candidate(offer: Offer, view: View) -> Candidate:
@@ -92,21 +152,18 @@ def _candidate(offer: Offer, view: View) -> Candidate:
         free=offer.free,
         up=offer.target.upstream not in view.down,
         least_output_tokens=offer.least_output_tokens,
+        lan=offer.lan,
     )
 
 
-def _nobody(alias: str, offers: tuple[Offer, ...], rejected: tuple[Rejection, ...]) -> CallerFault:
+def _nobody(alias: str, fence: Fence, offers: Sequence[Offer], rejected: Sequence[Rejection]) -> CallerFault:
     reasons = "; ".join(f"{rejection.target}: {rejection.reason}" for rejection in rejected)
     priced = any(offer.price is not None for offer in offers)
-    code = Code.NOT_SUPPORTED if priced else Code.PRICE_UNKNOWN
+    code = Code.NOT_SUPPORTED if priced or LAN_ONLY in fence.labels else Code.PRICE_UNKNOWN
     return CallerFault(code, f"The model {alias!r} can't be used: {reasons}.", param="model")
 
 
-def _reason(alias: str, candidates: list[Candidate]) -> str:
-    first = candidates[0]
-    passed_over = [candidate.target.upstream for candidate in candidates if not candidate.up]
-    by_name = alias in (first.target.model, str(first.target))
-    why = "asked for by name" if by_name else f"alias {alias}"
-    if passed_over and first.up:
-        why += f"; {', '.join(dict.fromkeys(passed_over))} down"
-    return why
+def _reason(asked: Asked, alias: str, candidates: Sequence[Candidate], verdict: Verdict) -> str:
+    by_name = alias in (candidates[0].target.model, str(candidates[0].target))
+    why = "asked for by name" if by_name and alias == asked.alias else f"alias {alias}"
+    return say_order(why, candidates, verdict)

@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from lodestard.domain.ports import PricesPort
+from lodestard.domain.choice import Asked, Figures, Interest, Needs
 from lodestard.domain.price import Price, Quote
+from lodestard.domain.route_ports import PricesPort
+from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.routing.catalog import Catalog, reprice
-from lodestard.routing.choose import View, choose_free, choose_route
+from lodestard.routing.choose import UNKNOWN_TASK, View, choose_free, choose_route, know_nothing
 
 
 class Made(msgspec.Struct, frozen=True):
@@ -43,6 +45,16 @@ class Routes:
     def aliases(self) -> Sequence[str]:
         return tuple(self.catalog.aliases)
 
+    def needs(self, alias: str) -> Needs | None:
+        """See the port."""
+        catalog = self.catalog
+        return None if catalog.rules.rules or alias in catalog.prefer else catalog.needs.get(alias)
+
+    @property
+    def interest(self) -> Interest:
+        """See the port."""
+        return self.catalog.rules.interest
+
     def choose(self, alias: str) -> Plan:
         """See the port. Pure, so an alias's plan stands until one of its upstreams comes or goes, or a price."""
         self._take_prices()
@@ -55,9 +67,14 @@ class Routes:
                 return made.plan
         return self._make(alias)
 
+    def plan(self, asked: Asked, task: Task, figures_of: Callable[[Candidate], Figures] = know_nothing) -> Plan:
+        """See the port."""
+        self._take_prices()
+        return choose_route(asked, task, View(catalog=self.catalog, down=self._find_down(), figures_of=figures_of))
+
     def _make(self, alias: str) -> Plan:
         down = self._find_down()
-        plan = choose_route(alias, View(catalog=self.catalog, down=down))
+        plan = choose_route(Asked(alias=alias), UNKNOWN_TASK, View(catalog=self.catalog, down=down))
         if alias in self.catalog.aliases:  # what else clients may name has no end
             names = dict.fromkeys(offer.target.upstream for offer in self.catalog.aliases[alias])
             self._plans[alias] = Made(plan, tuple((name, name not in down) for name in names))

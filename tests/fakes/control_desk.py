@@ -39,6 +39,7 @@ from lodestard.routing.catalog import build_catalog
 from lodestard.runtime import Runtime
 from tests.fakes import control_samples as samples
 from tests.fakes.memory_store import MemoryStore
+from tests.fakes.rooms import NoRoutes
 
 NOW_MS = samples.NOON_MS
 
@@ -193,7 +194,7 @@ class FakeClock:
         return self.ms * 1_000_000
 
 
-class FakeRoutes:
+class FakeRoutes(NoRoutes):
     """``objections`` rule out targets; an alias all of whose targets are ruled out is a fault."""
 
     def __init__(
@@ -202,7 +203,7 @@ class FakeRoutes:
         self._settings, self._objections, self._quotes = settings, objections, quotes or {}
 
     @property
-    def aliases(self) -> Sequence[str]:
+    def aliases(self) -> Sequence[str]:  # type: ignore[override]
         return tuple(self._settings.models)
 
     def free_candidates(self) -> Sequence[Candidate]:

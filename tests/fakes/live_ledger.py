@@ -105,7 +105,7 @@ class Shop:
     entries: list[Entry] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
 
-    def open(self, **words: str) -> Entry:
+    def open(self, **words: Any) -> Entry:
         self.entries.append(self.ledger.open_entry(Caller(**words), "auto", dialect="openai", stream=False))
         return self.entries[-1]
 
@@ -151,7 +151,7 @@ class Shop:
         )
         self.desk.ended.tell(news)
 
-    async def serve(self, candidate: Candidate = PAID, tokens: int = 1_000, **words: str) -> Entry:
+    async def serve(self, candidate: Candidate = PAID, tokens: int = 1_000, **words: Any) -> Entry:
         entry = self.open(**words)
         usage = Usage(prompt_tokens=tokens, completion_tokens=tokens // 10)
         self.end(await self.hold(entry, candidate), "capture", usage)

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import trio
 
+from lodestard.domain.choice import Asked, Figures, Interest, Needs
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.ports import ReplyStream
@@ -17,6 +18,7 @@ from lodestard.domain.request import Caller, Conversation, Message, Request, Tex
 from lodestard.domain.room import ROOMY, Room
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings, Upstream
+from lodestard.domain.task import Task
 from lodestard.domain.upstream import AS_ASKED, Candidate, Plan, Target
 from lodestard.domain.usage import Usage
 from lodestard.flights import Flight, Flights, LeavePolicy
@@ -217,6 +219,13 @@ class ScriptedStream:
 
 class NoRoutes:
     aliases: Sequence[str] = ()
+    interest = Interest()
+
+    def needs(self, alias: str) -> Needs | None:
+        raise AssertionError(alias)
+
+    def plan(self, asked: Asked, task: Task, figures_of: Callable[[Candidate], Figures]) -> Plan:
+        raise AssertionError(asked.alias)
 
     def choose(self, alias: str) -> Plan:
         raise AssertionError(alias)

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from lodestard.domain.settings import KeySource, Positive, Record, Seconds
+from lodestard.domain.record import Positive, Record, Seconds
+from lodestard.domain.settings import KeySource
 from lodestard.module import ModuleSettings
 
 Format = Literal["json", "slack", "discord", "ntfy"]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from lodestard.domain.settings import Count, Positive, Seconds
+from lodestard.domain.record import Count, Positive, Seconds
 from lodestard.domain.upstream import Target
 from lodestard.module import ModuleSettings
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from lodestard.domain.settings import Record
+from lodestard.domain.record import Record
 from lodestard.domain.telemetry import Source
 from lodestard.module import ModuleSettings
 

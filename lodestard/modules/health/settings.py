@@ -4,7 +4,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from lodestard.domain.settings import Positive, Seconds
+from lodestard.domain.record import Positive, Seconds
 from lodestard.module import ModuleSettings
 
 

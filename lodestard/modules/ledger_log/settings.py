@@ -1,6 +1,6 @@
 """The table ``[modules.ledger_log]``."""
 
-from lodestard.domain.settings import Positive
+from lodestard.domain.record import Positive
 from lodestard.module import ModuleSettings
 
 

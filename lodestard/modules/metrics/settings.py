@@ -1,6 +1,6 @@
 """The table ``[modules.metrics]``."""
 
-from lodestard.domain.settings import Seconds
+from lodestard.domain.record import Seconds
 from lodestard.module import ModuleSettings
 
 

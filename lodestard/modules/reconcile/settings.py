@@ -6,7 +6,8 @@ from typing import Annotated
 from msgspec import Meta
 
 from lodestard.domain.money import parse_nano_usd
-from lodestard.domain.settings import KeySource, Positive, Record, Seconds
+from lodestard.domain.record import Positive, Record, Seconds
+from lodestard.domain.settings import KeySource
 from lodestard.module import ModuleSettings
 
 Days = Annotated[Positive, Meta(le=31)]

@@ -56,10 +56,10 @@ class House:
         self.ledger = ledger
         self.clock = clock
 
-    def open(self, **words: str) -> Any:
+    def open(self, **words: Any) -> Any:
         return self.ledger.open_entry(Caller(**words), "gpt-4o", dialect="openai_chat", stream=True)
 
-    async def serve(self, candidate: Candidate = PAID, usage: Usage | None = USAGE, **words: str) -> Any:
+    async def serve(self, candidate: Candidate = PAID, usage: Usage | None = USAGE, **words: Any) -> Any:
         entry = self.open(**words)
         attempt = await self.ledger.hold(entry, candidate, WORST)
         self.ledger.capture(attempt, usage)

@@ -9,7 +9,7 @@ import msgspec
 from lodestard.__main__ import MODULES
 from lodestard.config.describe import Key, describe
 from lodestard.config.diff import needs_restart
-from lodestard.domain.settings import Record
+from lodestard.domain.record import Record
 
 PAGE = Path(__file__).parents[3] / "docs/configuration.md"
 ROW = re.compile(r"^\| `([^`]+)`( ↻)? \| ([^|]+) \| (?:`([^`]+)`|(\w+)) \| (.+) \|$", re.MULTILINE)

@@ -14,7 +14,8 @@ from lodestard.config import ConfigError, ConfigFault, Loaded, build, load
 from lodestard.config.describe import describe
 from lodestard.config.fault import dotted
 from lodestard.config.source import MAX_FILE_BYTES, Source
-from lodestard.domain.settings import Record, Settings
+from lodestard.domain.record import Record
+from lodestard.domain.settings import Settings
 
 MINIMAL = """
 [upstreams.t600]

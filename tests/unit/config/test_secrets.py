@@ -10,8 +10,9 @@ import pytest
 from lodestard.config import ConfigError
 from lodestard.config.check import Declared, check
 from lodestard.config.secrets import MAX_KEY_BYTES, Keys, resolve_keys, resolve_module_keys
+from lodestard.domain.record import Record
 from lodestard.domain.secret import Secret
-from lodestard.domain.settings import KeySource, Record, Settings, Upstream
+from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.module import ModuleSettings
 
 

@@ -102,7 +102,7 @@ def test_other_sittings_are_other_conversations() -> None:
 
 
 def test_a_group_is_a_program_and_its_user_or_session() -> None:
-    def group(**labels: str) -> str:
+    def group(**labels: Any) -> str:
         return read(caller=Caller(**labels)).group
 
     assert group(client="aider") != group(client="continue")
@@ -112,7 +112,7 @@ def test_a_group_is_a_program_and_its_user_or_session() -> None:
     assert group(client="aider", project="a") == group(client="aider", project="b")
 
 
-def complete(text: str, **labels: str) -> str:
+def complete(text: str, **labels: Any) -> str:
     return read(user(text), caller=Caller(client="continue", task="autocomplete", **labels)).supersede
 
 

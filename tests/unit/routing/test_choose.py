@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lodestard.domain.choice import Asked
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.settings import Ledger, Model, ModelPrice, Settings, Upstream
 from lodestard.routing.catalog import baseline_price, build_catalog
-from lodestard.routing.choose import View, choose_route
+from lodestard.routing.choose import UNKNOWN_TASK, View, choose_route
 from lodestard.routing.routes import Routes
 
 SPOKEN = frozenset({"ollama", "openai"})
@@ -36,7 +37,7 @@ CATALOG = build_catalog(SETTINGS, SPOKEN)
 
 
 def route(alias: str, *down: str) -> list[str]:
-    plan = choose_route(alias, View(catalog=CATALOG, down=frozenset(down)))
+    plan = choose_route(Asked(alias=alias), UNKNOWN_TASK, View(catalog=CATALOG, down=frozenset(down)))
     return [str(candidate.target) for candidate in plan.candidates]
 
 
@@ -51,7 +52,7 @@ def test_candidates_come_in_the_order_of_the_route() -> None:
 
 
 def test_one_that_is_down_is_asked_last_and_the_reason_says_so() -> None:
-    plan = choose_route("auto", View(catalog=CATALOG, down=frozenset({"t600"})))
+    plan = choose_route(Asked(alias="auto"), UNKNOWN_TASK, View(catalog=CATALOG, down=frozenset({"t600"})))
     assert [candidate.up for candidate in plan.candidates] == [True, False]
     assert plan.candidates[0].target.upstream == "openai"
     assert plan.reason == "alias auto; t600 down"
@@ -62,7 +63,7 @@ def test_a_lone_candidate_that_is_down_is_asked_all_the_same() -> None:
 
 
 def test_free_upstreams_need_no_price_and_paid_ones_do() -> None:
-    plan = choose_route("local", View(catalog=CATALOG))
+    plan = choose_route(Asked(alias="local"), UNKNOWN_TASK, View(catalog=CATALOG))
     assert plan.candidates[0].price is not None
     assert plan.candidates[0].price.free
     fault = refusal("unpriced")
@@ -110,11 +111,11 @@ def test_the_view_is_taken_at_the_moment_of_the_choice() -> None:
 def test_total_and_deterministic(alias: str, down: set[str]) -> None:
     view = View(catalog=CATALOG, down=frozenset(down))
     try:
-        first = choose_route(alias, view)
+        first = choose_route(Asked(alias=alias), UNKNOWN_TASK, view)
     except CallerFault as fault:
         assert fault.message
         return
-    assert first == choose_route(alias, view)
+    assert first == choose_route(Asked(alias=alias), UNKNOWN_TASK, view)
     assert first.candidates
     assert first.reason
     chosen = {candidate.target for candidate in first.candidates}
@@ -131,7 +132,9 @@ def test_a_plan_that_was_kept_is_the_one_that_would_be_chosen_now(asked: list[tu
     for alias, now_down in asked:
         down.clear()
         down |= now_down
-        assert routes.choose(alias) == choose_route(alias, View(catalog=CATALOG, down=frozenset(down)))
+        assert routes.choose(alias) == choose_route(
+            Asked(alias=alias), UNKNOWN_TASK, View(catalog=CATALOG, down=frozenset(down))
+        )
 
 
 def test_only_upstreams_of_the_alias_are_asked_after_once_its_plan_is_made() -> None:

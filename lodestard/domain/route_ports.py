@@ -1,0 +1,50 @@
+"""The doors of routing: who answers, at what price."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+from lodestard.domain.choice import Asked, Figures, Interest, Needs
+from lodestard.domain.price import Price, Quote
+from lodestard.domain.task import Task
+from lodestard.domain.upstream import Candidate, Plan, Target
+
+
+class RoutesPort(Protocol):
+    """The choice of who answers."""
+
+    def choose(self, alias: str) -> Plan:
+        """Who is asked for ``alias``. Raises ``CallerFault`` where nobody can be."""
+        ...
+
+    def needs(self, alias: str) -> Needs | None:
+        """What the choice for ``alias`` depends on beside who is up; None where it depends on all of a request."""
+        ...
+
+    def plan(self, asked: Asked, task: Task, figures_of: Callable[[Candidate], Figures]) -> Plan:
+        """Who answers this very request. Raises ``CallerFault`` where nobody may."""
+        ...
+
+    @property
+    def interest(self) -> Interest:
+        """What the rules look at."""
+        ...
+
+    def price_of(self, target: Target) -> Price | None:
+        """What a target costs now; None where nobody knows."""
+        ...
+
+    def free_candidates(self) -> Sequence[Candidate]:
+        """The free models, in the order in which they are asked where nothing may be spent."""
+        ...
+
+    @property
+    def aliases(self) -> Sequence[str]: ...
+
+
+class PricesPort(Protocol):
+    """The price list, which may be another one at any time."""
+
+    @property
+    def quotes(self) -> Mapping[str, Quote]:
+        """By target ("upstream/model"). Never changed, only replaced."""
+        ...

@@ -1,0 +1,95 @@
+"""How fast models have answered lately, and which of them gave a session's last answer.
+
+Law: learned from what has ended, never configured; bounded, and forgotten at a restart: an hour's work teaches it
+anew. Changed in sync code only; it outlives every generation.
+"""
+
+from collections import OrderedDict
+
+import msgspec
+import trio
+
+from lodestard.domain.clock import NS_PER_S
+from lodestard.domain.news import AttemptEnded, RequestEnded
+from lodestard.domain.upstream import Target
+
+MOST_TARGETS = 512
+MOST_SESSIONS = 2_048
+WEIGHT = 0.2
+"""How much the newest answer counts for a running mean."""
+
+LEAST_TOKENS = 16
+"""A shorter answer tells nothing of how fast a model writes."""
+
+CACHE_S = 300.0
+"""How long a provider remembers a prompt for: OpenAI 5 to 10 minutes ("Prompt caching"), Anthropic 5."""
+
+
+class Pace(msgspec.Struct):
+    """Running means of one target; None before its first answer."""
+
+    first_s: float | None = None
+    tokens_per_s: float | None = None
+
+
+class Last(msgspec.Struct, frozen=True):
+    """A session's last answer. ``read_tokens``: its prompt and what was answered, which the next one begins with."""
+
+    target: Target
+    read_tokens: int
+    at_s: float
+
+
+UNKNOWN = Pace()
+
+
+class Paces:
+    """Owner of both."""
+
+    def __init__(self) -> None:
+        self._paces: OrderedDict[Target, Pace] = OrderedDict()
+        self._last: OrderedDict[str, Last] = OrderedDict()
+
+    def of(self, target: Target) -> Pace:
+        return self._paces.get(target, UNKNOWN)
+
+    def last_of(self, session: str) -> Last | None:
+        """Who gave the session's last answer, and how much of it is likely still remembered there."""
+        return self._last.get(session) if session else None
+
+    def cached_tokens(self, session: str, target: Target) -> int:
+        """How much of the session's next prompt ``target`` has read lately."""
+        last = self.last_of(session)
+        if last is None or last.target != target or trio.current_time() - last.at_s > CACHE_S:
+            return 0
+        return last.read_tokens
+
+    def learn_attempt(self, ended: AttemptEnded) -> None:
+        if ended.outcome != "ok" or ended.first_piece_ns is None:
+            return
+        pace = self._paces.get(ended.target)
+        if pace is None:
+            pace = self._paces[ended.target] = Pace()
+            if len(self._paces) > MOST_TARGETS:
+                self._paces.popitem(last=False)
+        self._paces.move_to_end(ended.target)
+        pace.first_s = _mean(pace.first_s, ended.first_piece_ns / NS_PER_S)
+        tokens = ended.usage.completion_tokens if ended.usage is not None else 0
+        writing_ns = ended.total_ns - ended.first_piece_ns
+        if tokens >= LEAST_TOKENS and writing_ns > 0:
+            pace.tokens_per_s = _mean(pace.tokens_per_s, tokens * NS_PER_S / writing_ns)
+
+    def learn_request(self, ended: RequestEnded) -> None:
+        """Only what was asked of a model now: a cached answer was read by nobody."""
+        session, closing = ended.caller.session, ended.closing
+        if not session or not ended.attempts or closing.target is None or closing.usage is None:
+            return
+        read_tokens = closing.usage.prompt_tokens + closing.usage.completion_tokens
+        self._last[session] = Last(closing.target, read_tokens, trio.current_time())
+        self._last.move_to_end(session)
+        if len(self._last) > MOST_SESSIONS:
+            self._last.popitem(last=False)
+
+
+def _mean(known: float | None, new: float) -> float:
+    return new if known is None else known + WEIGHT * (new - known)

@@ -1,0 +1,127 @@
+"""From a request to its plan: collects what the choice is made from, and leaves the choice to ``routing``.
+
+Law: it decides nothing, and nothing is looked at that the choice does not depend on. The plan of an alias whose route
+stands in its order is made once and serves until something changes; only what is preferred, tagged or ruled is
+weighed anew for each request.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple, get_args
+from zoneinfo import ZoneInfo
+
+from lodestard.domain.choice import MOST_TEXT, Asked, Figures, Needs
+from lodestard.domain.ports import EntryPort
+from lodestard.domain.request import Caller, Request
+from lodestard.domain.routing_settings import Day
+from lodestard.domain.task import Task
+from lodestard.domain.upstream import LAN_ONLY, Candidate, Plan
+from lodestard.routing.choose import UNKNOWN_TASK
+from lodestard.runtime import Runtime
+
+BYTES_PER_TOKEN = 4
+MOST_BYTES_PER_TOKEN = 2
+"""Fewer bytes a token have no texts that people write: so many tokens a prompt has at most, nearly."""
+
+DAYS: Sequence[Day] = get_args(Day)
+
+LABELS = frozenset((LAN_ONLY,))
+"""The tags that are labels too: who asks may bind itself."""
+
+
+def plan_request(request: Request, caller: Caller, runtime: Runtime, entry: EntryPort | None = None) -> Plan:
+    """Who answers it, in which order. Raises ``CallerFault`` where nobody may.
+
+    Without an ``entry`` nothing will be spent, so no budget is asked.
+    """
+    needs = runtime.routes.needs(request.alias)
+    if needs is not None and not caller.tags and not caller.prefer and is_plain(request, needs):
+        return runtime.routes.choose(request.alias)
+    interest = runtime.routes.interest
+    task = find_task(caller) if interest.task or needs is None or caller.prefer else UNKNOWN_TASK
+    asked = read_asked(request, caller, runtime)
+    return runtime.routes.plan(asked, task, partial(figures_of, Facts(request, caller, task, entry), runtime))
+
+
+def is_plain(request: Request, needs: Needs) -> bool:
+    """Whether all that could answer its alias can answer it."""
+    if needs.context_tokens and request.size_bytes > needs.context_tokens * MOST_BYTES_PER_TOKEN:
+        return False
+    if needs.tools and request.conversation.tools:
+        return False
+    return not (needs.images and request.has_images)
+
+
+def read_asked(request: Request, caller: Caller, runtime: Runtime) -> Asked:
+    """The request as far as it counts here; its size is guessed from its bytes."""
+    interest, talk = runtime.routes.interest, request.conversation
+    minute, day = read_time(runtime) if interest.time else (0, DAYS[0])
+    return Asked(
+        alias=request.alias,
+        caller=caller,
+        prompt_tokens=request.size_bytes // BYTES_PER_TOKEN,
+        output_tokens=talk.sampling.max_output_tokens,
+        images=request.has_images,
+        tools=bool(talk.tools),
+        schema=talk.format.kind != "text",
+        text=said_last(request) if interest.text else "",
+        minute=minute,
+        day=day,
+        labels=LABELS.intersection(caller.tags),
+    )
+
+
+def read_time(runtime: Runtime) -> tuple[int, Day]:
+    """The minute of the day and the day of the week, in the ledger's time zone."""
+    now = datetime.fromtimestamp(runtime.clock.now_ms() / 1_000, ZoneInfo(runtime.timezone))
+    return now.hour * 60 + now.minute, DAYS[now.weekday()]
+
+
+def said_last(request: Request) -> str:
+    """The beginning of what the user says last."""
+    for message in reversed(request.conversation.messages):
+        if message.role == "user":
+            return message.text[:MOST_TEXT]
+    return ""
+
+
+def find_task(caller: Caller) -> Task:
+    """What it is, by what can be told at once."""
+    return Task(kind=caller.task or "chat")
+
+
+class Facts(NamedTuple):
+    """Whose request it is, and what it was found to be."""
+
+    request: Request
+    caller: Caller
+    task: Task
+    entry: EntryPort | None
+
+
+def figures_of(facts: Facts, runtime: Runtime, candidate: Candidate) -> Figures:
+    """What is known of a candidate at this moment, for this request."""
+    target, caller = candidate.target, facts.caller
+    pace, last = runtime.paces.of(target), runtime.paces.last_of(caller.session)
+    wait = runtime.admission.predicted_wait(target, facts.request.size_bytes // BYTES_PER_TOKEN)
+    seen = runtime.hooks.evidence(caller.task or facts.task.kind, target)
+    return Figures(
+        wait_s=None if wait is None else wait.likely_s,
+        first_s=pace.first_s,
+        tokens_per_s=pace.tokens_per_s,
+        good=0.0 if seen is None else seen.quality * seen.count,
+        bad=0.0 if seen is None else (1.0 - seen.quality) * seen.count,
+        cached_tokens=runtime.paces.cached_tokens(caller.session, target),
+        last=last is not None and last.target == target,
+        no_room="" if facts.entry is None else say_no_room(facts.entry, candidate, runtime),
+    )
+
+
+def say_no_room(entry: EntryPort, candidate: Candidate, runtime: Runtime) -> str:
+    """Why a budget leaves nothing for it; an empty string where there is room, however little."""
+    if candidate.free:
+        return ""
+    room = runtime.ledger.find_room(entry, candidate)
+    spent = room.nano_usd is not None and room.nano_usd <= 0
+    return "no budget has room for it" if spent or (room.tokens is not None and room.tokens <= 0) else ""
