@@ -16,7 +16,7 @@ from lodestard.domain.news import RequestEnded
 from lodestard.domain.price import Price
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Caller, Request
-from lodestard.domain.upstream import Candidate, Plan, Rejection
+from lodestard.domain.upstream import Candidate, Merit, Plan, Rejection
 
 ASKED_WITH = (
     "tools",
@@ -124,8 +124,13 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "up": candidate.up,
         "price": _price(candidate.price),
         "predicted_wait_s": candidate.predicted_wait_s,
-        **({} if candidate.merit is None else {"merit": msgspec.to_builtins(candidate.merit)}),
+        **({} if candidate.merit is None else {"merit": _merit(candidate.merit)}),
     }
+
+
+def _merit(merit: Merit) -> dict[str, Any]:
+    rounded = {"quality": round(merit.quality, 4), "wait_s": round(merit.wait_s, 3), "seen": round(merit.seen, 2)}
+    return msgspec.structs.asdict(merit) | rounded
 
 
 def _price(price: Price | None) -> dict[str, Any] | None:

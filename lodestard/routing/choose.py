@@ -20,7 +20,7 @@ from lodestard.routing.catalog import Catalog, Offer
 from lodestard.routing.filters import Fence, find_hindrance, find_objection
 from lodestard.routing.reasons import say_choice, say_order
 from lodestard.routing.rules import Verdict
-from lodestard.routing.score import NANO, Question, weigh
+from lodestard.routing.score import NANO, pose, weigh
 
 AUTO = "auto"
 UNKNOWN_TASK = Task()
@@ -130,7 +130,7 @@ def _weighed(able: Sequence[Offer], terms: Terms, view: View) -> list[Candidate]
 
     The session's last model stays unless another one is better by more than ``sticky_usd``.
     """
-    question = Question(terms.asked, terms.task, view.catalog.worth[terms.prefer])
+    question = pose(terms.asked, terms.task, view.catalog.worth[terms.prefer])
     margin = round(view.catalog.sticky_usd * NANO)
     weighed: list[tuple[bool, bool, int, int, Candidate]] = []
     for place, offer in enumerate(able):

@@ -7,9 +7,7 @@ paid is never what is held (``budget`` bounds that). Pure.
 """
 
 from collections.abc import Mapping
-from typing import Protocol
-
-import msgspec
+from typing import NamedTuple, Protocol
 
 from lodestard.budget.pricing import cost_nano_usd
 from lodestard.domain.choice import Asked, Figures
@@ -41,12 +39,17 @@ PAID_FIRST_S, PAID_TOKENS_PER_S = 1.0, 60.0
 FREE_FIRST_S, FREE_TOKENS_PER_S = 2.0, 20.0
 
 
-class Question(msgspec.Struct, frozen=True):
-    """What is to be weighed: the request, its task, and what an answer is worth."""
+class Question(NamedTuple):
+    """What is to be weighed: the request, its task, what an answer is worth, and how long it is likely to be."""
 
     asked: Asked
     task: Task
     worth: Worth
+    tokens: int
+
+
+def pose(asked: Asked, task: Task, worth: Worth) -> Question:
+    return Question(asked, task, worth, answer_tokens(asked, task))
 
 
 class Weighable(Protocol):
@@ -66,18 +69,17 @@ class Weighable(Protocol):
 
 def weigh(offer: Weighable, figures: Figures, question: Question) -> Merit:
     """The sum for one candidate."""
-    asked, task, worth = question.asked, question.task, question.worth
+    asked, task, worth, tokens = question
     quality = expect_quality(with_evidence(offer.ability_at(task.kind), figures.good, figures.bad), task.hardness)
-    tokens = answer_tokens(asked, task)
     cost = likely_cost(offer.price or FREE, asked.prompt_tokens, tokens, figures.cached_tokens)
     wait_s = likely_wait(offer, tokens, figures)
     value = min(quality, worth.enough) * worth.answer_usd - wait_s * worth.second_usd
     return Merit(
-        quality=round(quality, 4),
+        quality=quality,
         cost_nano_usd=cost,
-        wait_s=round(wait_s, 3),
+        wait_s=wait_s,
         value_nano_usd=round(value * NANO) - cost,
-        seen=round(figures.good + figures.bad, 2),
+        seen=figures.good + figures.bad,
         cached_tokens=figures.cached_tokens,
         note=figures.no_room,
     )

@@ -14,7 +14,7 @@ from lodestard.domain.upstream import Merit
 from lodestard.routing.abilities import UNKNOWN, assume_ability
 from lodestard.routing.catalog import Offer, build_catalog
 from lodestard.routing.quality import expect_quality, logistic, logit, with_evidence
-from lodestard.routing.score import ANSWER_TOKENS, WORTH, Question, answer_tokens, weigh
+from lodestard.routing.score import ANSWER_TOKENS, WORTH, answer_tokens, pose, weigh
 
 SETTINGS = Settings(
     upstreams={
@@ -34,14 +34,14 @@ ASKED = Asked(alias="all", prompt_tokens=1_000, output_tokens=100)
 
 
 def merit(offer: Offer, task: Task = EASY, figures: Figures = UNSEEN, asked: Asked = ASKED) -> Merit:
-    return weigh(offer, figures, Question(asked, task, WORTH["cheap"]))
+    return weigh(offer, figures, pose(asked, task, WORTH["cheap"]))
 
 
 def test_the_sum_by_hand() -> None:
     worth = Worth(answer_usd=0.1, second_usd=0.001)
     figures = Figures(first_s=0.5, tokens_per_s=50.0)
     task = Task(kind="plan", hardness=0.5)
-    found = weigh(SAID, figures, Question(ASKED, task, worth))
+    found = weigh(SAID, figures, pose(ASKED, task, worth))
     assert found.quality == 0.5
     assert found.cost_nano_usd == 1_000 * 1_000 + 100 * 1_000
     assert found.wait_s == 0.5 + 100 / 50
@@ -49,14 +49,14 @@ def test_the_sum_by_hand() -> None:
 
 
 def test_what_a_person_said_of_a_model_counts() -> None:
-    assert merit(SAID, Task(kind="maths")).quality == 0.25
+    assert merit(SAID, Task(kind="maths")).quality == pytest.approx(0.25)
     assert merit(SAID, Task(kind="code")).quality == 0.5
     assert merit(SAID).wait_s == pytest.approx(1.0 + 100 / 100)
 
 
 def test_the_free_model_does_easy_work_and_the_paid_one_hard_work() -> None:
     assert merit(LOCAL, EASY).value_nano_usd > merit(PAID, EASY).value_nano_usd
-    hard = Question(ASKED, HARD, WORTH["balanced"])
+    hard = pose(ASKED, HARD, WORTH["balanced"])
     assert weigh(PAID, UNSEEN, hard).value_nano_usd > weigh(LOCAL, UNSEEN, hard).value_nano_usd
 
 
