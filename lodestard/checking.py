@@ -73,9 +73,9 @@ class Judge:
         self._record.check = self._watch.failure
 
 
-def terms_of(request: Request, models: Mapping[str, Model]) -> Terms:
-    """What the alias of ``request`` wants. A plain answer is released when it is whole, so that it is always held."""
-    model = models.get(request.alias)
+def terms_of(alias: str, request: Request, models: Mapping[str, Model]) -> Terms:
+    """What the ``alias`` that is asked wants. A plain answer is released when it is whole, so it is always held."""
+    model = models.get(alias)
     if model is None or not model.checks:
         return NO_TERMS
     held = model.hold or not request.stream

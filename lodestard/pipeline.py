@@ -55,7 +55,7 @@ async def carry(exchange: Exchange, runtime: Runtime) -> None:
     exchange.ticket = runtime.cache.ticket(
         exchange.request, exchange.plan.candidates[0].target, exchange.caller.principal, exchange.cache_control
     )
-    exchange.terms = terms_of(exchange.request, runtime.settings.models)
+    exchange.terms = terms_of(exchange.plan.alias, exchange.request, runtime.settings.models)
     kept = runtime.cache.find(exchange.ticket)
     if kept is not None and passes_again(exchange.terms, exchange.request, kept.reply):
         await exchange.replay(kept)

@@ -93,7 +93,8 @@ class Rejection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is asked, in which order, and why. ``reason`` is one short line (the ``x-lodestar-reason`` header).
+    """Who is asked, in which order, and why. ``alias`` is the one that is asked: a rule may have named another than
+    the client. ``reason`` is one short line (the ``x-lodestar-reason`` header).
 
     ``soonest``: of the free ones, whoever can begin first is asked first. ``labels`` were put on the request, and
     ``rules`` are the names of those that said something of it; ``task`` is what it was found to be, where that was

@@ -61,7 +61,7 @@ def choose_route(asked: Asked, task: Task, view: View) -> Plan:
     prefer = _preference(asked, alias, verdict, view.catalog)
     candidates = _ordered(able, view) if prefer is None else _weighed(able, Terms(asked, task, prefer), view)
     return Plan(
-        alias=asked.alias,
+        alias=alias,
         candidates=tuple(candidates),
         rejected=tuple(rejected),
         reason=_reason(asked, alias, candidates, verdict)

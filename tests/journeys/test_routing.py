@@ -237,3 +237,11 @@ async def test_the_last_wall_holds_whoever_chose(routed: World, monkeypatch: pyt
     answer = await post(routed, PRIVATE, alias="paid")
     assert answer.status == 500
     assert asked_outside(routed) == []
+
+
+async def test_an_alias_that_a_rule_names_is_checked_as_it_says(tmp_path: Path) -> None:
+    config = '[models.checked]\nroute = ["openai/gpt-4o-mini"]\nchecks = ["schema"]\n[[rules]]\nmodel = "checked"\n'
+    async with open_world(tmp_path, config) as world:
+        world.openai.say("no json", '{"x": 1}')
+        answer = await post(world, alias="local-llama", response_format=SCHEMA)
+        assert (answer.text, world.openai.asked) == ('{"x": 1}', 2)
