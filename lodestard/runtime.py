@@ -15,6 +15,8 @@ from lodestard.dialogues import Dialogues
 from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
+from lodestard.domain.feedback import Feedback, Given, Turn
+from lodestard.domain.feedback_ports import FeedbackPort
 from lodestard.domain.host_ports import Admission, ResidencyPort
 from lodestard.domain.ports import CachePort, LedgerPort, RoutesPort, Sender
 from lodestard.domain.question import Answered, Question
@@ -37,6 +39,19 @@ async def ask_nobody(_question: Question, _runtime: object = None) -> Answered:
 async def count_nowhere(_target: Target, _request: Request) -> int | None:
     """Where no provider is there to be asked."""
     return None
+
+
+class NoFeedback:
+    """Where nothing is judged."""
+
+    def counts(self, _target: Target, _kind: str, _project: str = "") -> tuple[float, float]:
+        return 0.0, 0.0
+
+    def judge(self, _feedback: Feedback, _principal: str | None) -> Given:
+        raise HouseFault(Code.STORE_UNAVAILABLE, "Nobody is here to take a verdict in.")
+
+    def note_turn(self, _turn: Turn) -> None:
+        """Nobody wants to know."""
 
 
 Look = Callable[[str], Awaitable[int]]
@@ -66,6 +81,8 @@ class Runtime:
 
     ``count_at(target, request)`` is a prompt's tokens by the provider's own count, None where it does not tell.
 
+    ``outcomes`` is where verdicts on answers come in, and are counted.
+
     ``ask(question)`` is how a module asks a model: through the proxy's own endpoint, so with the same plan, budgets,
     admission and ledger row as anybody, under the module's name. It raises the ``Fault`` that a client would be told
     (its code says which); cancelled, it is as if the client had left. It does not keep a retired generation open.
@@ -94,5 +111,6 @@ class Runtime:
     allowances: Allowances = field(default_factory=Allowances)
     dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: TokensPort = field(default_factory=Estimator)
+    outcomes: FeedbackPort = field(default_factory=NoFeedback)
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody
     count_at: Callable[[Target, Request], Awaitable[int | None]] = count_nowhere
