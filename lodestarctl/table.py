@@ -9,6 +9,7 @@ from lodestarctl.command import Command as Command
 from lodestarctl.command import Option as Option
 from lodestarctl.table_gpu import GPU_COMMANDS
 from lodestarctl.table_keys import KEY_COMMANDS
+from lodestarctl.table_routing import ROUTING_COMMANDS
 
 GLOBAL_OPTIONS = (
     Option(("--json",), "print data as JSON (a versioned envelope) for programs", "flag"),
@@ -245,6 +246,7 @@ COMMANDS = (
             Option(("--tmux",), "with tmux's colours", "flag"),
         ),
     ),
+    *ROUTING_COMMANDS,
     *KEY_COMMANDS,
     Command("config check", "check the configuration; all faults at once", "config_check"),
     Command(

@@ -112,6 +112,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
             ask=ask_model,
             load=Load(settings.server.limits.buffered_bytes),
             tokens=tokens,
+            outcomes=ledger.feedback,
         )
         residency.configure(settings, boot.plan.blueprint.keys)
         ledger.budgets.on_alert = foundation.budget_alert.tell

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from lodestard.checking import NO_TERMS, Terms, name_failed
+from lodestard.classify.aftermath import read_turn
 from lodestard.domain.attempt import AttemptRecord
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.closing import Closing
@@ -63,7 +64,7 @@ class Result(msgspec.Struct):
 
 
 class Exchange(msgspec.Struct, eq=False):
-    """What the hallway carries."""
+    """What the hallway carries. ``heeded``: what became of the verdicts that came with it."""
 
     http: HttpExchange
     request: Request
@@ -77,6 +78,7 @@ class Exchange(msgspec.Struct, eq=False):
     flight: Flight | None = None
     joined: bool = False
     result: Result = msgspec.field(default_factory=Result)
+    heeded: str = ""
     _writer: StreamWriter | None = None
     _sent_ns: int = 0
     _told: str = ""
@@ -295,6 +297,8 @@ class Exchange(msgspec.Struct, eq=False):
         if target is not None:
             headers.append(("x-lodestar-model", str(target)))
         current = None if self.flight is None else self.flight.current
+        if self.heeded:
+            headers.append(("x-lodestar-feedback", self.heeded))
         if check := name_failed(current):
             headers.append(("x-lodestar-check", check))
         if current is not None and current.sent_as is not AS_ASKED:
@@ -348,6 +352,8 @@ class Exchange(msgspec.Struct, eq=False):
             settled=tuple(map(attempt_figures, self.entry.attempts)),
         )
         self.runtime.hooks.request_ended.tell(ended)
+        turn = read_turn(self.entry.id, self.entry.caller, self.request, closing, attempts)
+        self.runtime.outcomes.note_turn(turn)
 
     def _closing(self, attempts: list[AttemptRecord]) -> Closing:
         result, received_ns = self.result, self.http.received_ns

@@ -17,6 +17,7 @@ from lodestard.allowances import Allowances
 from lodestard.config.clients import read_clients
 from lodestard.dialogues import Dialogues
 from lodestard.domain.clock import Clock
+from lodestard.domain.feedback_ports import FeedbackPort
 from lodestard.domain.host_ports import Admission
 from lodestard.domain.news import AttemptEnded, BudgetAlert, RequestEnded
 from lodestard.domain.ports import (
@@ -39,7 +40,7 @@ from lodestard.residency.plain import HostAdmission
 from lodestard.residency.room import Residency
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
-from lodestard.runtime import Look, Runtime, ask_nobody
+from lodestard.runtime import Look, NoFeedback, Runtime, ask_nobody
 from lodestard.thoughts import Thoughts
 from lodestard.tokens import Estimator
 from lodestard.upstream.counting import count_at
@@ -79,6 +80,7 @@ class Foundation:
     paces: Paces = field(default_factory=Paces)
     dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: Estimator = field(default_factory=Estimator)
+    outcomes: FeedbackPort = field(default_factory=NoFeedback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             paces=foundation.paces,
             dialogues=foundation.dialogues,
             tokens=foundation.tokens,
+            outcomes=foundation.outcomes,
         )
         hooks.request_ended.always(foundation.paces.learn_request)
         hooks.attempt_ended.always(foundation.paces.learn_attempt)

@@ -47,6 +47,7 @@ from lodestard.inside import InnerExchange, ask_inside
 from lodestard.ledger import Ledger, Reports, SessionReports, SessionRow, verify
 from lodestard.ledger.budgets import Budgets
 from lodestard.ledger.exporting import ExportOptions, stream_export
+from lodestard.ledger.feedback import FeedbackBook
 from lodestard.log import Level, set_level
 from lodestard.prices.refresh import Prices
 from lodestard.runtime import Runtime
@@ -242,6 +243,10 @@ class Panel:
 
     def end_session(self, session_id: str) -> SessionRow:
         return self.ledger.sessions.end(session_id, self.ledger.now_ms())
+
+    @property
+    def feedback(self) -> FeedbackBook:
+        return self.ledger.feedback
 
     def price_book(self) -> BookState:
         book = self.prices.book

@@ -12,11 +12,12 @@ from typing import NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 from lodestard.domain.choice import MOST_TEXT, Asked, Figures, Needs
+from lodestard.domain.feedback import kind_of
 from lodestard.domain.ports import EntryPort
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.routing_settings import Day
 from lodestard.domain.task import Task
-from lodestard.domain.upstream import LAN_ONLY, Candidate, Plan
+from lodestard.domain.upstream import LAN_ONLY, Candidate, Plan, Target
 from lodestard.routing.choose import UNKNOWN_TASK
 from lodestard.runtime import Runtime
 
@@ -88,7 +89,7 @@ def said_last(request: Request) -> str:
 
 def find_task(caller: Caller) -> Task:
     """What it is, by what can be told at once."""
-    return Task(kind=caller.task or "chat")
+    return Task(kind=kind_of(caller.task))
 
 
 class Facts(NamedTuple):
@@ -105,17 +106,27 @@ def figures_of(facts: Facts, runtime: Runtime, candidate: Candidate) -> Figures:
     target, caller = candidate.target, facts.caller
     pace, last = runtime.paces.of(target), runtime.paces.last_of(caller.session)
     wait = runtime.admission.predicted_wait(target, facts.request.size_bytes // BYTES_PER_TOKEN)
-    seen = runtime.hooks.evidence(caller.task or facts.task.kind, target)
+    good, bad = seen_of(facts, runtime, target)
     return Figures(
         wait_s=None if wait is None else wait.likely_s,
         first_s=pace.first_s,
         tokens_per_s=pace.tokens_per_s,
-        good=0.0 if seen is None else seen.quality * seen.count,
-        bad=0.0 if seen is None else (1.0 - seen.quality) * seen.count,
+        good=good,
+        bad=bad,
         cached_tokens=runtime.paces.cached_tokens(caller.session, target),
         last=last is not None and last.target == target,
         no_room="" if facts.entry is None else say_no_room(facts.entry, candidate, runtime),
     )
+
+
+def seen_of(facts: Facts, runtime: Runtime, target: Target) -> tuple[float, float]:
+    """How many answers of ``target`` at this kind of work were good, and how many bad: judged by who asked, and
+    measured beside a paid model's."""
+    good, bad = runtime.outcomes.counts(target, facts.task.kind)
+    measured = runtime.hooks.evidence(facts.caller.task, target)
+    if measured is None:
+        return good, bad
+    return good + measured.quality * measured.count, bad + (1.0 - measured.quality) * measured.count
 
 
 def say_no_room(entry: EntryPort, candidate: Candidate, runtime: Runtime) -> str:

@@ -15,6 +15,8 @@ from lodestard.dialogues import Dialogues
 from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
+from lodestard.domain.feedback import Feedback, Given, Turn
+from lodestard.domain.feedback_ports import FeedbackPort
 from lodestard.domain.host_ports import Admission, ResidencyPort
 from lodestard.domain.ports import (
     CachePort,
@@ -45,6 +47,19 @@ async def count_nowhere(_target: Target, _request: Request) -> int | None:
     return None
 
 
+class NoFeedback:
+    """Where nothing is judged."""
+
+    def counts(self, _target: Target, _kind: str, _project: str = "") -> tuple[float, float]:
+        return 0.0, 0.0
+
+    def judge(self, _feedback: Feedback, _principal: str | None) -> Given:
+        raise HouseFault(Code.STORE_UNAVAILABLE, "Nobody is here to take a verdict in.")
+
+    def note_turn(self, _turn: Turn) -> None:
+        """Nobody wants to know."""
+
+
 Look = Callable[[str], Awaitable[int]]
 """``GET`` a path of one upstream and give the answer's status. Raises ``Fault`` where it can't be had."""
 
@@ -71,6 +86,8 @@ class Runtime:
     after what is on the cards.
 
     ``count_at(target, request)`` is a prompt's tokens by the provider's own count, None where it does not tell.
+
+    ``outcomes`` is where verdicts on answers come in, and are counted.
 
     ``ask(question)`` is how a module asks a model: through the proxy's own endpoint, so with the same plan, budgets,
     admission and ledger row as anybody, under the module's name. It raises the ``Fault`` that a client would be told
@@ -101,5 +118,6 @@ class Runtime:
     paces: Paces = field(default_factory=Paces)
     dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: TokensPort = field(default_factory=Estimator)
+    outcomes: FeedbackPort = field(default_factory=NoFeedback)
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody
     count_at: Callable[[Target, Request], Awaitable[int | None]] = count_nowhere

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Heading, Note, Table
+from lodestarctl.render.feedback import tell_feedback
 from lodestarctl.render.waits import estimate
 from lodestarctl.render.words import UNKNOWN, about, clean, clip, count, millis, moment, plural, usd
 from lodestard.control.messages import AttemptRow, CandidateRow, Explanation, RequestRow
@@ -71,6 +72,7 @@ def render_explanation(explanation: Explanation) -> list[Block]:
         moment(row.started_ms),
     )
     notes = [Note(text, "dim", "·") for text in explanation.notes]
+    notes += map(tell_feedback, explanation.feedback)
     return [
         heading,
         Facts(tuple(_facts(explanation))),

@@ -15,7 +15,7 @@ import msgspec
 from lodestard import __version__
 from lodestard.domain.client import LOCAL, Principal
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.endpoints import anthropic, ollama, openai, openai_text, responses
+from lodestard.endpoints import anthropic, feedback, ollama, openai, openai_text, responses
 from lodestard.endpoints.serving import JSON_HEADERS, Endpoint, Route, plain_path
 from lodestard.gate import Gate
 from lodestard.http import HttpExchange
@@ -28,6 +28,7 @@ ROUTES: Mapping[str, Route] = {
     **responses.ROUTES,
     **anthropic.ROUTES,
     **ollama.ROUTES,
+    **feedback.ROUTES,
 }
 """By path, without ``/v1``. One that ends with a star is of all paths below it."""
 

@@ -19,6 +19,7 @@ from lodestard.http import ClientLeft, HttpExchange, read_content
 from lodestard.pipeline import carry
 from lodestard.protocols.codec import ClientCodec
 from lodestard.runtime import Runtime
+from lodestard.verdicts import HEADER, heed_verdicts
 
 Endpoint = Callable[[HttpExchange, Runtime, Principal], Awaitable[None]]
 JSON_HEADERS = [("content-type", "application/json")]
@@ -97,6 +98,8 @@ async def serve_request(
     request, caller = identify(http, request, who)
     entry = runtime.ledger.open_entry(caller, request.alias, dialect=request.dialect, stream=request.stream)
     exchange = Exchange(http, request, entry.caller, entry, runtime, codec)
+    if (verdicts := http.headers.get(HEADER)) is not None:
+        exchange.heeded = heed_verdicts(verdicts, caller.principal, runtime)
     try:
         await answer(exchange, runtime)
     except ClientLeft:

@@ -1,7 +1,8 @@
 """The money ledger: what was held, spent and saved, and why.
 
 Law: nothing paid is sent before its worst case is durable here, every attempt has exactly one end, and every figure
-that anybody shows comes from here. Owner of the tables ``request``, ``trace``, ``attempt`` and ``posting``.
+that anybody shows comes from here. Owner of the tables ``request``, ``trace``, ``attempt``, ``posting`` and
+``feedback``.
 """
 
 from lodestard.ledger.entry import Attempt, Entry

@@ -28,6 +28,7 @@ from lodestard.domain.usage import Usage
 from lodestard.ledger.budget_rows import read_last_seen_ms
 from lodestard.ledger.budgets import Budgets, UnderWay
 from lodestard.ledger.entry import NS_PER_US, Attempt, Entry, is_plausible, spent_by, uncached
+from lodestard.ledger.feedback import FeedbackBook
 from lodestard.ledger.forecast import run_forecasts
 from lodestard.ledger.ids import RequestIds
 from lodestard.ledger.keeper import Applicant
@@ -73,6 +74,7 @@ class Ledger:
         self.upkeep = Upkeep(store, clock, self._settled, options.retention_days)
         self.sessions = Sessions(store, options.sessions, self.now_ms())
         self.session_reports = SessionReports(store, self.sessions, clock)
+        self.feedback = FeedbackBook(store, self.now_ms)
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> Entry:
         """A request has come. In memory until its first hold, or its end."""

@@ -23,6 +23,7 @@ from lodestard.control.messages import (
 from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
 from lodestard.domain.bill import Bill
 from lodestard.domain.errors import CallerFault, Code, Fault
+from lodestard.domain.feedback import Feedback, Given
 from lodestard.domain.host_ports import ResidencyDesk
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.price import Price, Quote
@@ -287,6 +288,33 @@ def open_budgets() -> Budgets:
     return budgets
 
 
+class FakeFeedback:
+    """Verdicts on answers of one model."""
+
+    def __init__(self) -> None:
+        self.given: list[Given] = []
+
+    def judge(self, feedback: Feedback, _principal: str | None) -> Given:
+        given = Given(
+            request_id=feedback.request_id,
+            source=feedback.source,
+            target="openai/gpt-4o",
+            verdict=feedback.verdict,
+            kind=feedback.kind or "chat",
+            project="",
+            weight=1.0,
+            at_ms=NOW_MS,
+        )
+        self.given.append(given)
+        return given
+
+    def of_request(self, request_id: str) -> Sequence[Given]:
+        return [given for given in self.given if given.request_id == request_id]
+
+    async def latest(self, limit: int) -> Sequence[Given]:
+        return list(reversed(self.given))[:limit]
+
+
 @dataclass
 class FakeDesk:
     """``answers`` are what ``ask`` gives for a body: pieces of text, then how it went (or a fault)."""
@@ -312,6 +340,8 @@ class FakeDesk:
     residency: ResidencyDesk | None = None
 
     book: BookState = NO_BOOK
+
+    feedback: FakeFeedback = field(default_factory=FakeFeedback)
 
     ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
 

@@ -1,6 +1,7 @@
 """Single requests, and why they went as they did."""
 
 from lodestard.control.envelope import Message
+from lodestard.control.messages.feedback import FeedbackRow
 from lodestard.control.messages.gpu import Estimate
 
 
@@ -75,13 +76,14 @@ class CandidateRow(Message, frozen=True):
 
 
 class Explanation(Message, frozen=True):
-    """All that is known of one request."""
+    """All that is known of one request. ``feedback``: what became of its answers."""
 
     request: RequestRow
     reason: str = ""
     candidates: tuple[CandidateRow, ...] = ()
     attempts: tuple[AttemptRow, ...] = ()
     notes: tuple[str, ...] = ()
+    feedback: tuple[FeedbackRow, ...] = ()
 
 
 class RequestList(Message, frozen=True):

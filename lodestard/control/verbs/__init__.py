@@ -14,6 +14,7 @@ from lodestard.control.verbs.configuration import configuration_verbs
 from lodestard.control.verbs.dashboard import dashboard_verbs
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.doctor import doctor_verbs
+from lodestard.control.verbs.feedback import feedback_verbs
 from lodestard.control.verbs.figures import figure_verbs
 from lodestard.control.verbs.gpu import gpu_verbs
 from lodestard.control.verbs.house import house_verbs
@@ -34,6 +35,7 @@ FAMILIES = (
     budget_verbs,
     key_verbs,
     request_verbs,
+    feedback_verbs,
     dashboard_verbs,
     session_verbs,
     price_verbs,

@@ -20,6 +20,7 @@ from lodestard.control.messages import (
 )
 from lodestard.control.verbs.attempt import AttemptRecord
 from lodestard.control.verbs.cost_figures import CostFigures as CostFigures
+from lodestard.control.verbs.routing_desk import RoutingDesk
 from lodestard.control.verbs.session_desk import SessionDesk
 from lodestard.domain.bill import Bill
 from lodestard.domain.host_ports import ResidencyDesk
@@ -273,7 +274,7 @@ TextSink = Callable[[str, str], Awaitable[None]]
 """Awaited with (text, reasoning) as they come."""
 
 
-class Desk(SessionDesk, Protocol):
+class Desk(SessionDesk, RoutingDesk, Protocol):
     """Everything that the core's verbs need."""
 
     @property

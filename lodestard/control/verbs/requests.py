@@ -7,10 +7,12 @@ import msgspec
 import trio
 
 from lodestard.control.messages import AttemptRow, CandidateRow, Explanation, RequestList, RequestRow
+from lodestard.control.messages.feedback import FeedbackRow
 from lodestard.control.messages.gpu import Estimate
 from lodestard.control.verbs.attempt import AttemptRecord
 from lodestard.control.verbs.desk import Desk, Explained, RequestRecord
 from lodestard.domain.errors import CallerFault, Code
+from lodestard.domain.feedback import Given
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
 
@@ -28,7 +30,9 @@ def request_verbs(desk: Desk) -> tuple[Verb, ...]:
         await follow_requests(desk, arguments["last"], emit)
 
     async def explain(arguments: Arguments) -> Explanation:
-        return explanation(await find_request(desk, arguments["id"]))
+        found = await find_request(desk, arguments["id"])
+        judged = tuple(map(feedback_row, desk.feedback.of_request(found.request.id)))
+        return msgspec.structs.replace(explanation(found), feedback=judged)
 
     last = (Argument(name="last", kind="integer", default=20, help="how many"),)
     which = (Argument(name="id", required=True, help="the request's id, or the end of it"),)
@@ -244,3 +248,17 @@ def _estimate(value: object) -> Estimate | None:
 def _between_ms(traced: Mapping[str, Any], start: str, end: str) -> int | None:
     first, last = traced.get(start), traced.get(end)
     return (last - first) // US_PER_MS if isinstance(first, int) and isinstance(last, int) else None
+
+
+def feedback_row(given: Given) -> FeedbackRow:
+    """A row of the ledger → a row for people. Pure."""
+    return FeedbackRow(
+        request_id=given.request_id,
+        source=given.source,
+        target=given.target,
+        verdict=given.verdict,
+        kind=given.kind,
+        at_ms=given.at_ms,
+        weight=given.weight,
+        project=given.project,
+    )

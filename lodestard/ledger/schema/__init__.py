@@ -1,9 +1,11 @@
 """The ledger's tables, by what they are for.
 
-Law: version 2 is added to version 1 and takes nothing away; every amount is an integer of nano-USD in a STRICT table.
+Law: a version is added to those before it and takes nothing away; every amount is an integer of nano-USD in a STRICT
+table.
 """
 
 from lodestard.ledger.schema.budgets import BUDGETS
+from lodestard.ledger.schema.feedback import FEEDBACK
 from lodestard.ledger.schema.prices import PRICES
 from lodestard.ledger.schema.reconciliation import RECONCILIATION
 from lodestard.ledger.schema.requests import REQUESTS
@@ -19,7 +21,7 @@ class Schema:
     """The ledger's migrations, as the store wants them."""
 
     owner = "ledger"
-    scripts = (REQUESTS, MONEY)
+    scripts = (REQUESTS, MONEY, FEEDBACK)
 
 
 SCHEMA = Schema()

@@ -77,6 +77,7 @@ def test_every_verb_is_under_its_own_name_and_does_one_thing(desk: FakeDesk) -> 
         "config.set",
         "config.unset",
         "drain",
+        "feedback.give",
         "restart",
         "gpu.pause",
         "gpu.pin",
