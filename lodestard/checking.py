@@ -37,9 +37,7 @@ class SetAside(msgspec.Struct, frozen=True):
     """A whole answer that failed: the client gets it where nobody does better."""
 
     record: AttemptRecord
-    draft: Draft
     pieces: Sequence[Piece]
-    body: bytes
 
 
 class Judge:
@@ -104,7 +102,7 @@ def passes_again(terms: Terms, request: Request, reply: Reply) -> bool:
 
 def failed(fault: object) -> bool:
     """Whether an attempt ended because of its checks."""
-    return isinstance(fault, CheckFault)
+    return isinstance(fault, CheckFault) and fault.code is Code.CHECK_FAILED
 
 
 def is_retry(attempts: Sequence[AttemptRecord]) -> bool:

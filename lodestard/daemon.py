@@ -16,6 +16,7 @@ from pathlib import Path
 
 import trio
 
+from lodestard.breakers import Breakers
 from lodestard.budget.rules import read_rates, read_rules
 from lodestard.cache import MIGRATIONS as CACHE_MIGRATIONS
 from lodestard.cache import Cache, open_cache
@@ -115,6 +116,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
             outcomes=ledger.feedback,
         )
         residency.configure(settings, boot.plan.blueprint.keys)
+        foundation.breakers.configure(settings)
         ledger.budgets.on_alert = foundation.budget_alert.tell
         port = Port(boot.plan.certificate)
         house = House(
@@ -123,7 +125,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
             boot.read_plan,
             boot.write_change,
             boot.plan,
-            on_change=partial(take_in, Rooms(cache, ledger, prices, residency, port)),
+            on_change=partial(take_in, Rooms(cache, ledger, prices, residency, port, foundation.breakers)),
             rehearse=boot.rehearse,
         )
         prices.on_change = partial(take_baseline, ledger, prices)
@@ -296,6 +298,7 @@ class Rooms:
     prices: Prices
     residency: Residency
     port: Port
+    breakers: Breakers
 
 
 async def take_in(rooms: Rooms, plan: Plan) -> None:
@@ -309,6 +312,7 @@ async def take_in(rooms: Rooms, plan: Plan) -> None:
     rooms.prices.take_settings(settings)
     rooms.cache.configure(settings.cache)
     rooms.residency.configure(settings, plan.blueprint.keys)
+    rooms.breakers.configure(settings)
     rooms.port.certificate = plan.certificate
 
 

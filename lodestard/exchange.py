@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
+import trio
 
 from lodestard.checking import NO_TERMS, Terms, name_failed
 from lodestard.classify.aftermath import read_turn
-from lodestard.domain.attempt import AttemptRecord
+from lodestard.domain.attempt import AttemptRecord, elsewhere_ns
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, Fault
@@ -20,7 +21,9 @@ from lodestard.domain.news import RequestEnded, attempt_figures
 from lodestard.domain.ports import EntryPort, Kept, Ticket
 from lodestard.domain.reply import Piece, Reply, disassemble
 from lodestard.domain.request import Caller, Request
+from lodestard.domain.settings import Model
 from lodestard.domain.upstream import AS_ASKED, Plan, SentAs, Target
+from lodestard.fallback import DEADLINE, read_deadline_s
 from lodestard.flights import Flight, RetryKey
 from lodestard.http import ClientLeft, HttpExchange
 from lodestard.protocols import error_bodies
@@ -30,6 +33,8 @@ from lodestard.trace import NS_PER_US, may_quote, quote, write_trace
 
 CLIENT_LEFT_STATUS = 499  # nobody reads it; the name that access logs have given it
 NO_PLAN = Plan(alias="", candidates=())
+NO_MODEL = Model(route=())
+NEVER = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +152,22 @@ class Exchange(msgspec.Struct, eq=False):
             self.flight.on_landed.append(self._post)
         else:
             self._post()
+
+    # -- what its alias says ---------------------------------------------------------------------------------
+
+    @property
+    def model(self) -> Model:
+        """The table of the alias that is asked; an empty one where a target is named outright."""
+        return self.runtime.settings.models.get(self.plan.alias, NO_MODEL)
+
+    @property
+    def due_s(self) -> float:
+        """Until when, by trio's clock, an answer must be whole or a stream have begun. Raises ``CallerFault``."""
+        deadline_s = read_deadline_s(self.http.headers.get(DEADLINE)) or self.model.deadline_s
+        if not deadline_s:
+            return NEVER
+        passed_ns = self.runtime.clock.monotonic_ns() - self.http.received_ns
+        return trio.current_time() + deadline_s - passed_ns / NS_PER_S
 
     # -- joining ---------------------------------------------------------------------------------------------
 
@@ -329,13 +350,7 @@ class Exchange(msgspec.Struct, eq=False):
         Waiting for a card is theirs too.
         """
         now_ns = self.runtime.clock.monotonic_ns()
-        here_ns = now_ns - self.http.received_ns
-        for record in attempts:
-            ended_ns = record.ended_ns or now_ns
-            here_ns -= (record.admitted_ns or ended_ns) - record.started_ns
-            if record.dialled_ns:
-                here_ns -= ended_ns - record.dialled_ns
-        return max(0, here_ns) // NS_PER_US
+        return max(0, now_ns - self.http.received_ns - elsewhere_ns(attempts, now_ns)) // NS_PER_US
 
     def _post(self) -> None:
         attempts = self._attempts()

@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import trio
 
 from lodestard.allowances import Allowances
+from lodestard.breakers import Breakers
 from lodestard.config.clients import read_clients
 from lodestard.dialogues import Dialogues
 from lodestard.domain.clock import Clock
@@ -28,6 +30,7 @@ from lodestard.domain.question import Answered, Question
 from lodestard.domain.route_ports import PricesPort
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings, Upstream
+from lodestard.equals import Equals
 from lodestard.flights import Flight, Flights, LeavePolicy
 from lodestard.hooks import Hooks, Signal
 from lodestard.http import Load
@@ -81,6 +84,9 @@ class Foundation:
     dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: Estimator = field(default_factory=Estimator)
     outcomes: FeedbackPort = field(default_factory=NoFeedback)
+    breakers: Breakers = field(default_factory=Breakers)
+    equals: Equals = field(default_factory=Equals)
+    draw: Callable[[], float] = field(default_factory=lambda: Random().random)  # noqa: S311  no secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +205,9 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             dialogues=foundation.dialogues,
             tokens=foundation.tokens,
             outcomes=foundation.outcomes,
+            breakers=foundation.breakers,
+            equals=foundation.equals,
+            draw=foundation.draw,
         )
         hooks.request_ended.always(foundation.paces.learn_request)
         hooks.attempt_ended.always(foundation.paces.learn_attempt)
@@ -217,7 +226,7 @@ def open_routes(foundation: Foundation, settings: Settings, hooks: Hooks) -> Rou
     """The routes of a configuration, by the price book of each moment."""
     clock, prices = foundation.clock, foundation.prices
     catalog = build_catalog(settings, frozenset(CODECS), prices.quotes, clock.now_ms())
-    return Routes(catalog, hooks.is_up, prices, clock.now_ms)
+    return Routes(catalog, hooks.is_up, prices, clock.now_ms, foundation.breakers.tripped)
 
 
 def look_at(sender: PooledSender, upstreams: Mapping[str, Upstream], name: str) -> Look:

@@ -7,45 +7,38 @@ here; what happens, happens in this order. ``docs/way-of-a-request.md`` tells th
 Law: an attempt that was held has exactly one end (captured, released or unknown), whatever breaks in between.
 """
 
-from collections.abc import Iterator
 from functools import partial
+from typing import Self
 
 import msgspec
 import trio
 
 from lodestard.allowances import Turn
+from lodestard.asking import Lane, ask_candidates
 from lodestard.bid import Bid, OutputCap, make_bid, within_room
-from lodestard.checking import Judge, failed, is_retry, open_judge, passes_again, terms_of
+from lodestard.breakers import NO_TRIAL, Trial
+from lodestard.checking import Judge, is_retry, open_judge, passes_again, terms_of
 from lodestard.domain.attempt import AttemptRecord
+from lodestard.domain.breaker import GOOD, NOTHING, Verdict, verdict_of
+from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.errors import BudgetFault, CallerFault, CheckFault, Code, Fault, HouseFault, UpstreamFault
 from lodestard.domain.host_ports import Seat
 from lodestard.domain.news import AttemptEnded, attempt_figures
 from lodestard.domain.ports import AttemptPort, LedgerPort, ReplyStream
 from lodestard.domain.reply import Piece
 from lodestard.domain.request import Request
-from lodestard.domain.residency import Ask, Rank, Wait
-from lodestard.domain.upstream import Candidate, Target
+from lodestard.domain.residency import Ask
+from lodestard.domain.upstream import Candidate
+from lodestard.equals import Ease
 from lodestard.exchange import Exchange
+from lodestard.fallback import refusal_fault, refusal_of
 from lodestard.flights import Flight
 from lodestard.http.firewall import defect, log_defect
 from lodestard.planning import plan_request
-from lodestard.routing.soonest import arrange
 from lodestard.runtime import Runtime
 from lodestard.thoughts import SIGNING
 
-BYTES_PER_TOKEN = 4
-IDLE: Rank = "idle"
-
-# Faults of ours or the caller's that belong to one candidate alone: the next one may still do it.
-NEXT_MAY_DO_BETTER = frozenset(
-    {
-        Code.RATE_LIMITED,
-        Code.CONTEXT_LENGTH_EXCEEDED,
-        Code.LEDGER_UNAVAILABLE,
-        Code.NOT_SUPPORTED,
-        Code.PRICE_UNKNOWN,
-    }
-)
+NEVER = float("inf")
 
 
 async def carry(exchange: Exchange, runtime: Runtime) -> None:
@@ -63,18 +56,15 @@ async def carry(exchange: Exchange, runtime: Runtime) -> None:
         await exchange.relay(join_or_start(exchange, runtime))
 
 
-def wait_of(request: Request, runtime: Runtime, target: Target) -> Wait | None:
-    """How long ``request`` would wait at ``target``; its size is guessed, for only the order counts here."""
-    return runtime.admission.predicted_wait(target, request.size_bytes // BYTES_PER_TOKEN)
-
-
 def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
     """The flight that already brings this very answer, or a new one."""
     key = exchange.flight_key
     if key is not None and (flight := find_flight(exchange, key, runtime)) is not None:
         exchange.joined = True
         flight.rejoin()
+        flight.extend(exchange.due_s)
         return flight
+    due_s = exchange.due_s
     flight = Flight(
         key=key,
         request=exchange.request,
@@ -82,6 +72,8 @@ def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
         entry=exchange.entry,
         ticket=exchange.ticket,
         terms=exchange.terms,
+        fallback=exchange.model.fallback,
+        due=None if due_s == NEVER else trio.CancelScope(deadline=due_s),
         retry_key=None if key is None else exchange.retry_key,
         scope=exchange.http.scope if key is None else trio.CancelScope(),
         inline=key is None,
@@ -110,10 +102,10 @@ async def fly(flight: Flight, runtime: Runtime) -> None:
     fault: Fault | None = None
     try:
         if flight.inline:
-            fault = await ask_candidates(flight, runtime)
+            fault = await ask_candidates(flight, runtime, attempt_once)
         else:
             with flight.scope:
-                fault = await ask_candidates(flight, runtime)
+                fault = await ask_candidates(flight, runtime, attempt_once)
             if flight.scope.cancelled_caught:
                 fault = client_left()
     except Exception as error:  # noqa: BLE001  see above
@@ -134,77 +126,38 @@ def client_left() -> CallerFault:
     return CallerFault(Code.CLIENT_LEFT, "The client left before the answer was whole.")
 
 
-async def ask_candidates(flight: Flight, runtime: Runtime) -> Fault | None:
-    """None once a candidate has answered; otherwise the last fault."""
-    fault: Fault | None = None
-    gave_way = False
-    for candidate in candidates_of(flight, runtime):
-        if gave_way and not candidate.free:
-            continue
-        fault = await ask_candidate(candidate, flight, runtime)
-        if fault is None or flight.released or flight.left or not worth_another(fault):
-            break
-        gave_way = gave_way or gives_way(fault, flight)
-        if isinstance(fault, BudgetFault):
-            flight.refusal = fault
-    if fault is not None and flight.aside is not None and not flight.left:
-        await flight.release_aside(flight.aside)
-        return None
-    return fault if fault is None or flight.refusal is None else tell_both(fault, flight.refusal)
+async def attempt_once(
+    candidate: Candidate, flight: Flight, runtime: Runtime, lane: Lane | None = None
+) -> Fault | None:
+    """Admit, hold, dial, stream, settle. None when the answer is whole, otherwise what went wrong.
 
-
-async def ask_candidate(candidate: Candidate, flight: Flight, runtime: Runtime) -> Fault | None:
-    """Once, and again where what it said failed a check: models don't say the same thing twice."""
-    fault = await attempt_once(candidate, flight, runtime)
-    for _ in range(1, flight.terms.tries):
-        if not failed(fault) or flight.left:
-            break
-        fault = await attempt_once(candidate, flight, runtime)
-    return fault
-
-
-def candidates_of(flight: Flight, runtime: Runtime) -> Iterator[Candidate]:
-    """The plan's, and where a budget has no room for them, the free models: they cost nothing.
-
-    Those that are as good as each other are asked in the order in which they can begin.
+    ``lane`` is where it runs, if somebody may stop it.
     """
-    flight.arranged = arrange(flight.plan, partial(wait_of, flight.request, runtime))
-    yield from flight.arranged.candidates
-    if flight.refusal is not None:
-        asked = {candidate.target for candidate in flight.plan.candidates}
-        for free in runtime.routes.free_candidates():
-            if free.target not in asked and (free.lan or not flight.plan.lan_only):
-                yield free
-
-
-def tell_both(fault: Fault, refusal: BudgetFault) -> Fault:
-    """A free model failed that was asked only because a budget has no room: its fault, with the reason beside."""
-    if fault is not refusal:
-        fault.message = f"{fault.message} It was asked because of a budget: {refusal.message}"
-    return fault
-
-
-def worth_another(fault: Fault) -> bool:
-    """Whether the next candidate might do better: a broken or unwilling upstream, or what this one can't do."""
-    if isinstance(fault, BudgetFault):
-        return not fault.final
-    return isinstance(fault, UpstreamFault) or fault.code in NEXT_MAY_DO_BETTER
-
-
-def gives_way(fault: Fault, flight: Flight) -> bool:
-    """Whether idle work got no place, or lost it, because somebody needed the card: no paid model does it instead.
-
-    Nobody knows how urgent it is to others who have joined the flight.
-    """
-    return fault.code is Code.UPSTREAM_BUSY and flight.entry.caller.priority == IDLE and flight.subscribers <= 1
-
-
-async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -> Fault | None:
-    """Admit, hold, dial, stream, settle. None when the answer is whole, otherwise what went wrong."""
     record = flight.open_attempt(candidate, runtime.clock.monotonic_ns())
-    turn: Turn | None = None
+    with Learning(record, flight, runtime) as learning:
+        try:
+            if lane is None:
+                await go_through(record, flight, runtime, None)
+            else:
+                await lane.run(partial(go_through, record, flight, runtime, lane), record)
+        except Fault as fault:
+            record.fail(fault.code, fault.own_words)
+            learning.verdict = verdict_of(fault)
+            if not candidate.free:
+                runtime.allowances.heed(candidate.target, fault)
+            return fault
+        except BaseException:
+            record.fail(flight.why_cancelled, "cancelled")
+            raise
+        learning.verdict, record.outcome = GOOD, "ok"
+    return None
+
+
+async def go_through(record: AttemptRecord, flight: Flight, runtime: Runtime, lane: Lane | None) -> None:
+    """What an attempt goes through. Raises ``Fault``."""
+    candidate, turn = record.candidate, None
+    require_lan(candidate, flight)
     try:
-        require_lan(candidate, flight)
         if runtime.allowances.knows(candidate.target):
             turn = await wait_turn(candidate, flight.request, runtime)
         record.place = runtime.admission.admit(ask_of(candidate, flight))
@@ -215,24 +168,12 @@ async def attempt_once(candidate: Candidate, flight: Flight, runtime: Runtime) -
             attempt = await runtime.ledger.hold(flight.entry, candidate, bid.nano_usd, bid.tokens)
             record.limit_tokens, record.by_budget = bid.limit_tokens, bid.by_budget
             with Settlement(attempt, flight, record, runtime.ledger):
-                await ask(candidate, fit_bid(bid, seat, record), flight, record, runtime)
-            seat.learn(flight.draft.usage, flight.draft.durations)
-            runtime.tokens.learn(candidate.target, flight.request, flight.draft.usage)
-    except Fault as fault:
-        record.fail(fault.code, fault.own_words)
-        if not candidate.free:
-            runtime.allowances.heed(candidate.target, fault)
-        return fault
-    except BaseException:
-        record.fail(Code.CLIENT_LEFT if flight.left else Code.SHUTTING_DOWN, "cancelled")
-        raise
+                await ask(fit_bid(bid, seat, record), flight, record, runtime, lane)
+            seat.learn(record.draft.usage, record.draft.durations)
+            runtime.tokens.learn(candidate.target, flight.request, record.draft.usage)
     finally:
         if turn is not None:
             turn.end()
-        record.ended_ns = runtime.clock.monotonic_ns()
-        runtime.hooks.attempt_ended.tell(attempt_news(record, flight))
-    record.outcome = "ok"
-    return None
 
 
 def require_lan(candidate: Candidate, flight: Flight) -> None:
@@ -266,41 +207,53 @@ def fit_bid(bid: Bid, seat: Seat, record: AttemptRecord) -> Bid:
     return msgspec.structs.replace(bid, request=request)
 
 
-async def ask(candidate: Candidate, bid: Bid, flight: Flight, record: AttemptRecord, runtime: Runtime) -> None:
+async def ask(bid: Bid, flight: Flight, record: AttemptRecord, runtime: Runtime, lane: Lane | None) -> None:
     """Dial and stream. Nothing is released before there is something to see: until then one can fall back."""
     record.dialled_ns = runtime.clock.monotonic_ns()
     cap = OutputCap(bid) if bid.capped else None
     judge = open_judge(flight.terms, flight.request, record, retried=is_retry(flight.attempts))
-    async with runtime.sender.send(candidate.target, bid.request, record.mark_sent) as stream:
+    async with runtime.sender.send(record.candidate.target, bid.request, record.mark_sent) as stream:
         note_head(stream, record, runtime)
         waiting: list[Piece] = []
         has_readers = flight.has_readers
         while (pieces := await stream.receive()) is not None:
-            flight.gather(pieces)
+            record.gather(pieces)
             if cap is not None:
                 cap.count(pieces)
             if judge is not None:
                 judge.see(pieces)
-            if not record.first_piece_ns and flight.draft.has_content:
-                record.first_piece_ns = runtime.clock.monotonic_ns()
-                if record.place is not None and flight.request.stream:
-                    record.place.note_first()
+            if not record.first_piece_ns and record.draft.has_content:
+                await note_first(flight, record, runtime, lane)
             if has_readers:
                 waiting.extend(pieces)
             if not flight.live:
-                flight.count(pieces)
+                flight.count(record, pieces)
             if flight.live and record.first_piece_ns:
                 await flight.deliver(waiting)
                 waiting = []
-        flight.body = stream.body
-    if judge is not None or waiting:
-        await release(waiting, flight, judge)
+        record.body = stream.body
+    if lane is not None:
+        await lane.speak(flight, record)  # it may have ended without a word
+    await release(waiting, flight, record, judge)
 
 
-async def release(waiting: list[Piece], flight: Flight, judge: Judge | None) -> None:
+async def note_first(flight: Flight, record: AttemptRecord, runtime: Runtime, lane: Lane | None) -> None:
+    """There is something to see."""
+    record.first_piece_ns = runtime.clock.monotonic_ns()
+    if record.place is not None and flight.request.stream:
+        record.place.note_first()
+    if lane is not None:
+        await lane.speak(flight, record)
+
+
+async def release(waiting: list[Piece], flight: Flight, record: AttemptRecord, judge: Judge | None) -> None:
     """What waited until the answer was whole goes out, if it passes its checks. Raises ``CheckFault``."""
-    if judge is not None and not judge.passes(flight.draft):
-        flight.set_aside(waiting)
+    heeds_refusal = not flight.live and "refusal" in flight.fallback.on
+    if heeds_refusal and (why := refusal_of(record.draft.reply(), flight.request)):
+        flight.set_aside(record, waiting)
+        raise refusal_fault(why)
+    if judge is not None and not judge.passes(record.draft):
+        flight.set_aside(record, waiting)
         raise judge.fault()
     if waiting:
         await flight.deliver(waiting)
@@ -320,6 +273,34 @@ def note_head(stream: ReplyStream, record: AttemptRecord, runtime: Runtime) -> N
         runtime.allowances.learn(record.candidate.target, record.sent_as.limits, runtime.clock.now_ms())
 
 
+class Learning(msgspec.Struct):
+    """What an attempt's end tells: its breakers, who counts what is under way, and whoever listens. Sync."""
+
+    record: AttemptRecord
+    flight: Flight
+    runtime: Runtime
+    verdict: Verdict = NOTHING
+    trial: Trial = NO_TRIAL
+    ease: Ease | None = None
+
+    def __enter__(self) -> Self:
+        candidate = self.record.candidate
+        self.trial = self.runtime.breakers.begin(candidate.target)
+        if not candidate.free:
+            self.ease = self.runtime.equals.begin(candidate.target)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        record, runtime = self.record, self.runtime
+        record.ended_ns = runtime.clock.monotonic_ns()
+        news = attempt_news(record, self.flight)
+        runtime.breakers.end(news.target, self.trial, self.verdict)
+        if self.ease is not None:
+            first_ns = news.first_piece_ns
+            runtime.equals.end(self.ease, None if first_ns is None else first_ns / NS_PER_S)
+        runtime.hooks.attempt_ended.tell(news)
+
+
 class Settlement(msgspec.Struct):
     """The one end of a held attempt. Sync, so that no cancellation can come between."""
 
@@ -334,7 +315,7 @@ class Settlement(msgspec.Struct):
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         if error is None or (isinstance(error, CheckFault) and error.whole):
-            self.record.cost_nano_usd = self.ledger.capture(self.attempt, self.flight.draft.usage)
+            self.record.cost_nano_usd = self.ledger.capture(self.attempt, self.record.draft.usage)
             return
         why = error.code.value if isinstance(error, Fault) else "cancelled"
         if may_be_billed(error, self.record):
@@ -362,8 +343,8 @@ def attempt_news(record: AttemptRecord, flight: Flight) -> AttemptEnded:
         outcome=record.outcome or "ok",
         total_ns=record.ended_ns - record.started_ns,
         first_piece_ns=record.first_piece_ns - record.dialled_ns if record.first_piece_ns else None,
-        usage=flight.draft.usage,
-        durations=flight.draft.durations,
+        usage=record.draft.usage,
+        durations=record.draft.durations,
         cost_nano_usd=record.cost_nano_usd,
         hold_nano_usd=record.hold_nano_usd,
         price="" if record.candidate.free or record.candidate.price is None else record.candidate.price.version,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from lodestard.allowances import Allowances
+from lodestard.breakers import Breakers
 from lodestard.dialogues import Dialogues
 from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
@@ -30,6 +31,7 @@ from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
 from lodestard.domain.token_ports import TokensPort
 from lodestard.domain.upstream import Target
+from lodestard.equals import Equals
 from lodestard.flights import Flights
 from lodestard.hooks import Hooks
 from lodestard.paces import Paces
@@ -85,6 +87,8 @@ class Runtime:
     as long as the daemon, None where it has none; it may not be there yet. ``residency`` is None where nobody looks
     after what is on the cards.
 
+    ``draw()`` is a number in [0, 1) by chance, so that who was refused together does not come back together.
+
     ``count_at(target, request)`` is a prompt's tokens by the provider's own count, None where it does not tell.
 
     ``outcomes`` is where verdicts on answers come in, and are counted.
@@ -117,6 +121,9 @@ class Runtime:
     allowances: Allowances = field(default_factory=Allowances)
     paces: Paces = field(default_factory=Paces)
     dialogues: Dialogues = field(default_factory=Dialogues)
+    breakers: Breakers = field(default_factory=Breakers)
+    equals: Equals = field(default_factory=Equals)
+    draw: Callable[[], float] = lambda: 0.0
     tokens: TokensPort = field(default_factory=Estimator)
     outcomes: FeedbackPort = field(default_factory=NoFeedback)
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody

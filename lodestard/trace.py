@@ -125,6 +125,7 @@ def _candidate(candidate: Candidate) -> dict[str, Any]:
         "price": _price(candidate.price),
         "predicted_wait_s": candidate.predicted_wait_s,
         **({} if candidate.merit is None else {"merit": _merit(candidate.merit)}),
+        **({"passed_over": candidate.passed_over} if candidate.passed_over else {}),
     }
 
 
@@ -156,6 +157,7 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
     ]
     return {
         "target": str(record.candidate.target),
+        "ordinal": record.held.ordinal if record.held is not None else 0,
         "outcome": record.outcome,
         "detail": record.detail,
         "limit_tokens": record.limit_tokens,
@@ -174,7 +176,9 @@ def _attempt(record: AttemptRecord, received_ns: int) -> dict[str, Any]:
 
 
 def _translation(record: AttemptRecord) -> dict[str, Any]:
-    """What was lost or done otherwise on the way into the upstream's dialect; the check that failed."""
+    """What was lost or done otherwise on the way into the upstream's dialect; the check that failed; whether it was
+    started beside another one, and what led on from it.
+    """
     said: dict[str, Any] = {}
     if record.sent_as.dropped:
         said["dropped"] = list(record.sent_as.dropped)
@@ -182,6 +186,10 @@ def _translation(record: AttemptRecord) -> dict[str, Any]:
         said["translation"] = list(record.sent_as.notes)
     if record.check:
         said["check"] = record.check
+    if record.hedge:
+        said["hedge"] = True
+    if record.led_on:
+        said["fallback"] = record.led_on
     return said
 
 

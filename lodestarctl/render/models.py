@@ -22,6 +22,11 @@ PLACES: Mapping[str, Cell] = {
     "missing": Cell("✗ missing", "bad"),
 }
 
+BREAKERS: Mapping[str, Cell] = {
+    "open": Cell("✗ passed over", "bad"),
+    "half_open": Cell("● on trial", "warn"),
+}
+
 
 def render_models(report: ModelsReport) -> list[Block]:
     """One row a target; an alias with several is named once. How well tokens are estimated, once that was learned."""
@@ -50,7 +55,9 @@ def _rows(model: ModelRow) -> Iterator[tuple[Cell, ...]]:
 
 
 def _state(target: ModelTarget) -> Cell:
-    """Where a local model is; of the others, whether their upstream is up."""
+    """Whether its breaker keeps it back, where a local model is, or else whether its upstream is up."""
+    if target.breaker != "closed":
+        return BREAKERS.get(target.breaker, Cell(target.breaker, "warn"))
     return PLACES.get(target.place) or Cell(f"● {target.state}", UP_TONES[target.state])
 
 

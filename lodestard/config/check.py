@@ -198,6 +198,9 @@ def _check_models(settings: Settings, declared: Declared) -> Iterator[Finding]:
             yield Finding(path, "an alias has up to 200 printable ASCII characters and no space")
         for index, text in enumerate(model.route):
             yield from _check_target((*path, "route", index), text, settings, declared)
+        for index, text in enumerate(model.balance):
+            if text not in model.route:
+                yield Finding((*path, "balance", index), f"not in the route{or_nearest(text, model.route)}")
     if "auto" not in settings.models:
         yield Finding(("models",), 'no alias "auto": clients that let Lodestar choose will not find it', fatal=False)
 

@@ -33,6 +33,7 @@ class Code(StrEnum):
     RATE_LIMITED = "rate_limited"
     SUPERSEDED = "superseded"
     CLIENT_LEFT = "client_left"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
     # the upstream's
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
     UPSTREAM_TIMEOUT = "upstream_timeout"
@@ -46,6 +47,9 @@ class Code(StrEnum):
     UPSTREAM_MODEL_MISSING = "upstream_model_missing"
     UPSTREAM_BUSY = "upstream_busy"
     CHECK_FAILED = "check_failed"
+    ANSWER_REFUSED = "answer_refused"
+    SLOW_FIRST_TOKEN = "slow_first_token"  # noqa: S105  a token of text
+    HEDGE_LOST = "hedge_lost"
     # ours
     OVERLOADED = "overloaded"
     SHUTTING_DOWN = "shutting_down"
@@ -128,8 +132,8 @@ class UpstreamFault(Fault):
 class CheckFault(UpstreamFault):
     """A model's answer failed a check before anybody saw it. ``whole``: it had come to its end, with its usage."""
 
-    def __init__(self, message: str, *, whole: bool) -> None:
-        super().__init__(Code.CHECK_FAILED, message)
+    def __init__(self, message: str, *, whole: bool, code: Code = Code.CHECK_FAILED) -> None:
+        super().__init__(code, message)
         self.whole = whole
 
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from lodestard.domain.record import Count, Positive, Record, Seconds
+from lodestard.domain.resilience_settings import BreakerRules, Fallback
 from lodestard.domain.routing_settings import Prefer, Routing, Rule, Traits
 
 Dialect = Literal["ollama", "openai", "anthropic", "gemini"]
@@ -190,6 +191,7 @@ class Upstream(Record, frozen=True):
     completions: Literal["native", "fim", "chat", ""] = ""
     options: Options = msgspec.field(default_factory=dict)
     resident_models: Positive = 1
+    breaker: BreakerRules | None = None
     models: Mapping[str, LocalModel] = msgspec.field(default_factory=dict)
 
 
@@ -228,7 +230,9 @@ class Model(Record, frozen=True):
     With ``prefer`` the one that is best for the request is asked first: by what a good answer is worth, what it is
     likely to cost, and how long it takes.
     ``soonest``: of its free models that one is asked first which can begin first. ``checks`` are what its answers are
-    checked for; ``hold``: streams wait until they have passed; ``retry``: who failed is asked once more.
+    checked for; ``hold``: streams wait until they have passed; ``retry``: who failed is asked once more. ``balance``:
+    those of its route that are as good as each other, of which the least busy is asked first. ``deadline_s``: when an
+    answer must be whole, or a stream have begun; 0 for whenever it is.
     """
 
     route: Annotated[tuple[str, ...], Meta(min_length=1)]
@@ -238,6 +242,9 @@ class Model(Record, frozen=True):
     checks: tuple[Literal["edits", "tools", "schema"], ...] = ()
     hold: bool = True
     retry: bool = True
+    balance: tuple[str, ...] = ()
+    deadline_s: Annotated[float, Meta(ge=0)] = 0.0
+    fallback: Fallback = Fallback()
 
 
 class RateTable(Record, frozen=True, kw_only=True):
@@ -375,6 +382,7 @@ class Settings(Record, frozen=True):
     log: Log = Log()
     upstreams: Mapping[str, Upstream] = msgspec.field(default_factory=dict)
     models: Mapping[str, Model] = msgspec.field(default_factory=dict)
+    breaker: BreakerRules = BreakerRules()
     routing: Routing = Routing()
     rules: tuple[Rule, ...] = ()
     traits: Mapping[str, Traits] = msgspec.field(default_factory=dict)

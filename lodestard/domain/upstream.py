@@ -71,7 +71,8 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A target that may answer, with what speaks for it. ``price`` is None where it is not known.
 
     ``least_output_tokens`` is the lowest output limit that its upstream takes. ``lan``: what is sent there stays in
-    the local network. ``merit`` is there where candidates were weighed.
+    the local network. ``merit`` is there where candidates were weighed. ``passed_over``: why its breaker keeps it
+    back.
     """
 
     target: Target
@@ -83,6 +84,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     least_output_tokens: int = 1
     lan: bool = False
     merit: Merit | None = None
+    passed_over: str = ""
 
 
 class Rejection(msgspec.Struct, frozen=True, kw_only=True):

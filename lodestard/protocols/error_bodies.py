@@ -36,6 +36,7 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.REQUEST_TIMEOUT: (408, _INVALID),
     Code.SUPERSEDED: (400, _INVALID),  # whoever asked has asked something newer; asking again would not help
     Code.CLIENT_LEFT: (499, _INVALID),  # nobody is there to read it; the number is for logs
+    Code.DEADLINE_EXCEEDED: (504, "timeout_error"),
     Code.BUDGET_REFUSED: (400, "budget_error"),
     Code.RATE_LIMITED: (429, "rate_limit_error"),
     Code.UPSTREAM_UNREACHABLE: (502, "upstream_error"),
@@ -50,6 +51,9 @@ _TABLE: dict[Code, tuple[int, str]] = {
     Code.UPSTREAM_MODEL_MISSING: (404, _INVALID),
     Code.UPSTREAM_BUSY: (503, "overloaded_error"),
     Code.CHECK_FAILED: (502, "upstream_error"),  # between attempts alone: at the end the answer goes out as it is
+    Code.ANSWER_REFUSED: (502, "upstream_error"),  # the same
+    Code.HEDGE_LOST: (502, "upstream_error"),  # the same: another one has answered
+    Code.SLOW_FIRST_TOKEN: (504, "upstream_error"),
     Code.OVERLOADED: (503, "overloaded_error"),
     Code.SHUTTING_DOWN: (503, "overloaded_error"),
     Code.LEDGER_UNAVAILABLE: (503, "server_error"),

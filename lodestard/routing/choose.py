@@ -6,7 +6,7 @@ answered is answered. An alias's route stands in its order unless something is p
 orders it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -32,12 +32,19 @@ def know_nothing(_candidate: Candidate) -> Figures:
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What the house knows when it chooses. ``down`` are upstreams that health says are down; ``figures_of`` gives
-    what is known of a candidate at this moment."""
+    """What the house knows when it chooses. ``down`` are upstreams that health says are down; ``tripped`` are
+    upstreams and targets, by name, that their breakers keep back, and why; ``figures_of`` gives what is known of a
+    candidate at this moment."""
 
     catalog: Catalog
     down: frozenset[str] = frozenset()
+    tripped: Mapping[str, str] = {}
     figures_of: Callable[[Candidate], Figures] = know_nothing
+
+    def passed_over(self, target: Target) -> str:
+        """Why its breaker, or its upstream's, keeps it back; empty where none does."""
+        tripped = self.tripped
+        return (tripped.get(target.upstream) or tripped.get(str(target)) or "") if tripped else ""
 
 
 def choose_route(asked: Asked, task: Task, view: View) -> Plan:
@@ -145,14 +152,16 @@ def _weighed(able: Sequence[Offer], terms: Terms, view: View) -> list[Candidate]
 
 
 def _candidate(offer: Offer, view: View) -> Candidate:
+    passed_over = view.passed_over(offer.target)
     return Candidate(
         target=offer.target,
         dialect=offer.dialect,
         price=offer.price,
         free=offer.free,
-        up=offer.target.upstream not in view.down,
+        up=offer.target.upstream not in view.down and not passed_over,
         least_output_tokens=offer.least_output_tokens,
         lan=offer.lan,
+        passed_over=passed_over,
     )
 
 

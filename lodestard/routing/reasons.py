@@ -68,5 +68,7 @@ def _rules(verdict: Verdict) -> list[str]:
 def _down(candidates: Sequence[Candidate]) -> list[str]:
     if not candidates[0].up:
         return []
-    passed_over = dict.fromkeys(candidate.target.upstream for candidate in candidates if not candidate.up)
-    return [f"{', '.join(passed_over)} down"] if passed_over else []
+    asked_last = [candidate for candidate in candidates if not candidate.up]
+    down = dict.fromkeys(candidate.target.upstream for candidate in asked_last if not candidate.passed_over)
+    told = [f"{', '.join(down)} down"] if down else []
+    return told + [f"{one.target} passed over ({one.passed_over})" for one in asked_last if one.passed_over]

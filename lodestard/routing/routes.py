@@ -12,19 +12,24 @@ from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.routing.catalog import Catalog, reprice
 from lodestard.routing.choose import UNKNOWN_TASK, View, choose_free, choose_route, know_nothing
 
+NOBODY: Mapping[str, str] = {}
+
 
 class Made(msgspec.Struct, frozen=True):
-    """A plan that stands as long as its upstreams are as they were: by name, whether they were thought to be up."""
+    """A plan that stands as long as its upstreams are as they were: by name, whether they were thought to be up; and
+    who was ``tripped`` then."""
 
     plan: Plan
     were_up: tuple[tuple[str, bool], ...]
+    tripped: Mapping[str, str]
 
 
 class Routes:
     """Implements ``domain.ports.RoutesPort``: takes the view, leaves the choice to ``choose_route``.
 
     ``prices`` holds the price list of this moment; a new one is taken in by the next choice, and so is a price whose
-    time has come by ``now_ms``.
+    time has come by ``now_ms``. ``tripped`` tells whose breakers keep them back, by name; another mapping where that
+    has changed.
     """
 
     def __init__(
@@ -33,7 +38,9 @@ class Routes:
         is_up: Callable[[str], bool],
         prices: PricesPort | None = None,
         now_ms: Callable[[], int] = lambda: 0,
+        tripped: Callable[[], Mapping[str, str]] = lambda: NOBODY,
     ) -> None:
+        self._tripped = tripped
         self.catalog = catalog
         self._is_up = is_up
         self._prices = prices
@@ -59,7 +66,7 @@ class Routes:
         """See the port. Pure, so an alias's plan stands until one of its upstreams comes or goes, or a price."""
         self._take_prices()
         made = self._plans.get(alias)
-        if made is not None:
+        if made is not None and made.tripped is self._tripped():
             for name, up in made.were_up:
                 if self._is_up(name) is not up:
                     break
@@ -70,14 +77,17 @@ class Routes:
     def plan(self, asked: Asked, task: Task, figures_of: Callable[[Candidate], Figures] = know_nothing) -> Plan:
         """See the port."""
         self._take_prices()
-        return choose_route(asked, task, View(catalog=self.catalog, down=self._find_down(), figures_of=figures_of))
+        view = View(catalog=self.catalog, down=self._find_down(), tripped=self._tripped(), figures_of=figures_of)
+        return choose_route(asked, task, view)
 
     def _make(self, alias: str) -> Plan:
         down = self._find_down()
-        plan = choose_route(Asked(alias=alias), UNKNOWN_TASK, View(catalog=self.catalog, down=down))
+        tripped = self._tripped()
+        view = View(catalog=self.catalog, down=down, tripped=tripped)
+        plan = choose_route(Asked(alias=alias), UNKNOWN_TASK, view)
         if alias in self.catalog.aliases:  # what else clients may name has no end
             names = dict.fromkeys(offer.target.upstream for offer in self.catalog.aliases[alias])
-            self._plans[alias] = Made(plan, tuple((name, name not in down) for name in names))
+            self._plans[alias] = Made(plan, tuple((name, name not in down) for name in names), tripped)
         return plan
 
     def price_of(self, target: Target) -> Price | None:
@@ -93,7 +103,7 @@ class Routes:
     def view(self) -> View:
         """What is known at this moment, frozen."""
         self._take_prices()
-        return View(catalog=self.catalog, down=self._find_down())
+        return View(catalog=self.catalog, down=self._find_down(), tripped=self._tripped())
 
     def _take_prices(self) -> None:
         """Price anew where there is another list, or where a price's time has come."""

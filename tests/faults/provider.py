@@ -29,7 +29,7 @@ LONGEST_ANSWER = 600
 MOODS = ("whole",) * 8 + ("slow", "slow", "silent", "cut", "busy", "unreached")
 _HELD = """
 SELECT ordinal FROM attempt JOIN request ON seq = request_seq
-WHERE id = ? AND attempt.upstream = ? AND attempt.state = 'held'
+WHERE id = ? AND attempt.upstream = ? AND attempt.model = ? AND attempt.state = 'held'
 """
 
 
@@ -76,7 +76,7 @@ class Provider:
 
     def _find_hold(self, request_id: str, target: Target) -> int:
         reader = apsw.Connection(str(self.file), flags=apsw.SQLITE_OPEN_READONLY)
-        held = reader.execute(_HELD, (request_id, target.upstream)).fetchall()
+        held = reader.execute(_HELD, (request_id, target.upstream, target.model)).fetchall()
         reader.close()
         if len(held) != 1:
             self.unheld.append(f"{request_id} was sent to {target}, but its hold is not in the ledger")

@@ -180,6 +180,7 @@ class Trial:
         request = make_request(entry.id, luck)
         plan = Plan(alias="m", candidates=candidates)
         flight = Flight(key=None, request=request, plan=plan, entry=entry, live=request.stream, ticket=FakeTicket())
+        self.prepare(flight)
         async with trio.open_nursery() as nursery:
             if luck.random() < 0.3:
                 nursery.start_soon(self._leave, flight, runtime)
@@ -190,6 +191,9 @@ class Trial:
         self.outcomes[fault.code.value if fault else "whole"] += 1
         assert fault is None or fault.code is not Code.INTERNAL, f"seed {self.seed}: a defect; see the log"
         ledger.close_entry(entry, Closing(outcome=fault.code if fault else "ok", status=200, cache="bypass"))
+
+    def prepare(self, flight: Flight) -> None:
+        """Whatever else a trial wants of a flight."""
 
     async def _leave(self, flight: Flight, runtime: Runtime) -> None:
         await trio.sleep(self.luck.random() * 0.3)

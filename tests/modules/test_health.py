@@ -10,6 +10,7 @@ import trio
 from msgspec.structs import replace as edit
 from trio.testing import MockClock
 
+from lodestard.domain.breaker import Verdict
 from lodestard.domain.errors import Code, UpstreamFault
 from lodestard.domain.news import Alert, AttemptEnded
 from lodestard.domain.settings import Settings, Upstream
@@ -179,6 +180,19 @@ async def test_a_refused_key_is_a_note(autojump_clock: MockClock) -> None:
         await wait_probes(server, 1)
         assert known(runtime)["state"] == "up"
         assert known(runtime)["note"] == "it refuses the key (401)"
+
+
+@pytest.mark.parametrize(("answer", "state"), [(well, "half_open"), (keyless, "half_open"), (refused, "open")])
+async def test_a_good_look_lets_a_request_try_what_is_passed_over(
+    autojump_clock: MockClock, answer: Answer, state: str
+) -> None:
+    async with watched(silent) as (runtime, (server,)):
+        target = Target("u0", "m")
+        gone = Verdict(upstream="bad", at_once=True, long=True, why="upstream_unreachable")
+        runtime.breakers.end(target, runtime.breakers.begin(target), gone)
+        server.answer = answer
+        await wait_probes(server, 3)
+        assert runtime.breakers.state_of("u0") == state
 
 
 async def test_a_failed_attempt_hurries_the_next_probe(autojump_clock: MockClock) -> None:

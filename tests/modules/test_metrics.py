@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from lodestard.domain.breaker import Verdict
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.news import AttemptEnded, RequestEnded
@@ -159,6 +160,17 @@ async def test_what_is_now() -> None:
         assert page["lodestar_flights"][0].value == 0
         up = {sample.labels["upstream"]: sample.value for sample in page["lodestar_upstream_up"]}
         assert up == {"paid": 0, "t600": 1}
+
+
+async def test_breakers_are_there_as_numbers() -> None:
+    async with offered() as (runtime, _):
+        target = Target("paid", "gpt")
+        refused = Verdict(upstream="good", target="bad", at_once=True, why="upstream_model_missing, status 404")
+        runtime.breakers.end(target, runtime.breakers.begin(target), refused)
+        states = {
+            sample.labels["breaker"]: sample.value for sample in (await read_page(runtime))["lodestar_breaker_state"]
+        }
+        assert states == {"paid": 0, "paid/gpt": 2, "t600": 0}
 
 
 async def test_times_are_counted() -> None:

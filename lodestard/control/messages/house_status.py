@@ -17,7 +17,9 @@ class Listener(Message, frozen=True):
 
 
 class UpstreamStatus(Message, frozen=True):
-    """One upstream. ``resident`` are the models that its GPU holds, where that is known."""
+    """One upstream. ``resident`` are the models that its GPU holds, where that is known. ``breaker``: closed, open or
+    half_open; ``broken`` are its models whose breakers are not closed, and why.
+    """
 
     name: str
     state: Literal["up", "down", "unknown"] = "unknown"
@@ -28,6 +30,8 @@ class UpstreamStatus(Message, frozen=True):
     busy: int = 0
     resident: tuple[str, ...] | None = None
     detail: str = ""
+    breaker: str = "closed"
+    broken: tuple[str, ...] = ()
 
 
 class Figures(Message, frozen=True):

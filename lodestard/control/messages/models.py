@@ -10,7 +10,8 @@ class ModelTarget(Message, frozen=True):
 
     ``place`` is where a local model is: resident, loading, absent or missing (its server does not have it); empty
     where nobody knows. ``token_error`` is by how much its prompts' estimates were off lately, as a share (the median
-    of ``token_samples``); None before anything was learned.
+    of ``token_samples``); None before anything was learned. ``breaker``: its own or its upstream's, closed, open or
+    half_open.
     """
 
     target: str
@@ -23,6 +24,7 @@ class ModelTarget(Message, frozen=True):
     token_samples: int = 0
     token_error: float | None = None
     note: str = ""
+    breaker: str = "closed"
 
 
 class ModelRow(Message, frozen=True):

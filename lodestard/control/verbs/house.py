@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lodestard import __version__
+from lodestard.breakers import BreakerView
 from lodestard.control.messages import (
     Draining,
     Figures,
@@ -76,8 +77,12 @@ async def read_status(desk: Desk) -> Status:
     health = part_of(parts, HEALTH_PART)
     uptime_s = runtime.clock.now_ms() / MS_PER_S - runtime.started_s
     cards = look_at_hosts(desk)
+    breakers = tuple(runtime.breakers.views())
     upstreams = tuple(
-        of_card(upstream_status(name, upstream, part_of(health, name), state, missing_key(runtime, name)), cards)
+        of_breakers(
+            of_card(upstream_status(name, upstream, part_of(health, name), state, missing_key(runtime, name)), cards),
+            breakers,
+        )
         for name, upstream in runtime.settings.upstreams.items()
     )
     return Status(
@@ -154,6 +159,21 @@ def of_card(status: UpstreamStatus, cards: Sequence[GpuHost]) -> UpstreamStatus:
     return status
 
 
+def of_breakers(status: UpstreamStatus, breakers: Sequence[BreakerView]) -> UpstreamStatus:
+    """Whether it, or a model of it, is passed over. Pure."""
+    tripped = {view.name: view for view in breakers if view.state != "closed"}
+    if not tripped:
+        return status
+    own = tripped.get(status.name)
+    models = [view for name, view in tripped.items() if name.startswith(f"{status.name}/")]
+    return msgspec.structs.replace(
+        status,
+        breaker="closed" if own is None else own.state,
+        broken=tuple(f"{view.name} {view.state}: {view.why}" for view in models),
+        detail=status.detail or (f"breaker {own.state}: {own.why}" if own is not None else ""),
+    )
+
+
 def find_problems(runtime: Runtime, state: HouseState, upstreams: Sequence[UpstreamStatus]) -> Iterator[Problem]:
     """What a person should know, worst first."""
     if state.why:
@@ -165,6 +185,8 @@ def find_problems(runtime: Runtime, state: HouseState, upstreams: Sequence[Upstr
         if upstream.state == "down":
             what = f"{upstream.name} is down{f': {upstream.detail}' if upstream.detail else ''}."
             yield Problem(severity="error", what=what, advice=down_advice(runtime.settings.upstreams[upstream.name]))
+        for broken in upstream.broken:
+            yield Problem(severity="warning", what=f"The breaker of {broken}.", advice="Others are asked first.")
     for name, why in runtime.keys_missing.items():
         yield Problem(severity="warning", what=f"{name} has no key: {why}", advice="lodestarctl doctor says more.")
 

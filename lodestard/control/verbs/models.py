@@ -119,7 +119,14 @@ def model_target(
         token_samples=0 if accuracy is None else accuracy.samples,
         token_error=None if accuracy is None else accuracy.error,
         note=objections.get(name) or objections.get("", ""),
+        breaker=breaker_of(target, runtime),
     )
+
+
+def breaker_of(target: Target, runtime: Runtime) -> str:
+    """Its upstream's where that is not closed, else its own."""
+    upstreams = runtime.breakers.state_of(target.upstream)
+    return upstreams if upstreams != "closed" else runtime.breakers.state_of(str(target))
 
 
 def plan_calls(runtime: Runtime, aliases: Iterable[str]) -> Iterator[TestPlan]:

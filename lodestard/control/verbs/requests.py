@@ -159,7 +159,7 @@ def news_row(ended: RequestEnded, now_ms: int) -> RequestRow:
 def explanation(found: Explained) -> Explanation:
     """The ledger's rows and the hallway's trace → what a person is told. Pure."""
     trace = found.trace
-    traced = _mappings(trace.get("attempts"))
+    traced = traced_attempts(trace)
     notes = [f"the cache was passed by: {why}" for why in (str(trace.get("cache") or ""),) if why]
     if not trace:
         notes.append(
@@ -170,10 +170,23 @@ def explanation(found: Explained) -> Explanation:
         reason=str(trace.get("reason") or ""),
         candidates=candidates(trace),
         attempts=tuple(
-            attempt_row(row, traced[at] if at < len(traced) else {}) for at, row in enumerate(found.attempts)
+            attempt_row(row, traced.get(ordinal, {})) for ordinal, row in enumerate(found.attempts, start=1)
         ),
-        notes=tuple(notes),
+        notes=(*notes, *unheld_notes(trace)),
     )
+
+
+def traced_attempts(trace: Mapping[str, Any]) -> Mapping[int, Mapping[str, Any]]:
+    """By their numbers in the ledger: two that were asked at once may have been held in another order."""
+    traced = _mappings(trace.get("attempts"))
+    return {item.get("ordinal", place): item for place, item in enumerate(traced, start=1)}
+
+
+def unheld_notes(trace: Mapping[str, Any]) -> Iterator[str]:
+    """Attempts that came to nothing before anything was held for them."""
+    for item in _mappings(trace.get("attempts")):
+        if item.get("ordinal") == 0:
+            yield f"{item.get('target')} was not sent anything: {item.get('outcome')}"
 
 
 def _mappings(value: object) -> Sequence[Mapping[str, Any]]:
@@ -186,7 +199,7 @@ def candidates(trace: Mapping[str, Any]) -> tuple[CandidateRow, ...]:
         CandidateRow(
             target=str(item.get("target")),
             chosen=True,
-            reason="free" if item.get("free") else "",
+            reason=str(item.get("passed_over") or ("free" if item.get("free") else "")),
             up=bool(item.get("up", True)),
             predicted_wait_s=item.get("predicted_wait_s"),
         )
@@ -223,7 +236,7 @@ def attempt_row(row: AttemptRecord, traced: Mapping[str, Any]) -> AttemptRow:
 
 
 def translation_notes(traced: Mapping[str, Any]) -> Iterator[str]:
-    """What was lost or done otherwise in the upstream's dialect, and which check its answer failed."""
+    """What was lost or done otherwise in the upstream's dialect; which check its answer failed; what it led to."""
     if (limit := traced.get("limit_tokens")) is not None and traced.get("by_budget") is False:
         yield f"output limited to {limit} tokens, for its dialect demands a limit and the request names none"
     if dropped := _texts(traced.get("dropped")):
@@ -231,6 +244,10 @@ def translation_notes(traced: Mapping[str, Any]) -> Iterator[str]:
     yield from _texts(traced.get("translation"))
     if isinstance(failed := traced.get("check"), str) and failed:
         yield f"its answer failed the check {failed}"
+    if traced.get("hedge"):
+        yield "started beside another one that said nothing"
+    if isinstance(led_on := traced.get("fallback"), str):
+        yield f"the next one was asked because of {led_on.replace('_', ' ')}"
 
 
 def _texts(value: object) -> tuple[str, ...]:

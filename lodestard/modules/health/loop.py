@@ -1,7 +1,8 @@
 """The probe loops: one task for each upstream, over that upstream's own connection pool.
 
 Law: a probe costs no token and never delays a request. A real attempt that could not reach the
-upstream brings the next probe forward.
+upstream brings the next probe forward. A good look lets one request try an upstream whose breaker is open; it never
+closes it.
 """
 
 import logging
@@ -91,6 +92,8 @@ class HealthLoop:
     def _learn(self, name: str, probe: Probe) -> None:
         before = self._known[name]
         after = self._known[name] = judge(before, probe, self._settings.failures_to_down)
+        if not probe.error:
+            self._runtime.breakers.note_look(name)
         if after.state == before.state:
             return
         if after.state == "down" or before.state == "down":

@@ -16,6 +16,7 @@ from lodestard.modules.metrics.settings import MetricsSettings
 from lodestard.runtime import Runtime
 
 # What the ledger sums for each model, and the counter that shows it.
+STATES = {"closed": 0, "half_open": 1, "open": 2}
 LEVERS = ("local", "cache", "cheaper", "prompt_cache")
 _OF_MODELS = (
     ("requests", "lodestar_requests", "Requests that ended, by the model that answered."),
@@ -98,7 +99,18 @@ class Page:
         for name in self._runtime.settings.upstreams:
             up.add_metric((name,), int(self._runtime.hooks.is_up(name)))
         yield up
+        yield self._breakers()
         yield from self._load()
+
+    def _breakers(self) -> Metric:
+        """All upstreams, and those of their models of which something bad is known."""
+        text = "Who is passed over: 0 closed, 1 half-open, 2 open."
+        family = GaugeMetricFamily("lodestar_breaker_state", text, labels=("breaker", "upstream"))
+        states = dict.fromkeys(self._runtime.settings.upstreams, 0)
+        states |= {view.name: STATES[view.state] for view in self._runtime.breakers.views()}
+        for name, state in states.items():
+            family.add_metric((name, name.partition("/")[0]), state)
+        return family
 
     def _load(self) -> Iterator[Metric]:
         load = self._runtime.flights.load
