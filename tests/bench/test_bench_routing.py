@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,6 +12,8 @@ from tests.bench.routing.bag_of_words import Bag
 from tests.bench.routing.baselines import Length, baselines
 from tests.bench.routing.cases import Case, Data, Outcome
 from tests.bench.routing.command import main
+from tests.bench.routing.day import BY_HAND, MODES, Mode, live, write_day_report
+from tests.bench.routing.day_script import CALLS, write_day
 from tests.bench.routing.figures import area, best_single, figures, hull
 from tests.bench.routing.folds import FOLDS, place_of, split
 from tests.bench.routing.generate import generate
@@ -202,6 +205,40 @@ def test_the_report_names_every_policy_and_its_seed(result: Result) -> None:
         assert told.count(f"| {policy} |") == 2
     assert "Cost → quality of lodestar: " in told
     assert "bag of words" in told
+
+
+# -- the day -------------------------------------------------------------------------------------------------------
+
+
+def test_a_day_is_a_function_of_its_seed_and_has_repeats() -> None:
+    day = write_day(1)
+    assert day == write_day(1)
+    assert day[:50] == write_day(1, 50)
+    assert len(day) == CALLS
+    assert {call.role for call in day} == set(BY_HAND)
+    firsts = [call for call in day if not call.again]
+    assert len({call.key for call in firsts}) == len(firsts)
+    assert 0.05 < 1 - len(firsts) / CALLS < 0.2
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda mode: mode.name)
+async def test_a_day_s_saving_is_the_sum_of_its_levers(mode: Mode, tmp_path: Path) -> None:
+    """``live`` itself asserts that every request was answered, and that the books agree with what was billed."""
+    calls = write_day(2, 25)
+    seen = await live(mode, calls, tmp_path)
+    total = seen.total
+    levers = (
+        total.saved_local_nano_usd,
+        total.saved_cache_nano_usd,
+        total.saved_cheaper_nano_usd,
+        total.saved_prompt_cache_nano_usd,
+    )
+    assert sum(levers) == total.saved_nano_usd == total.baseline_nano_usd - total.cost_nano_usd
+    assert total.cache_hits == (sum(call.again for call in calls) if mode.cache else 0)
+    assert (total.free_requests > 0) == ("day-weak" in mode.aliases.values())
+    assert 0 < seen.quality <= 1
+    told = "\n".join(write_day_report([seen], 2))
+    assert f"| {mode.name} | {total.cost_nano_usd / 1e9:.3f} |" in told
 
 
 # -- tables --------------------------------------------------------------------------------------------------------
