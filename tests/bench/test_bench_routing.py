@@ -9,22 +9,24 @@ import pytest
 
 from tests.bench.routing.asks import Ask, Choose, Lesson, Market
 from tests.bench.routing.bag_of_words import Bag
-from tests.bench.routing.baselines import Length, baselines
+from tests.bench.routing.baselines import Length
 from tests.bench.routing.cases import Case, Data, Outcome
 from tests.bench.routing.command import main
 from tests.bench.routing.day import BY_HAND, MODES, Mode, live, write_day_report
 from tests.bench.routing.day_script import CALLS, write_day
+from tests.bench.routing.decision import RULES, make_rule, time_choices, write_timed
 from tests.bench.routing.figures import area, best_single, figures, hull
 from tests.bench.routing.folds import FOLDS, place_of, split
 from tests.bench.routing.generate import generate
-from tests.bench.routing.measure import measure
-from tests.bench.routing.policy import Lodestar, classify
+from tests.bench.routing.measure import TOLD, measure, policies
+from tests.bench.routing.policy import classify
 from tests.bench.routing.report import Result, write_curve, write_result, write_totals
 from tests.bench.routing.table import TableError, read_rows, write_table
 from tests.bench.routing.trial import Tally, Tried, best_setting, oracle, tally, try_policies, try_policy
 from tests.bench.routing.worlds import WORLDS, World
 
 COUNT = 150
+POLICIES = policies()
 USUAL = WORLDS[0]
 BY_NAME: Mapping[str, World] = {world.name: world for world in WORLDS}
 
@@ -102,7 +104,7 @@ def test_folds_part_the_prompts(usual: Data) -> None:
 def test_nobody_beats_the_oracle_and_nothing_is_cheaper_than_the_cheapest(usual: Data, result: Result) -> None:
     rows = {row.name: row for row in result.policies}
     assert next(iter(rows)) == "oracle"
-    assert set(rows) == {"oracle", "lodestar", *(policy.name for policy in baselines())}
+    assert set(rows) == {"oracle", "best by the odds", TOLD, *(policy.name for policy in POLICIES)}
     for row in rows.values():
         assert row.score <= rows["oracle"].score
         assert row.regret >= 0
@@ -131,12 +133,9 @@ def test_no_setting_sees_a_tested_prompt(usual: Data) -> None:
                 assert before.picks[number] == after.picks[number]
 
 
-POLICIES = (*baselines(), Lodestar())
-
-
 def poison(case: Case) -> Case:
     turned = {
-        model: Outcome(1 - one.score, 10**9 - one.cost_nano_usd, 1 - one.judged)
+        model: Outcome(1 - one.score, 10**9 - one.cost_nano_usd, 1 - one.judged, odds=0.5)
         for model, one in case.outcomes.items()
     }
     return msgspec.structs.replace(case, outcomes=turned)
@@ -235,10 +234,23 @@ async def test_a_day_s_saving_is_the_sum_of_its_levers(mode: Mode, tmp_path: Pat
     )
     assert sum(levers) == total.saved_nano_usd == total.baseline_nano_usd - total.cost_nano_usd
     assert total.cache_hits == (sum(call.again for call in calls) if mode.cache else 0)
-    assert (total.free_requests > 0) == ("day-weak" in mode.aliases.values())
+    if set(mode.aliases.values()) == {"day-strong"}:
+        assert not total.free_requests
     assert 0 < seen.quality <= 1
     told = "\n".join(write_day_report([seen], 2))
     assert f"| {mode.name} | {total.cost_nano_usd / 1e9:.3f} |" in told
+
+
+# -- the time of one choice ----------------------------------------------------------------------------------------
+
+
+def test_choices_are_timed_over_what_they_are_meant_to() -> None:
+    assert len({make_rule(place).name for place in range(RULES)}) == RULES
+    timed = time_choices(60)
+    assert 40 < timed.candidates < 50  # some are forbidden by a rule
+    assert 0 < timed.median_ms <= timed.p99_ms
+    assert 0 < timed.peak_kib < 1024
+    assert "A choice among 50 models with 100 rules" in write_timed(timed)
 
 
 # -- tables --------------------------------------------------------------------------------------------------------

@@ -8,6 +8,9 @@ import msgspec
 from lodestard.domain.task import Task
 from tests.bench.routing.cases import Case, Rate
 
+VALUES_USD = (0.003, 0.01, 0.02, 0.035, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 0.8, 1.5, 5.0)
+"""What a good answer may be worth: the settings of whoever weighs worth against cost."""
+
 
 class Ask(msgspec.Struct, frozen=True):
     """A prompt without its truth. ``task`` is what the classifier takes it for."""

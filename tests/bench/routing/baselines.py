@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from tests.bench.routing.asks import Ask, Choose, Lesson, Market
+from tests.bench.routing.asks import VALUES_USD, Ask, Choose, Lesson, Market
 from tests.bench.routing.bag_of_words import Bag
 from tests.bench.routing.folds import place_of
 
 QUANTILES = 20
-VALUES_USD = (0.0, 0.003, 0.01, 0.02, 0.03, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 1.0, 3.0)
-"""What a good answer may be worth."""
 NANO_USD = 10**9
 DOUBT = 4.0
 """How many lessons a model's mean over all kinds weighs beside those of one kind."""

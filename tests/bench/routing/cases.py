@@ -7,7 +7,8 @@ import msgspec
 
 class Outcome(msgspec.Struct, frozen=True):
     """How one model did on one prompt. ``score`` in [0, 1] is the truth; ``judged`` is what an onlooker thought of
-    it, from which alone a router may learn; where nobody says otherwise, it is the truth.
+    it, from which alone a router may learn; where nobody says otherwise, it is the truth. ``odds`` is the chance
+    that it had by the model's ability and the prompt's difficulty, where data are made; None where nobody can know.
     """
 
     score: float
@@ -15,6 +16,7 @@ class Outcome(msgspec.Struct, frozen=True):
     judged: float
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    odds: float | None = None
 
 
 class Case(msgspec.Struct, frozen=True):

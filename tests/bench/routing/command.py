@@ -14,7 +14,7 @@ from tests.bench.routing.table import read_table, write_table
 from tests.bench.routing.worlds import WORLDS
 
 NAMES = tuple(world.name for world in WORLDS)
-SEEDS, COUNT, QUICK_COUNT = (1, 2, 3), 2000, 400
+SEEDS, COUNT, QUICK_COUNT = (1, 2), 1500, 400
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -33,12 +33,16 @@ MAKERS: Mapping[str, Maker] = {
     OMNI: USUAL[OMNI],
     CLAUDE: USUAL[SONNET],
 }
+EVERYONE = msgspec.json.encode(list(MAKERS)).decode()
 MODELS = f"""
 [models]
 day-strong = {{ route = ["{OMNI}"] }}
 day-mini = {{ route = ["{MINI}"] }}
 day-weak = {{ route = ["{LLAMA}", "{MINI}"] }}
 day-complete = {{ route = ["{DEEPSEEK}", "{MINI}"] }}
+day-cheap = {{ route = {EVERYONE}, prefer = "cheap" }}
+day-balanced = {{ route = {EVERYONE}, prefer = "balanced" }}
+day-best = {{ route = {EVERYONE}, prefer = "best" }}
 """
 BY_HAND = {
     "architect": "day-strong", "main": "day-strong", "editor": "day-mini", "ask": "day-mini", "quick": "day-weak",
@@ -69,6 +73,7 @@ MODES: tuple[Mode, ...] = (
     Mode("baseline model, no cache", dict.fromkeys(BY_HAND, "day-strong"), cache=False),
     Mode("baseline model", dict.fromkeys(BY_HAND, "day-strong")),
     Mode("by hand", BY_HAND),
+    *(Mode(f"routed, {prefer}", dict.fromkeys(BY_HAND, f"day-{prefer}")) for prefer in ("cheap", "balanced", "best")),
 )
 
 

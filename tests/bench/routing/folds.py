@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tests.bench.routing.cases import Case, Outcome
+from tests.bench.routing.cases import Case
 
 FOLDS, INNER_FOLDS = 5, 3
 
@@ -41,7 +41,6 @@ def split(cases: Sequence[Case], folds: int, salt: str) -> Iterator[Split]:
 def judged(case: Case) -> Case:
     """The case as somebody sees it who has to learn from it: with the verdicts in place of the truth."""
     outcomes = {
-        name: Outcome(one.judged, one.cost_nano_usd, one.judged, one.prompt_tokens, one.completion_tokens)
-        for name, one in case.outcomes.items()
+        name: msgspec.structs.replace(one, score=one.judged, odds=None) for name, one in case.outcomes.items()
     }
     return msgspec.structs.replace(case, outcomes=outcomes)

@@ -14,7 +14,6 @@ from tests.bench.routing.worlds import (
     PROMPT_TOKENS,
     SHARE,
     SHARP,
-    SPREAD,
     Maker,
     World,
 )
@@ -54,18 +53,19 @@ def _case(
 ) -> Case:
     asks, luck = dice
     (kind,) = asks.choices(tuple(SHARE), tuple(SHARE.values()))
-    difficulty = asks.gauss(DIFFICULTY[kind], SPREAD)
+    difficulty = asks.gauss(DIFFICULTY[kind] - world.easier, world.spread)
     prompt = write_prompt(asks, kind, difficulty, world.vague)
     around = PROMPT_TOKENS[kind] * asks.lognormvariate(0, 0.6)
     prompt_tokens = len(prompt) // CHARS_PER_TOKEN + round(around)
     completion_tokens = COMPLETION_TOKENS[kind] * asks.lognormvariate(0.15 * difficulty, 0.4)
     outcomes = {}
     for model, maker in world.models.items():
-        suits = SHARP * (abilities[model][kind] - difficulty + luck.gauss(0, PAIR_NOISE))
-        score, judged = _score(world, luck, suits)
+        able = abilities[model][kind] - difficulty
+        score, judged = _score(world, luck, SHARP * (able + luck.gauss(0, PAIR_NOISE)))
         written = max(1, round(completion_tokens * maker.wordy * luck.lognormvariate(0, 0.15)))
         cost = round(_cost_nano_usd(maker, prompt_tokens, written) * prices[model])
-        outcomes[model] = Outcome(score, cost, judged, prompt_tokens, written)
+        odds = round(logistic(SHARP * able), 4)
+        outcomes[model] = Outcome(score, cost, judged, prompt_tokens, written, odds)
     return Case(prompt, kind, round(logistic(difficulty), 4), prompt_tokens, outcomes)
 
 

@@ -2,17 +2,20 @@
 
 from collections.abc import Sequence
 
-from tests.bench.routing.asks import Policy
+from lodestard.domain.task import Task
+from tests.bench.routing.asks import Ask, Policy
 from tests.bench.routing.bag_of_words import Bag
 from tests.bench.routing.baselines import baselines
-from tests.bench.routing.cases import Data
+from tests.bench.routing.cases import Case, Data
 from tests.bench.routing.figures import best_single, curve, figures
 from tests.bench.routing.folds import FOLDS, split
 from tests.bench.routing.generate import generate
 from tests.bench.routing.policy import Lodestar, classify
 from tests.bench.routing.report import Guessed, Result
-from tests.bench.routing.trial import oracle, tally, try_policies
+from tests.bench.routing.trial import by_odds, oracle, tally, try_policies, try_policy
 from tests.bench.routing.worlds import WORLDS
+
+TOLD = "lodestar, told the truth of each prompt"
 
 
 def measure_world(name: str, seed: int, count: int) -> Result:
@@ -23,7 +26,10 @@ def measure_world(name: str, seed: int, count: int) -> Result:
 
 def measure(data: Data, says: str = "") -> Result:
     """All policies on one set of data."""
-    tried = [oracle(data), *try_policies(data, policies(), classify)]
+    bound = by_odds(data)
+    tried = [oracle(data), *([bound] if bound else []), *try_policies(data, policies(), classify)]
+    if all(case.hardness is not None for case in data.cases):
+        tried.append(try_policy(data, [tell_truth(case) for case in data.cases], Lodestar(TOLD)))
     return Result(
         name=data.name,
         says=says,
@@ -38,7 +44,12 @@ def measure(data: Data, says: str = "") -> Result:
 
 def policies() -> Sequence[Policy]:
     """In the order of the report."""
-    return (*baselines(), Lodestar())
+    return (*baselines(), Lodestar(), Lodestar("lodestar by names", learns=False))
+
+
+def tell_truth(case: Case) -> Ask:
+    """As a classifier would see it that is never wrong: how far the rest could come with a better one."""
+    return Ask(case.prompt, case.prompt_tokens, Task(kind=case.kind, hardness=case.hardness or 0.0, sure=1.0))
 
 
 def guess_kinds(data: Data) -> Guessed | None:

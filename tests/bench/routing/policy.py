@@ -1,15 +1,33 @@
-"""Lodestar itself as a policy. A stand-in until its router weighs: the worth of a good answer, its odds, its cost."""
+"""Lodestar itself as a policy: the real ``choose_route`` over a catalogue of the market, nothing of it imitated.
+
+Its knob is what a good answer is worth (``[routing.worth]``). There is no waiting in a table, so a second costs
+nothing here. What was seen of each model's work is counted by the kind that the classifier named, as the gateway
+counts it; prices are those of the list, and where there is none, a line through the costs that were seen.
+"""
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from functools import partial
-from math import exp, log
+from statistics import fmean
 
+import msgspec
+
+from lodestard.domain.choice import UNSEEN, Asked, Figures
+from lodestard.domain.routing_settings import Routing, Worth
+from lodestard.domain.settings import Model, ModelPrice, Settings, Upstream
 from lodestard.domain.task import Task
-from tests.bench.routing.asks import Ask, Choose, Lesson, Market
+from lodestard.domain.upstream import Candidate
+from lodestard.routing.catalog import Catalog, build_catalog
+from lodestard.routing.choose import View, choose_route
+from tests.bench.routing.asks import VALUES_USD, Ask, Choose, Lesson, Market
+from tests.bench.routing.cases import Rate
 
-WORTH_USD = (0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 2.0)
-NANO_USD = 10**9
-SPREAD = 6.0
+ALIAS = "auto"
+FREE, PAID = "free", "paid"
+"""The upstreams of models that cost nothing and of those that do."""
+PICO_PER_NANO, NANO_USD = 1000, 10**9
+Seen = Mapping[tuple[str, str], Figures]
+"""By model and kind."""
 
 
 def classify(prompt: str) -> Task:
@@ -18,23 +36,75 @@ def classify(prompt: str) -> Task:
 
 
 class Lodestar:
-    """The knob is what a good answer is worth."""
+    """``learns``: whether it has seen what models did, or goes by what is assumed of their names."""
 
-    name = "lodestar"
+    def __init__(self, name: str = "lodestar", *, learns: bool = True) -> None:
+        self.name = name
+        self._learns = learns
 
     def teach(self, market: Market, lessons: Sequence[Lesson]) -> Mapping[str, Choose]:
-        counts: dict[tuple[str, str], list[float]] = {}
-        for lesson in lessons:
-            for model, one in lesson.case.outcomes.items():
-                row = counts.setdefault((model, lesson.ask.task.kind), [6.0, 8.0, 0.0])
-                row[0], row[1], row[2] = row[0] + one.score, row[1] + 1, row[2] + one.cost_nano_usd
-        return {f"{usd:g} USD": partial(_choose, market.models, counts, usd * NANO_USD) for usd in WORTH_USD}
+        seen = count(lessons) if self._learns else {}
+        prices = {model: price_of(model, market, lessons) for model in market.models}
+        catalog = make_catalog(prices)
+        return {f"{usd:g} USD": partial(_choose, View(catalog=value_at(catalog, usd)), seen) for usd in VALUES_USD}
 
 
-def _choose(models: Sequence[str], counts: Mapping[tuple[str, str], Sequence[float]], worth: float, ask: Ask) -> str:
-    def value(model: str) -> float:
-        good, seen, cost = counts.get((model, ask.task.kind), (3.0, 4.0, 0.0))
-        logit = log(good / max(seen - good, 0.5))
-        return worth / (1 + exp(-(logit - SPREAD * (ask.task.hardness - 0.5)))) - cost / seen
+def _choose(view: View, seen: Seen, ask: Ask) -> str:
+    def figures_of(candidate: Candidate) -> Figures:
+        return seen.get((candidate.target.model, ask.task.kind), UNSEEN)
 
-    return max(models, key=value)
+    here = msgspec.structs.replace(view, figures_of=figures_of)
+    plan = choose_route(Asked(alias=ALIAS, prompt_tokens=ask.prompt_tokens), ask.task, here)
+    return plan.candidates[0].target.model
+
+
+def count(lessons: Sequence[Lesson]) -> Seen:
+    """Good and bad answers, by the kind that each prompt was taken for."""
+    sums: dict[tuple[str, str], list[float]] = {}
+    for lesson in lessons:
+        for model, one in lesson.case.outcomes.items():
+            row = sums.setdefault((model, lesson.ask.task.kind), [0.0, 0.0])
+            row[0], row[1] = row[0] + one.score, row[1] + 1 - one.score
+    return {key: Figures(good=good, bad=bad) for key, (good, bad) in sums.items()}
+
+
+def price_of(model: str, market: Market, lessons: Sequence[Lesson]) -> ModelPrice | None:
+    """As a ``[prices]`` table; None where it costs nothing."""
+    rate = market.rates.get(model)
+    if rate is not None:
+        return None if rate.free else _listed(rate)
+    paid = [(lesson.case.prompt_tokens, lesson.case.outcomes[model].cost_nano_usd) for lesson in lessons]
+    return _fitted(paid) if any(cost for _, cost in paid) else None
+
+
+def _listed(rate: Rate) -> ModelPrice:
+    million = Decimal(1_000_000)
+    return ModelPrice(input=rate.input_pico_usd / million, output=rate.output_pico_usd / million)
+
+
+def _fitted(paid: Sequence[tuple[int, int]]) -> ModelPrice:
+    """So much a request and so much a token of its prompt, by least squares, neither below nothing."""
+    middle_tokens, middle_cost = (fmean(one[place] for one in paid) for place in (0, 1))
+    spread = sum((tokens - middle_tokens) ** 2 for tokens, _ in paid)
+    slope = sum((tokens - middle_tokens) * (cost - middle_cost) for tokens, cost in paid) / spread if spread else 0.0
+    slope = min(max(slope, 0.0), middle_cost / middle_tokens if middle_tokens else 0.0)
+    request = Decimal(round(middle_cost - slope * middle_tokens)) / NANO_USD
+    return ModelPrice(request=request, input=Decimal(round(slope * PICO_PER_NANO)) / 1_000_000, output=Decimal(0))
+
+
+def make_catalog(prices: Mapping[str, ModelPrice | None]) -> Catalog:
+    """One alias of all models, in their order."""
+    targets = {model: f"{FREE if price is None else PAID}/{model}" for model, price in prices.items()}
+    upstreams = {name: Upstream(dialect="openai", url="http://127.0.0.1", free=name == FREE) for name in (FREE, PAID)}
+    settings = Settings(
+        upstreams=upstreams,
+        models={ALIAS: Model(route=tuple(targets.values()), prefer="balanced")},
+        prices={targets[model]: price for model, price in prices.items() if price is not None},
+        routing=Routing(),
+    )
+    return build_catalog(settings, frozenset({"openai"}))
+
+
+def value_at(catalog: Catalog, usd: float) -> Catalog:
+    """The same where a good answer is worth so much, and a second nothing."""
+    return msgspec.structs.replace(catalog, worth={"balanced": Worth(answer_usd=usd, second_usd=0.0)})

@@ -19,7 +19,7 @@ COST = "|total_cost"
 """What follows a model's name in the column of its costs, in the wide form."""
 TASKS = ("task", "eval_name")
 LONG = ("prompt", "task", "model", "score", "cost")
-MORE = ("id", "judged", "hardness", "prompt_tokens", "completion_tokens")
+MORE = ("id", "judged", "hardness", "prompt_tokens", "completion_tokens", "odds")
 Row = Mapping[str, str]
 
 
@@ -62,7 +62,8 @@ def write_table(data: Data, out: TextIO) -> None:
         for model, one in case.outcomes.items():
             cost = f"{Decimal(one.cost_nano_usd) / NANO_USD:f}"
             hardness = "" if case.hardness is None else case.hardness
-            known = (number, one.judged, hardness, one.prompt_tokens, one.completion_tokens)
+            odds = "" if one.odds is None else one.odds
+            known = (number, one.judged, hardness, one.prompt_tokens, one.completion_tokens, odds)
             writer.writerow((case.prompt, case.kind, model, one.score, cost, *known))
 
 
@@ -129,11 +130,12 @@ def _bare_case(line: int, prompt: str, row: Row, outcome: Outcome) -> Case:
 def _outcome(line: int, score: str, cost: str, row: Row) -> Outcome:
     truth = _share(line, "score", score)
     seen = _share(line, "judged", row["judged"]) if row.get("judged") else truth
-    tokens = [_whole(line, name, row.get(name, "")) for name in ("prompt_tokens", "completion_tokens")]
+    prompt, completion = (_whole(line, name, row.get(name, "")) for name in ("prompt_tokens", "completion_tokens"))
     dollars = _number(line, "cost", cost)
     if dollars < 0:
         raise TableError(line, f"the cost {cost!r} is negative")
-    return Outcome(truth, round(dollars * NANO_USD), seen, *tokens)
+    odds = _share(line, "odds", row["odds"]) if row.get("odds") else None
+    return Outcome(truth, round(dollars * NANO_USD), seen, prompt, completion, odds)
 
 
 def _prompt(line: int, row: Row) -> str:

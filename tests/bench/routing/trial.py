@@ -11,11 +11,12 @@ from typing import NamedTuple
 import msgspec
 
 from lodestard.domain.task import Task
-from tests.bench.routing.asks import Ask, Lesson, Market, Policy
+from tests.bench.routing.asks import VALUES_USD, Ask, Lesson, Market, Policy
 from tests.bench.routing.cases import Case, Data
 from tests.bench.routing.folds import FOLDS, INNER_FOLDS, split
 
 KEEP = 0.99
+NANO_USD = 10**9
 Classify = Callable[[str], Task]
 
 
@@ -105,3 +106,21 @@ def oracle(data: Data) -> Tried:
         for case in data.cases
     )
     return Tried("oracle", picks, (), {"": picks})
+
+
+def by_odds(data: Data) -> Tried | None:
+    """What could be reached by who knows each model's ability, each prompt's difficulty and each cost, but not how
+    the answers come out: a bound for every router. None where nobody knows the odds.
+    """
+    if any(one.odds is None for case in data.cases for one in case.outcomes.values()):
+        return None
+    rows = {f"{usd:g} USD": tuple(_by_odds(case, usd * NANO_USD) for case in data.cases) for usd in VALUES_USD}
+    best = max(tally(data.cases, [model] * len(data.cases)).quality for model in data.models)
+    setting = best_setting({name: tally(data.cases, row) for name, row in rows.items()}, best * KEEP)
+    return Tried("best by the odds", rows[setting], (setting,), rows)
+
+
+def _by_odds(case: Case, worth: float) -> str:
+    return max(
+        case.outcomes, key=lambda model: worth * (case.outcomes[model].odds or 0) - case.outcomes[model].cost_nano_usd
+    )

@@ -53,7 +53,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """``vague``: how often an opening says nothing. ``blind``: how often whoever judges an answer is wrong.
 
     ``drift``: how far prices wander off the list (the deviation of a step of their logarithm). ``graded``: scores are
-    anything in [0, 1] rather than good or bad.
+    anything in [0, 1] rather than good or bad. ``easier``: by how much all prompts are; ``spread``: how far they are
+    apart.
     """
 
     name: str
@@ -63,6 +64,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     blind: float = 0.0
     drift: float = 0.0
     graded: bool = False
+    easier: float = 0.0
+    spread: float = SPREAD
 
 
 def _dollars(per_million_in: float, per_million_out: float) -> Rate:
@@ -122,5 +125,12 @@ WORLDS: tuple[World, ...] = (
     World(name="drift", says="prices wander off the list, up to several times", models=USUAL, drift=0.05),
     World(name="graded", says="answers are more or less good", models=USUAL, graded=True),
     World(name="vague", says="half of the openings say nothing", models=USUAL, vague=0.5),
+    World(
+        name="everyday",
+        says="most is easy for every paid model, some hard for all",
+        models=USUAL,
+        easier=1.2,
+        spread=1.5,
+    ),
     World(name="strangers", says="nobody has heard of these models", models=STRANGERS),
 )
