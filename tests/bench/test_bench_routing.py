@@ -15,7 +15,7 @@ from tests.bench.routing.command import main
 from tests.bench.routing.day import BY_HAND, MODES, Mode, live, write_day_report
 from tests.bench.routing.day_script import CALLS, write_day
 from tests.bench.routing.decision import RULES, make_rule, time_choices, write_timed
-from tests.bench.routing.figures import area, best_single, figures, hull
+from tests.bench.routing.figures import area, best_single, cost_for, figures, height_at, hull
 from tests.bench.routing.folds import FOLDS, place_of, split
 from tests.bench.routing.generate import generate
 from tests.bench.routing.measure import TOLD, measure, policies
@@ -195,6 +195,10 @@ def test_a_hull_is_what_mixing_reaches() -> None:
     data = Data("two", ("cheap", "strong"), cases, {})
     assert area(data, Tried("singles", ("cheap", "cheap"), (), {})) == pytest.approx(0.75)
     assert area(data, oracle(data)) == pytest.approx(0.875)
+    assert height_at(hull(points), 0.25) == pytest.approx(0.7)
+    assert height_at(hull(points), 2.0) == 1.0
+    assert cost_for(hull(points), 0.7) == pytest.approx(0.25)
+    assert cost_for(hull(points), 1.1) == float("inf")
 
 
 def test_the_report_names_every_policy_and_its_seed(result: Result) -> None:

@@ -6,6 +6,7 @@ mixing a policy's settings, the cheapest model and the best one can reach.
 
 import random
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +18,8 @@ from tests.bench.routing.trial import Tally, Tried, tally
 BLOCKS = 100
 DRAWS = 1000
 TAIL = 0.025
+GOAL_QUALITY, GOAL_COST = 0.99, 0.35
+NEVER = float("inf")
 
 
 class Span(NamedTuple):
@@ -28,7 +31,11 @@ class Span(NamedTuple):
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one policy on one set of data. Shares are of the best single model's."""
+    """Of one policy on one set of data. Shares are of the best single model's.
+
+    Along the hull: ``area`` under it, the quality ``at_goal`` (``GOAL_COST``), and the cost that is ``needed`` for
+    ``GOAL_QUALITY``, which is infinite where it is never reached.
+    """
 
     name: str
     score: float
@@ -37,6 +44,8 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     local: float
     regret: float
     area: float
+    at_goal: float
+    needed: float
     settings: tuple[str, ...]
 
 
@@ -55,7 +64,7 @@ def free_models(data: Data) -> frozenset[str]:
 
 def figures(data: Data, tried: Tried) -> Figures:
     """See the class."""
-    cases, free = data.cases, free_models(data)
+    cases, free, top = data.cases, free_models(data), reached(data, tried)
     best = (best_single(data),) * len(cases)
     quality, cost = shares(data, tried.picks, best)
     tops = [max(one.score for one in case.outcomes.values()) for case in cases]
@@ -67,7 +76,9 @@ def figures(data: Data, tried: Tried) -> Figures:
         cost=cost,
         local=sum(pick in free for pick in tried.picks) / len(cases),
         regret=sum(tops) / len(tops) - score,
-        area=area(data, tried),
+        area=_under(top),
+        at_goal=height_at(top, GOAL_COST),
+        needed=cost_for(top, GOAL_QUALITY),
         settings=tried.settings,
     )
 
@@ -114,11 +125,36 @@ def curve(data: Data, tried: Tried) -> list[Tally]:
 
 
 def area(data: Data, tried: Tried) -> float:
-    """The mean quality over costs from nothing to the best model's, along the hull; 1 is the best model's quality."""
+    """The mean quality over costs from the cheapest to the best model's; 1 is the best model's quality."""
+    return _under(reached(data, tried))
+
+
+def reached(data: Data, tried: Tried) -> list[Tally]:
+    """The hull of its settings, the cheapest model and the best one."""
     singles = {model: (model,) * len(data.cases) for model in _ends(data)}
     every = Tried(tried.name, tried.picks, (), {**tried.by_setting, **singles})
-    top = hull(curve(data, every))
-    return _under(top)
+    return hull(curve(data, every))
+
+
+def height_at(top: Sequence[Tally], cost: float) -> float:
+    """The quality that the hull has at a cost; nothing below its first point."""
+    height = 0.0
+    for before, after in pairwise((*top, Tally(top[-1].quality, NEVER))):
+        if before.cost <= cost:
+            slope = 0.0 if after.cost == NEVER else (after.quality - before.quality) / (after.cost - before.cost)
+            height = before.quality + slope * (min(cost, after.cost) - before.cost)
+    return height
+
+
+def cost_for(top: Sequence[Tally], quality: float) -> float:
+    """The least cost at which the hull has a quality."""
+    if top[0].quality >= quality:
+        return top[0].cost
+    for before, after in pairwise(top):
+        if after.quality >= quality:
+            share = (quality - before.quality) / (after.quality - before.quality)
+            return before.cost + share * (after.cost - before.cost)
+    return NEVER
 
 
 def _ends(data: Data) -> tuple[str, str]:

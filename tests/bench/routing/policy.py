@@ -1,8 +1,8 @@
 """Lodestar itself as a policy: the real ``choose_route`` over a catalogue of the market, nothing of it imitated.
 
-Its knob is what a good answer is worth (``[routing.worth]``). There is no waiting in a table, so a second costs
-nothing here. What was seen of each model's work is counted by the kind that the classifier named, as the gateway
-counts it; prices are those of the list, and where there is none, a line through the costs that were seen.
+Its knob is what a good answer is worth, and how likely it must be good (``[routing.worth]``). There is no waiting in
+a table, so a second costs nothing here. What was seen of each model's work is counted by the kind that the classifier
+named, as the gateway counts it; prices are those of the list, and where there is none, a line through seen costs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,10 +19,16 @@ from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate
 from lodestard.routing.catalog import Catalog, build_catalog
 from lodestard.routing.choose import View, choose_route
-from tests.bench.routing.asks import VALUES_USD, Ask, Choose, Lesson, Market
+from tests.bench.routing.asks import Ask, Choose, Lesson, Market
 from tests.bench.routing.cases import Rate
 
 ALIAS = "auto"
+WORTH_USD = (0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
+ENOUGH = (0.85, 0.9, 0.93, 0.95, 0.97, 0.98)
+WORTH: Mapping[str, Worth] = {
+    **{f"{usd:g} USD": Worth(answer_usd=usd, second_usd=0.0) for usd in WORTH_USD},
+    **{f"enough at {share:g}": Worth(answer_usd=5.0, second_usd=0.0, enough=share) for share in ENOUGH},
+}
 FREE, PAID = "free", "paid"
 """The upstreams of models that cost nothing and of those that do."""
 PICO_PER_NANO, NANO_USD = 1000, 10**9
@@ -46,7 +52,7 @@ class Lodestar:
         seen = count(lessons) if self._learns else {}
         prices = {model: price_of(model, market, lessons) for model in market.models}
         catalog = make_catalog(prices)
-        return {f"{usd:g} USD": partial(_choose, View(catalog=value_at(catalog, usd)), seen) for usd in VALUES_USD}
+        return {name: partial(_choose, View(catalog=valued(catalog, worth)), seen) for name, worth in WORTH.items()}
 
 
 def _choose(view: View, seen: Seen, ask: Ask) -> str:
@@ -105,6 +111,6 @@ def make_catalog(prices: Mapping[str, ModelPrice | None]) -> Catalog:
     return build_catalog(settings, frozenset({"openai"}))
 
 
-def value_at(catalog: Catalog, usd: float) -> Catalog:
-    """The same where a good answer is worth so much, and a second nothing."""
-    return msgspec.structs.replace(catalog, worth={"balanced": Worth(answer_usd=usd, second_usd=0.0)})
+def valued(catalog: Catalog, worth: Worth) -> Catalog:
+    """The same by another worth of answers."""
+    return msgspec.structs.replace(catalog, worth={"balanced": worth})
