@@ -12,8 +12,10 @@ from statistics import fmean
 
 import msgspec
 
+from lodestard.classify.task import name_task
 from lodestard.domain.choice import UNSEEN, Asked, Figures
-from lodestard.domain.routing_settings import Routing, Worth
+from lodestard.domain.request import Conversation, Message, Request, TextPart
+from lodestard.domain.routing_settings import Worth
 from lodestard.domain.settings import Model, ModelPrice, Settings, Upstream
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate
@@ -37,8 +39,22 @@ Seen = Mapping[tuple[str, str], Figures]
 
 
 def classify(prompt: str) -> Task:
-    """What the gateway takes a prompt for."""
-    return Task(kind="chat", hardness=0.5)
+    """What the gateway takes a prompt for: by its shape alone, so far."""
+    return Task(kind=name_task("", request_of(prompt)))
+
+
+def request_of(prompt: str) -> Request:
+    """The prompt as a client of OpenAI's dialect sends it, alone."""
+    message = Message(role="user", parts=(TextPart(prompt),))
+    return Request(
+        dialect="openai",
+        alias=ALIAS,
+        stream=False,
+        include_usage=False,
+        members={},
+        conversation=Conversation(messages=(message,)),
+        size_bytes=len(prompt.encode("utf-8", "replace")),
+    )
 
 
 class Lodestar:
@@ -106,7 +122,6 @@ def make_catalog(prices: Mapping[str, ModelPrice | None]) -> Catalog:
         upstreams=upstreams,
         models={ALIAS: Model(route=tuple(targets.values()), prefer="balanced")},
         prices={targets[model]: price for model, price in prices.items() if price is not None},
-        routing=Routing(),
     )
     return build_catalog(settings, frozenset({"openai"}))
 
