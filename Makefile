@@ -156,6 +156,10 @@ bench-admission: $(DEV_STAMP) ## what a hold costs beside a bare commit, and tha
 bench-gpu: $(DEV_STAMP) ## who is on a simulated T600: swaps, waits, throughput, beside the committed baseline
 	@$(BIN)/python -m tests.bench.gpu $(BENCH)
 
+.PHONY: bench-routing
+bench-routing: $(DEV_STAMP) ## how good and cheap the choice of models is, beside baselines (BENCH="--csv FILE", --quick)
+	@$(BIN)/python -m tests.bench.routing $(BENCH)
+
 .PHONY: bench-gpu-docs
 bench-gpu-docs: $(DEV_STAMP) ## the same without what a real Ollama does, and its tables into docs/benchmarks-gpu.md
 	@$(BIN)/python -m tests.bench.gpu --no-real --docs --modes residency taught $(BENCH)
