@@ -27,7 +27,8 @@ NO_QUOTES: Mapping[str, Quote] = {}
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """A target and all that is known of it. ``price`` is None where nobody gave one.
 
-    ``ability`` is assumed by its name, or said in ``traits``, which is None where nothing is said.
+    ``ability`` is assumed by its name, or said in ``traits``, which is None where nothing is said. ``marks_cache``:
+    its provider is asked to remember long prompts, which costs more than reading them.
     """
 
     target: Target
@@ -36,6 +37,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     price: Price | None
     least_output_tokens: int
     lan: bool
+    marks_cache: bool
     ability: Ability
     traits: Traits | None = None
 
@@ -116,6 +118,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
             price=price,
             least_output_tokens=known.least_output_tokens,
             lan=stays_in_lan(known.settings, target.model),
+            marks_cache=known.settings.dialect == "anthropic" and known.settings.prompt_caching,
             ability=assume_ability(target.model),
             traits=self.traits.get(str(target)),
         )

@@ -34,6 +34,9 @@ ANSWER_TOKENS: Mapping[str, int] = {
 }  # fmt: skip
 """How long an answer is likely to be, where nothing else tells."""
 
+LEAST_CACHED_TOKENS = 1_024
+"""Anthropic remembers no shorter prompt ("Prompt caching", Cache limitations)."""
+
 _USUAL_ANSWER_TOKENS = 300
 PAID_FIRST_S, PAID_TOKENS_PER_S = 1.0, 60.0
 FREE_FIRST_S, FREE_TOKENS_PER_S = 2.0, 20.0
@@ -62,6 +65,9 @@ class Weighable(Protocol):
     def price(self) -> Price | None: ...
 
     @property
+    def marks_cache(self) -> bool: ...
+
+    @property
     def tokens_per_s(self) -> float | None: ...
 
     def ability_at(self, kind: str) -> float: ...
@@ -71,7 +77,7 @@ def weigh(offer: Weighable, figures: Figures, question: Question) -> Merit:
     """The sum for one candidate."""
     asked, task, worth, tokens = question
     quality = expect_quality(with_evidence(offer.ability_at(task.kind), figures.good, figures.bad), task.hardness)
-    cost = likely_cost(offer.price or FREE, asked.prompt_tokens, tokens, figures.cached_tokens)
+    cost = likely_cost(offer, asked.prompt_tokens, tokens, figures.cached_tokens)
     wait_s = likely_wait(offer, tokens, figures)
     value = min(quality, worth.enough) * worth.answer_usd - wait_s * worth.second_usd
     return Merit(
@@ -91,12 +97,20 @@ def answer_tokens(asked: Asked, task: Task) -> int:
     return tokens if asked.output_tokens is None else min(tokens, asked.output_tokens)
 
 
-def likely_cost(price: Price, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> int:
-    """nano-USD. What the provider has read of this session before costs its cached rate."""
-    if price is FREE:
+def likely_cost(offer: Weighable, prompt_tokens: int, completion_tokens: int, cached_tokens: int) -> int:
+    """nano-USD. What the provider has read of this session before costs its cached rate; what it is asked to remember
+    of a long prompt, the rate of writing."""
+    price = offer.price
+    if price is None or price is FREE:
         return 0
     cached = min(cached_tokens, prompt_tokens)
-    usage = Usage(prompt_tokens=prompt_tokens, completion_tokens=completion_tokens, cached_tokens=cached)
+    written = prompt_tokens - cached if offer.marks_cache and prompt_tokens >= LEAST_CACHED_TOKENS else 0
+    usage = Usage(
+        prompt_tokens=prompt_tokens,
+        completion_tokens=completion_tokens,
+        cached_tokens=cached,
+        cache_write_tokens=written,
+    )
     return cost_nano_usd(usage, price) or 0
 
 

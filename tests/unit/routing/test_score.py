@@ -66,6 +66,20 @@ def test_what_was_read_before_costs_less() -> None:
     assert again.cost_nano_usd == 1_000 * 1_250 + 100 * 10_000
 
 
+def test_what_a_provider_is_asked_to_remember_costs_more() -> None:
+    settings = Settings(
+        upstreams={"a": Upstream(dialect="anthropic", url="https://a.example")},
+        models={"all": Model(route=("a/claude",))},
+        prices={"a/claude": ModelPrice(input=Decimal(3), output=Decimal(15), cache_read=Decimal("0.3"))},
+    )
+    (claude,) = build_catalog(settings, frozenset({"anthropic"})).aliases["all"]
+    short, long = (Asked(alias="all", prompt_tokens=tokens, output_tokens=0) for tokens in (1_000, 2_000))
+    assert merit(claude, asked=short).cost_nano_usd == 1_000 * 3_000
+    assert merit(claude, asked=long).cost_nano_usd == 2_000 * 3_750
+    again = merit(claude, asked=long, figures=Figures(cached_tokens=1_500))
+    assert again.cost_nano_usd == 1_500 * 300 + 500 * 3_750
+
+
 def test_a_predicted_wait_comes_before_a_measured_one() -> None:
     assert merit(LOCAL, figures=Figures(wait_s=40.0, first_s=1.0, tokens_per_s=10.0)).wait_s == 50.0
 
