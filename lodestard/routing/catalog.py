@@ -14,7 +14,7 @@ from lodestard.domain.price import FREE, Price, Quote
 from lodestard.domain.provider import least_output_tokens, stays_in_lan
 from lodestard.domain.routing_settings import Prefer, Traits, Worth
 from lodestard.domain.settings import Settings, Upstream
-from lodestard.domain.upstream import Target
+from lodestard.domain.upstream import Candidate, Target
 from lodestard.routing.abilities import Ability, assume_ability
 from lodestard.routing.price_table import PriceTable, read_table
 from lodestard.routing.quality import logit
@@ -28,17 +28,18 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """A target and all that is known of it. ``price`` is None where nobody gave one.
 
     ``ability`` is assumed by its name, or said in ``traits``, which is None where nothing is said. ``marks_cache``:
-    its provider is asked to remember long prompts, which costs more than reading them.
+    its provider is asked to remember long prompts, which costs more than reading them. ``candidate`` is what it is to
+    whoever asks it, while it is up.
     """
 
     target: Target
     dialect: str
     free: bool
     price: Price | None
-    least_output_tokens: int
     lan: bool
     marks_cache: bool
     ability: Ability
+    candidate: Candidate
     traits: Traits | None = None
 
     @property
@@ -111,13 +112,22 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
         price, free = self.prices.price_at(target, self.at_ms), known.settings.free
         if price is None:
             price = FREE if free else self.prices.ceiling_of(target)
-        return Offer(
+        candidate = Candidate(
             target=target,
             dialect=known.settings.dialect,
-            free=free,
             price=price,
+            free=free,
+            up=True,
             least_output_tokens=known.least_output_tokens,
             lan=stays_in_lan(known.settings, target.model),
+        )
+        return Offer(
+            target=target,
+            dialect=candidate.dialect,
+            free=free,
+            price=price,
+            lan=candidate.lan,
+            candidate=candidate,
             marks_cache=known.settings.dialect == "anthropic" and known.settings.prompt_caching,
             ability=assume_ability(target.model),
             traits=self.traits.get(str(target)),

@@ -152,17 +152,11 @@ def _weighed(able: Sequence[Offer], terms: Terms, view: View) -> list[Candidate]
 
 
 def _candidate(offer: Offer, view: View) -> Candidate:
+    """Most are as the catalogue has them."""
     passed_over = view.passed_over(offer.target)
-    return Candidate(
-        target=offer.target,
-        dialect=offer.dialect,
-        price=offer.price,
-        free=offer.free,
-        up=offer.target.upstream not in view.down and not passed_over,
-        least_output_tokens=offer.least_output_tokens,
-        lan=offer.lan,
-        passed_over=passed_over,
-    )
+    if not passed_over and offer.target.upstream not in view.down:
+        return offer.candidate
+    return msgspec.structs.replace(offer.candidate, up=False, passed_over=passed_over)
 
 
 def _nobody(alias: str, fence: Fence, offers: Sequence[Offer], rejected: Sequence[Rejection]) -> CallerFault:
