@@ -24,6 +24,7 @@ from lodestard.domain.ports import (
     CachePort,
     LedgerPort,
 )
+from lodestard.domain.project_ports import ProjectsPort, SwitchesPort
 from lodestard.domain.question import Answered, Question
 from lodestard.domain.route_ports import PricesPort
 from lodestard.domain.secret import Secret
@@ -40,7 +41,7 @@ from lodestard.residency.plain import HostAdmission
 from lodestard.residency.room import Residency
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
-from lodestard.runtime import Look, NoFeedback, Runtime, ask_nobody
+from lodestard.runtime import Look, NoFeedback, NoProjects, Runtime, ask_nobody
 from lodestard.thoughts import Thoughts
 from lodestard.tokens import Estimator
 from lodestard.upstream.counting import count_at
@@ -81,6 +82,8 @@ class Foundation:
     dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: Estimator = field(default_factory=Estimator)
     outcomes: FeedbackPort = field(default_factory=NoFeedback)
+    projects: ProjectsPort = field(default_factory=NoProjects)
+    switches: SwitchesPort = field(default_factory=NoProjects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +202,8 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             dialogues=foundation.dialogues,
             tokens=foundation.tokens,
             outcomes=foundation.outcomes,
+            projects=foundation.projects,
+            switches=foundation.switches,
         )
         hooks.request_ended.always(foundation.paces.learn_request)
         hooks.attempt_ended.always(foundation.paces.learn_attempt)
