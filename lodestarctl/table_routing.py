@@ -36,6 +36,15 @@ ROUTING_COMMANDS = (
         ),
     ),
     Command(
+        "models pick",
+        "find a model by a few letters, with its price, context, speed and verdicts",
+        "models_pick",
+        (
+            Option(("query",), "letters of its name, in their order", many=True),
+            Option(("--use",), "ask it in place of all others, as lodestarctl use does", "flag"),
+        ),
+    ),
+    Command(
         "project init",
         "write a project's file, and Aider's",
         "project_init",

@@ -3,6 +3,7 @@
 Law: only aliases that the daemon has are named; what is a matter of taste stands there as a comment.
 """
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -65,7 +66,7 @@ def write_project(name: str, kind: str, aliases: tuple[str, ...]) -> str:
         "",
         "# Another alias where one is asked for. There are: " + ", ".join(aliases[:12]),
         "# [models]",
-        *(f"# auto = {quoted(alias)}" for alias in aliases[:1]),
+        *(f"# {quoted(one)} = {quoted(other)}" for one, other in pairwise(aliases[:2])),
     ]
     return "\n".join(lines) + "\n" + chosen.rules
 

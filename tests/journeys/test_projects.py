@@ -107,3 +107,15 @@ async def test_lan_only_wins_over_a_switch_also_where_it_hangs_on_the_alias(tmp_
         assert kept.lodestar["reason"].startswith("use auto in place of local-llama; ")
         assert (await world.ask("gpt-4o")).status == 200
         assert world.openai.asked == 0
+
+
+async def test_what_can_be_picked_has_its_figures(world: World) -> None:
+    answer = await world.ask("gpt-4o-mini")
+    await call(world, "feedback.give", id=answer.id, verdict="good", kind="chat")
+    rows = {row["name"]: row for row in (await call(world, "models.pick"))["models"]}
+    mini = rows["gpt-4o-mini"]
+    assert (mini["target"], mini["alias"], mini["input_pico_usd"]) == ("openai/gpt-4o-mini", True, 150_000)
+    assert mini["good"] == pytest.approx(1, abs=1e-3)
+    assert mini["tokens_per_s"] > 0
+    assert rows["openai/gpt-4o"]["alias"] is False
+    assert (rows["local-llama"]["free"], rows["local-llama"]["context_tokens"]) == (True, 4096)

@@ -20,6 +20,7 @@ from lodestard.control.verbs.gpu import gpu_verbs
 from lodestard.control.verbs.house import house_verbs
 from lodestard.control.verbs.keys import key_verbs
 from lodestard.control.verbs.models import model_verbs
+from lodestard.control.verbs.picking import picking_verbs
 from lodestard.control.verbs.prices import price_verbs
 from lodestard.control.verbs.projects import project_verbs
 from lodestard.control.verbs.reports import report_verbs
@@ -45,6 +46,7 @@ FAMILIES = (
     price_verbs,
     cache_verbs,
     model_verbs,
+    picking_verbs,
     gpu_verbs,
     ask_verbs,
     aider_verbs,
