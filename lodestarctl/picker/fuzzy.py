@@ -22,7 +22,7 @@ def rank(names: Sequence[str], query: str) -> list[int]:
     costs = [cost_of(word) for word in words]
     found: list[tuple[float, int]] = []
     for at, name in enumerate(names):
-        total = (name.find(" ") % (len(name) + 1)) * PER_LETTER  # of an alias, without what it goes to
+        total = PER_LETTER * len(name.partition(" ")[0])  # of an alias, without what it goes to
         for cost in costs:
             here = cost(name)
             if here is None:

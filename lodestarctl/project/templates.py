@@ -16,8 +16,8 @@ prefer = "cheap"
 """
 SECRETS = """
 [[rules]]
-name = "what the tests' data say stays here"
-when = { matches = "BEGIN [A-Z ]*PRIVATE KEY" }
+name = "keys stay here"
+when = { matches = "PRIVATE KEY-----" }
 labels = ["lan-only"]
 """
 HARD = """

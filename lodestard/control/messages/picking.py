@@ -6,8 +6,9 @@ from lodestard.control.envelope import Message
 class PickRow(Message, frozen=True):
     """``name`` is an alias or "upstream/model"; ``target`` who answers first. Rates are pico-USD a token.
 
-    ``tokens_per_s`` is how fast it was lately, waiting included; ``good`` and ``bad`` what its answers were said to
-    be, weighted and fading. None where nobody knows. ``state``: up, down or unknown.
+    ``tokens_per_s`` is how fast it writes, as measured or by the ledger's times, waiting included; ``good`` and
+    ``bad`` what its answers were said to be, weighted and fading. None where nobody knows. ``state``: up, down or
+    unknown.
     """
 
     name: str

@@ -66,7 +66,7 @@ def pick_row(name: str, target: Target, runtime: Runtime, seen: Seen) -> PickRow
         input_pico_usd=price.input_pico_usd if price is not None else None,
         output_pico_usd=price.output_pico_usd if price is not None else None,
         context_tokens=context_of(price, upstream.options.get("num_ctx")),
-        tokens_per_s=speed_of(used),
+        tokens_per_s=runtime.paces.of(target).tokens_per_s or speed_of(used),
         state=str(part_of(seen.health, target.upstream).get("state", "unknown")),
         good=good,
         bad=bad,
