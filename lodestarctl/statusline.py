@@ -18,7 +18,7 @@ NANO_PER_CENT = 10_000_000
 WARN_PERCENT = 80
 FULL_PERCENT = 100
 UNKNOWN = "-"
-TEXTS = ("card",)
+TEXTS = ("card", "use")
 
 Figures = dict[str, int | str | None]
 
@@ -148,6 +148,7 @@ def write_line(figures: Figures | None, form: str = "", *, tmux: bool = False) -
         parts += [f"{fields['saved_today']} saved"] if figures.get("saved_today_nano_usd") is not None else []
         parts += [fields["budget"]] if figures.get("budget_percent") is not None else []
         parts += [fields["card"]] if fields["card"] else []
+        parts += [f"use {fields['use']}"] if fields["use"] else []
         line = " · ".join(parts)
     colour = budget_colour(number_of(figures, "budget_percent")) if tmux else ""
     return f"#[fg={colour}]{line}#[default]" if colour else line
@@ -163,6 +164,7 @@ def write_fields(figures: Figures) -> dict[str, str]:
         "budget": UNKNOWN if budget is None else f"{budget} %",
         "requests": UNKNOWN if requests is None else str(requests),
         "card": str(figures.get("card") or ""),
+        "use": str(figures.get("use") or ""),
     }
 
 

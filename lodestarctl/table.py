@@ -240,7 +240,7 @@ COMMANDS = (
         (
             Option(
                 ("--format",),
-                "fields in braces: {cost_today} {saved_today} {cost_month} {budget} {requests} {card}",
+                "fields in braces: {cost_today} {saved_today} {cost_month} {budget} {requests} {card} {use}",
                 metavar="TEXT",
             ),
             Option(("--tmux",), "with tmux's colours", "flag"),
@@ -321,6 +321,7 @@ DEFAULT_OF_GROUP = {
     "cache": "stats",
     "config": "show",
     "eval": "idle",
+    "project": "show",
     "reconcile": "run",
     "session": "list",
 }

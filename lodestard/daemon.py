@@ -8,7 +8,7 @@ who uses it is gone. A second signal doesn't wait. A restart goes the same way, 
 import gc
 import logging
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -22,13 +22,14 @@ from lodestard.cache import MIGRATIONS as CACHE_MIGRATIONS
 from lodestard.cache import Cache, open_cache
 from lodestard.config import ConfigError
 from lodestard.config.paths import run_dir
+from lodestard.config.project import read_project
 from lodestard.config.write import Change
 from lodestard.config.zone import machine_zone
 from lodestard.domain.clock import Clock, SystemClock
 from lodestard.domain.errors import Fault
 from lodestard.domain.news import RequestEnded
 from lodestard.domain.price import Price
-from lodestard.domain.settings import Settings
+from lodestard.domain.settings import Budget, Settings
 from lodestard.doors import Port, Sockets, close_control, close_proxy, hand_on, open_control, open_proxy
 from lodestard.generation import Foundation
 from lodestard.hooks import Signal
@@ -39,8 +40,9 @@ from lodestard.keeping import kept
 from lodestard.ledger import SCHEMA as LEDGER_SCHEMA
 from lodestard.ledger import Ledger, LedgerOptions, SessionRules, open_ledger
 from lodestard.log import set_level
-from lodestard.panel import Panel, Places
+from lodestard.panel import Desks, Panel, Places
 from lodestard.prices.refresh import Prices, open_prices
+from lodestard.projects import Projects, Switches, run_watch
 from lodestard.request_log import open_request_log
 from lodestard.residency.room import Residency, open_residency
 from lodestard.restart import Successor, name_successor
@@ -55,6 +57,8 @@ MS_PER_S = 1_000
 NS_PER_US = 1_000
 LEARNED_FILE = "residency.json"
 TOKENS_FILE = "tokens.json"
+PROJECTS_FILE = "projects.json"
+SWITCHES_FILE = "use.json"
 COLLECT_AFTER = (10_000, 20, 20)
 
 logger = logging.getLogger(__name__)
@@ -95,6 +99,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
         open_request_log(clock) as request_log,
         open_residency_room(boot.places.state_dir, clock) as residency,
         open_estimator(boot.places.state_dir) as tokens,
+        open_projects(boot.places.state_dir, clock) as (projects, switches),
         trio.open_nursery() as nursery,
     ):
         ended: Signal[RequestEnded] = Signal("request_ended, of all generations")
@@ -114,6 +119,8 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
             load=Load(settings.server.limits.buffered_bytes),
             tokens=tokens,
             outcomes=ledger.feedback,
+            projects=projects,
+            switches=switches,
         )
         residency.configure(settings, boot.plan.blueprint.keys)
         foundation.breakers.configure(settings)
@@ -125,17 +132,22 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
             boot.read_plan,
             boot.write_change,
             boot.plan,
-            on_change=partial(take_in, Rooms(cache, ledger, prices, residency, port, foundation.breakers)),
+            on_change=partial(take_in, Rooms(cache, ledger, prices, residency, port, foundation.breakers, projects)),
             rehearse=boot.rehearse,
         )
         prices.on_change = partial(take_baseline, ledger, prices)
+        projects.on_change = partial(take_budgets, ledger, projects, house)
+        if projects.budgets():
+            await projects.on_change()
         await house.open()
         await nursery.start(heed_signals, house, boot, nursery.cancel_scope)
         proxy = await open_proxy(house, boot.sockets, port, nursery)
-        panel = Panel(house, ledger, cache, prices, proxy, boot.places, zone_name(settings))
+        desks = Desks(projects, switches)
+        panel = Panel(house, ledger, cache, prices, proxy, boot.places, zone_name(settings), desks)
         control = await open_control(panel, boot.sockets, nursery)
         nursery.start_soon(feed_watchdog, boot)
         nursery.start_soon(ledger.run_forecasts)
+        nursery.start_soon(run_watch, projects)
         spare_the_collector()
         tell_ready(boot, settings, proxy)
         nursery.start_soon(prices.run, name="price book")
@@ -202,6 +214,16 @@ async def open_estimator(state_dir: Path) -> AsyncIterator[Estimator]:
     estimator = Estimator(await keepsake.load())
     async with kept(estimator, keepsake, "how models count tokens"):
         yield estimator
+
+
+@asynccontextmanager
+async def open_projects(state_dir: Path, clock: Clock) -> AsyncIterator[tuple[Projects, Switches]]:
+    """What people have trusted and switched before."""
+    projects = Projects(FileKeepsake(state_dir / PROJECTS_FILE), read_project)
+    switches = Switches(FileKeepsake(state_dir / SWITCHES_FILE), clock.now_ms)
+    await projects.load()
+    await switches.load()
+    yield projects, switches
 
 
 @asynccontextmanager
@@ -299,13 +321,14 @@ class Rooms:
     residency: Residency
     port: Port
     breakers: Breakers
+    projects: Projects
 
 
 async def take_in(rooms: Rooms, plan: Plan) -> None:
     """What a reload changes outside the generation. Raises ``HouseFault`` or ``ConfigError``; then nothing has."""
     settings, ledger = plan.loaded.settings, rooms.ledger
     rooms.port.check(plan)
-    await ledger.take_in_budgets(read_rules(settings.budgets), read_rates(settings))
+    await ledger.take_in_budgets(read_rules(all_budgets(settings, rooms.projects)), read_rates(settings))
     set_level(settings.log.level)
     ledger.sessions.rules = session_rules(settings)
     ledger.upkeep.retention_days = settings.ledger.retention_days
@@ -314,6 +337,17 @@ async def take_in(rooms: Rooms, plan: Plan) -> None:
     rooms.residency.configure(settings, plan.blueprint.keys)
     rooms.breakers.configure(settings)
     rooms.port.certificate = plan.certificate
+
+
+async def take_budgets(ledger: Ledger, projects: Projects, house: House) -> None:
+    """Another project is trusted, or none any more: its limit stands beside the configuration's."""
+    settings = house.plan.loaded.settings
+    await ledger.take_in_budgets(read_rules(all_budgets(settings, projects)), read_rates(settings))
+
+
+def all_budgets(settings: Settings, projects: Projects) -> Mapping[str, Budget]:
+    """The configuration's, and those of trusted projects, whose names no configuration can have."""
+    return {**projects.budgets(), **settings.budgets}
 
 
 def take_baseline(ledger: Ledger, prices: Prices) -> None:

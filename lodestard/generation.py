@@ -26,6 +26,7 @@ from lodestard.domain.ports import (
     CachePort,
     LedgerPort,
 )
+from lodestard.domain.project_ports import ProjectsPort, SwitchesPort
 from lodestard.domain.question import Answered, Question
 from lodestard.domain.route_ports import PricesPort
 from lodestard.domain.secret import Secret
@@ -43,7 +44,7 @@ from lodestard.residency.plain import HostAdmission
 from lodestard.residency.room import Residency
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
-from lodestard.runtime import Look, NoFeedback, Runtime, ask_nobody
+from lodestard.runtime import Look, NoFeedback, NoProjects, Runtime, ask_nobody
 from lodestard.thoughts import Thoughts
 from lodestard.tokens import Estimator
 from lodestard.upstream.counting import count_at
@@ -87,6 +88,8 @@ class Foundation:
     breakers: Breakers = field(default_factory=Breakers)
     equals: Equals = field(default_factory=Equals)
     draw: Callable[[], float] = field(default_factory=lambda: Random().random)  # noqa: S311  no secret
+    projects: ProjectsPort = field(default_factory=NoProjects)
+    switches: SwitchesPort = field(default_factory=NoProjects)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +211,8 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             breakers=foundation.breakers,
             equals=foundation.equals,
             draw=foundation.draw,
+            projects=foundation.projects,
+            switches=foundation.switches,
         )
         hooks.request_ended.always(foundation.paces.learn_request)
         hooks.attempt_ended.always(foundation.paces.learn_attempt)

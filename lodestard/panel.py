@@ -34,7 +34,7 @@ from lodestard.control.messages import (
 )
 from lodestard.control.verbs.desk import Asked, BookState, HouseState, TextSink, WantedExport
 from lodestard.domain.bill import Bill
-from lodestard.domain.errors import CallerFault, Code
+from lodestard.domain.errors import CallerFault, Code, HouseFault
 from lodestard.domain.host_ports import ResidencyDesk
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.price import Price
@@ -50,6 +50,8 @@ from lodestard.ledger.exporting import ExportOptions, stream_export
 from lodestard.ledger.feedback import FeedbackBook
 from lodestard.log import Level, set_level
 from lodestard.prices.refresh import Prices
+from lodestard.projects import Projects, Switches
+from lodestard.projects.watch import can_watch
 from lodestard.runtime import Runtime
 from lodestard.store import open_snapshot
 
@@ -80,6 +82,14 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
+class Desks:
+    """What people tell the house of their projects."""
+
+    projects: Projects
+    switches: Switches
+
+
+@dataclass(frozen=True, slots=True)
 class Panel:
     """The house from the control socket's side. ``timezone`` is the ledger's."""
 
@@ -90,6 +100,7 @@ class Panel:
     proxy: HttpServer
     places: Places
     timezone: str = "UTC"
+    desks: Desks | None = None
 
     @property
     def runtime(self) -> Runtime:
@@ -243,6 +254,23 @@ class Panel:
 
     def end_session(self, session_id: str) -> SessionRow:
         return self.ledger.sessions.end(session_id, self.ledger.now_ms())
+
+    @property
+    def projects(self) -> Projects:
+        return self._told.projects
+
+    @property
+    def switches(self) -> Switches:
+        return self._told.switches
+
+    @property
+    def _told(self) -> Desks:
+        if self.desks is None:
+            raise HouseFault(Code.NOT_SUPPORTED, "Nobody here looks after projects.")
+        return self.desks
+
+    async def can_watch(self, folder: str, sha256: str) -> bool:
+        return await can_watch(folder, sha256)
 
     @property
     def feedback(self) -> FeedbackBook:

@@ -11,6 +11,8 @@ from functools import partial
 from typing import NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from lodestard.domain.choice import MOST_TEXT, Asked, Figures, Needs
 from lodestard.domain.feedback import kind_of
 from lodestard.domain.ports import EntryPort
@@ -20,6 +22,7 @@ from lodestard.domain.task import Task
 from lodestard.domain.upstream import LAN_ONLY, Candidate, Plan, Target
 from lodestard.routing.choose import UNKNOWN_TASK
 from lodestard.runtime import Runtime
+from lodestard.switching import switched_alias
 
 BYTES_PER_TOKEN = 4
 MOST_BYTES_PER_TOKEN = 2
@@ -36,12 +39,14 @@ def plan_request(request: Request, caller: Caller, runtime: Runtime, entry: Entr
 
     Without an ``entry`` nothing will be spent, so no budget is asked.
     """
-    needs = runtime.routes.needs(request.alias)
-    if needs is not None and not caller.tags and not caller.prefer and is_plain(request, needs):
+    needs, instead = runtime.routes.needs(request.alias), switched_alias(request, caller, runtime)
+    if needs is not None and not instead and not caller.tags and not caller.prefer and is_plain(request, needs):
         return runtime.routes.choose(request.alias)
     interest = runtime.routes.interest
     task = find_task(caller) if interest.task or needs is None or caller.prefer else UNKNOWN_TASK
     asked = read_asked(request, caller, runtime)
+    if instead:
+        asked = msgspec.structs.replace(asked, instead=instead)
     return runtime.routes.plan(asked, task, partial(figures_of, Facts(request, caller, task, entry), runtime))
 
 

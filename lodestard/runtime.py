@@ -24,11 +24,14 @@ from lodestard.domain.ports import (
     LedgerPort,
     Sender,
 )
+from lodestard.domain.project import ProjectPolicy
+from lodestard.domain.project_ports import ProjectsPort, SwitchesPort
 from lodestard.domain.question import Answered, Question
-from lodestard.domain.request import Request
+from lodestard.domain.request import Caller, Request
 from lodestard.domain.route_ports import RoutesPort
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
+from lodestard.domain.switch import Switch
 from lodestard.domain.token_ports import TokensPort
 from lodestard.domain.upstream import Target
 from lodestard.equals import Equals
@@ -62,6 +65,18 @@ class NoFeedback:
         """Nobody wants to know."""
 
 
+class NoProjects:
+    """Where no project is trusted and nothing is switched."""
+
+    active: tuple[Switch, ...] = ()
+
+    def policy(self, _project_or_folder: str) -> ProjectPolicy | None:
+        return None
+
+    def find(self, _caller: Caller) -> str | None:
+        return None
+
+
 Look = Callable[[str], Awaitable[int]]
 """``GET`` a path of one upstream and give the answer's status. Raises ``Fault`` where it can't be had."""
 
@@ -91,7 +106,8 @@ class Runtime:
 
     ``count_at(target, request)`` is a prompt's tokens by the provider's own count, None where it does not tell.
 
-    ``outcomes`` is where verdicts on answers come in, and are counted.
+    ``outcomes`` is where verdicts on answers come in, and are counted. ``projects`` are those whose files are
+    trusted, ``switches`` the aliases that are asked in place of others.
 
     ``ask(question)`` is how a module asks a model: through the proxy's own endpoint, so with the same plan, budgets,
     admission and ledger row as anybody, under the module's name. It raises the ``Fault`` that a client would be told
@@ -126,5 +142,7 @@ class Runtime:
     draw: Callable[[], float] = lambda: 0.0
     tokens: TokensPort = field(default_factory=Estimator)
     outcomes: FeedbackPort = field(default_factory=NoFeedback)
+    projects: ProjectsPort = field(default_factory=NoProjects)
+    switches: SwitchesPort = field(default_factory=NoProjects)
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody
     count_at: Callable[[Target, Request], Awaitable[int | None]] = count_nowhere

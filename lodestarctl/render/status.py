@@ -7,6 +7,7 @@ from lodestarctl.render.banner import render_banner
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Grid, Heading, Note, Table, Tone
 from lodestarctl.render.costs import interval, levers_of
 from lodestarctl.render.gpu import render_cards
+from lodestarctl.render.projects import render_switched
 from lodestarctl.render.words import UNKNOWN, about, count, millis, plural, share, span, usd, usd_about
 from lodestard.control.messages import Figures, Listener, Problem, Status, UpstreamStatus, VersionReport
 from lodestard.control.messages.house_status import MonthFigures
@@ -32,6 +33,7 @@ def render_status(status: Status) -> list[Block]:
     return [
         *render_banner(status.alerts, "lodestarctl status --json has all"),
         _heading(status),
+        *render_switched(status.switches),
         _where(status),
         _today(status.today),
         *_money(status.today, status.month),

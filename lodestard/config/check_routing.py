@@ -20,7 +20,7 @@ def check_routing(settings: Settings) -> Iterator[Finding]:
         yield Finding(("rules",), f"more than {_MOST_RULES} rules: each is tried for each request")
     for index, rule in enumerate(settings.rules):
         path = ("rules", index)
-        yield from _check_when((*path, "when"), rule.when)
+        yield from check_when((*path, "when"), rule.when)
         if rule.model:
             yield from _check_model((*path, "model"), rule.model, settings)
         for label in rule.labels:
@@ -34,7 +34,8 @@ def check_routing(settings: Settings) -> Iterator[Finding]:
                 yield Finding(("routing", "worth", name, member), "expected 0 or more")
 
 
-def _check_when(path: KeyPath, when: When) -> Iterator[Finding]:
+def check_when(path: KeyPath, when: When) -> Iterator[Finding]:
+    """Findings of the conditions of a rule, whoever wrote it."""
     if when.hours and HOURS.fullmatch(when.hours) is None:
         yield Finding((*path, "hours"), 'expected two times of day such as "22:00-06:00"')
     if not when.matches:

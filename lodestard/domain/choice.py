@@ -18,7 +18,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
     ``text`` is the beginning of what the user says last, at most ``MOST_TEXT`` characters, and only where a rule
     looks at it. ``minute`` is of the day and ``day`` of the week in the ledger's time zone. ``labels`` were put on it
-    before any rule.
+    before any rule. ``instead`` is the alias that somebody has switched to, whatever is named here or by a rule.
     """
 
     alias: str
@@ -32,6 +32,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     minute: int = 0
     day: Day = "mon"
     labels: frozenset[str] = frozenset()
+    instead: str = ""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):

@@ -75,7 +75,8 @@ class FeedbackBook:
         return [read_given(row) for row in self._store.read(_OF, (request_id,))]
 
     async def latest(self, limit: int) -> Sequence[Given]:
-        """The newest first. Raises ``HouseFault``."""
+        """The newest first, with what was posted just now. Raises ``HouseFault``."""
+        await self._store.commit(_nothing)
         return [read_given(row) for row in await self._store.query(_LATEST, (0, limit))]
 
     # -- taking in ---------------------------------------------------------------------------------------------
@@ -138,6 +139,10 @@ class FeedbackBook:
         self._given[key] = given
         if len(self._given) > MOST_RECENT:
             self._given.popitem(last=False)
+
+
+def _nothing(tx: Tx) -> None:
+    """Once it is done, so is all that was posted before it."""
 
 
 def read_given(row: Row) -> Given:

@@ -54,7 +54,7 @@ def choose_route(asked: Asked, task: Task, view: View) -> Plan:
     target is ruled out.
     """
     verdict = view.catalog.rules.judge(asked, task)
-    alias = verdict.model or asked.alias
+    alias = asked.instead or verdict.model or asked.alias
     offers = find_offers(alias, view.catalog)
     labels = asked.labels | verdict.labels
     fence = Fence(asked=asked, verdict=verdict, labels=labels, lone=len(offers) == 1)
@@ -71,9 +71,12 @@ def choose_route(asked: Asked, task: Task, view: View) -> Plan:
         alias=alias,
         candidates=tuple(candidates),
         rejected=tuple(rejected),
-        reason=_reason(asked, alias, candidates, verdict)
-        if prefer is None
-        else say_choice(alias, task, candidates, verdict),
+        reason=say_switch(asked)
+        + (
+            _reason(asked, alias, candidates, verdict)
+            if prefer is None
+            else say_choice(alias, task, candidates, verdict)
+        ),
         soonest=prefer is None and alias in view.catalog.soonest,
         labels=labels,
         rules=verdict.names,
@@ -164,6 +167,11 @@ def _nobody(alias: str, fence: Fence, offers: Sequence[Offer], rejected: Sequenc
     priced = any(offer.price is not None for offer in offers)
     code = Code.NOT_SUPPORTED if priced or LAN_ONLY in fence.labels else Code.PRICE_UNKNOWN
     return CallerFault(code, f"The model {alias!r} can't be used: {reasons}.", param="model")
+
+
+def say_switch(asked: Asked) -> str:
+    """That somebody has switched, where that counted."""
+    return f"use {asked.instead} in place of {asked.alias}; " if asked.instead else ""
 
 
 def _reason(asked: Asked, alias: str, candidates: Sequence[Candidate], verdict: Verdict) -> str:

@@ -11,6 +11,7 @@ import msgspec
 
 from lodestard.budget import itemise
 from lodestard.budget.rules import read_rates, read_rules
+from lodestard.config.project import read_project
 from lodestard.control.messages import (
     CacheReport,
     ConfigReport,
@@ -36,9 +37,11 @@ from lodestard.ledger import SCHEMA
 from lodestard.ledger.budgets import Budgets
 from lodestard.ledger.session_reports import KnownSession, SessionFigures, SessionReport, Switch
 from lodestard.ledger.session_rules import SessionRow
+from lodestard.projects import Projects, Switches
 from lodestard.routing.catalog import build_catalog
 from lodestard.runtime import Runtime
 from tests.fakes import control_samples as samples
+from tests.fakes.memory_keepsake import MemoryKeepsake
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.rooms import NoRoutes
 
@@ -342,6 +345,11 @@ class FakeDesk:
     book: BookState = NO_BOOK
 
     feedback: FakeFeedback = field(default_factory=FakeFeedback)
+    projects: Projects = field(default_factory=lambda: Projects(MemoryKeepsake(), read_project))
+    switches: Switches = field(default_factory=lambda: Switches(MemoryKeepsake(), lambda: NOW_MS))
+
+    async def can_watch(self, folder: str, sha256: str) -> bool:
+        return folder.startswith("/seen/") and bool(sha256)
 
     ended: Signal[RequestEnded] = field(default_factory=lambda: Signal("request_ended"))
 

@@ -421,6 +421,7 @@ class World:
     prices: Prices
     proxy: HttpServer
     upstreams: Mapping[str, SimUpstream]
+    panel: Panel
 
     @property
     def ollama(self) -> SimUpstream:
@@ -575,7 +576,7 @@ async def open_house(
             nursery.start_soon(run_daemon, boot, clock)
             await ready.wait()
         (panel,) = panels
-        yield World(folder, panel.house, panel.ledger, panel.cache, panel.prices, panel.proxy, upstreams)
+        yield World(folder, panel.house, panel.ledger, panel.cache, panel.prices, panel.proxy, upstreams, panel)
         nursery.cancel_scope.cancel()
 
 

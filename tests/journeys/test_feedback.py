@@ -8,7 +8,6 @@ import pytest
 
 from lodestard.control.verbs import core_verbs
 from lodestard.domain.upstream import Target
-from lodestard.panel import Panel
 from tests.fakes.world import Answer, World, open_world
 from tests.journeys.test_checks import BAD, GOOD, OVERLAY, ask_edit
 from tests.journeys.test_client_keys import ANN, BOB, CLIENTS, ask, bearer
@@ -18,15 +17,11 @@ LLAMA = Target("t600", "llama3.1:8b")
 QUESTION = "How do I read a file line by line in Python?"
 
 
-def panel(world: World) -> Panel:
-    return Panel(world.house, world.ledger, world.cache, world.prices, world.proxy, None)  # type: ignore[arg-type]
-
-
 async def call(world: World, verb: str, **arguments: Any) -> Any:
-    known = core_verbs(panel(world))[verb]
+    known = core_verbs(world.panel)[verb]
     assert known.answer is not None
     given = {argument.name: argument.default for argument in known.arguments}
-    return msgspec.to_builtins(await known.answer({**given, **arguments}))
+    return msgspec.json.decode(msgspec.json.encode(await known.answer({**given, **arguments})))
 
 
 async def judge(world: World, answer: Answer, verdict: str = "good", **members: Any) -> Answer:

@@ -110,6 +110,7 @@ async def test_today_s_figures_are_in_the_file(tmp_path: Path, autojump_clock: M
             "budget_percent": 63,
             "requests_under_way": 2,
             "card": "",
+            "use": "",
         }
         assert at_work.ledger.asked == [
             {"by": "day", "since_ms": at_work.ledger.asked[0]["since_ms"], "timezone": "Europe/Berlin"}

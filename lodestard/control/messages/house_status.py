@@ -6,6 +6,7 @@ from typing import Any, Literal
 from lodestard.control.envelope import Message
 from lodestard.control.messages.gpu import GpuHost
 from lodestard.control.messages.projection import Projected
+from lodestard.control.messages.projects import SwitchRow
 from lodestard.control.messages.severity import Severity
 
 
@@ -72,7 +73,7 @@ class Problem(Message, frozen=True):
 class Status(Message, frozen=True):
     """One screen about the house. ``parts`` are the modules' own words, by name; ``alerts`` are the budgets'.
 
-    ``cards`` are the hosts whose card somebody looks after.
+    ``cards`` are the hosts whose card somebody looks after; ``switches``: who is asked in place of others.
     """
 
     version: str
@@ -91,6 +92,7 @@ class Status(Message, frozen=True):
     connections: int = 0
     exchanges: int = 0
     parts: Mapping[str, Any] = {}
+    switches: tuple[SwitchRow, ...] = ()
 
 
 class VersionReport(Message, frozen=True):

@@ -20,10 +20,13 @@ from lodestard.control.verbs.gpu import gpu_verbs
 from lodestard.control.verbs.house import house_verbs
 from lodestard.control.verbs.keys import key_verbs
 from lodestard.control.verbs.models import model_verbs
+from lodestard.control.verbs.picking import picking_verbs
 from lodestard.control.verbs.prices import price_verbs
+from lodestard.control.verbs.projects import project_verbs
 from lodestard.control.verbs.reports import report_verbs
 from lodestard.control.verbs.requests import request_verbs
 from lodestard.control.verbs.sessions import session_verbs
+from lodestard.control.verbs.switches import switch_verbs
 from lodestard.domain.verbs import Verb
 
 __all__ = ["Desk", "core_verbs"]
@@ -36,11 +39,14 @@ FAMILIES = (
     key_verbs,
     request_verbs,
     feedback_verbs,
+    project_verbs,
+    switch_verbs,
     dashboard_verbs,
     session_verbs,
     price_verbs,
     cache_verbs,
     model_verbs,
+    picking_verbs,
     gpu_verbs,
     ask_verbs,
     aider_verbs,

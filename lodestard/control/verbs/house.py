@@ -26,6 +26,7 @@ from lodestard.control.verbs.cost_rows import AGAINST_BASELINE, cost_row, sum_ro
 from lodestard.control.verbs.desk import CostFigures, Desk, HouseState
 from lodestard.control.verbs.gpu_hosts import look_at_hosts
 from lodestard.control.verbs.projecting import read_month
+from lodestard.control.verbs.switches import switch_rows
 from lodestard.control.verbs.when import today_ms
 from lodestard.domain.settings import Log, Upstream
 from lodestard.domain.verbs import Argument, Arguments, Verb
@@ -101,6 +102,7 @@ async def read_status(desk: Desk) -> Status:
         problems=tuple(find_problems(runtime, state, upstreams)),
         connections=state.connections,
         exchanges=state.exchanges,
+        switches=switch_rows(desk.switches.active),
         parts={name: part for name, part in parts.items() if name not in (HEALTH_PART, ALERTS_PART)},
     )
 

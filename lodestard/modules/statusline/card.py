@@ -1,4 +1,4 @@
-"""What a prompt says of the cards: a few words while a model is switched or requests wait, otherwise nothing. Pure.
+"""What a prompt says of cards and quick switches: a few words while there is something to say. Pure.
 
 Law: the words are letters, digits, blanks and ``. _ - : /`` alone, so that the file can be read without a parser.
 """
@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from lodestard.domain.residency import HostState
+from lodestard.domain.switch import Switch
 from lodestard.runtime import Runtime
 
 SWITCHING = ("draining", "unloading", "loading")
@@ -44,3 +45,8 @@ def count_waiting(state: HostState) -> int:
 def short_name(model: str) -> str:
     """A model's name without who made it and which size it has: ``hf.co/x/deepseek-coder:6.7b`` → deepseek-coder."""
     return model.rpartition("/")[2].partition(":")[0][:NAME_MOST]
+
+
+def say_switches(switches: Sequence[Switch]) -> str:
+    """``gpt-4o`` while it is asked in place of all, ``gpt-4o web`` in place of a project's; the widest one alone."""
+    return _OTHER.sub("", f"{switches[-1].alias} {switches[-1].of}".strip()) if switches else ""

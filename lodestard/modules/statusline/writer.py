@@ -14,7 +14,7 @@ import trio
 
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.ports import CostFigures
-from lodestard.modules.statusline.card import read_card
+from lodestard.modules.statusline.card import read_card, say_switches
 from lodestard.modules.statusline.settings import StatuslineSettings
 from lodestard.runtime import Runtime
 
@@ -29,7 +29,8 @@ logger = logging.getLogger(__name__)
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in the file, beside ``at_ms``. None where nobody knows. ``card`` is a text, the others are numbers."""
+    """What is in the file, beside ``at_ms``. None where nobody knows. ``card`` and ``use`` are texts, the others
+    are numbers."""
 
     cost_today_nano_usd: int
     saved_today_nano_usd: int | None
@@ -37,6 +38,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     budget_percent: int | None
     requests_under_way: int
     card: str = ""
+    use: str = ""
 
 
 class Dated(Figures, frozen=True, kw_only=True):
@@ -98,6 +100,7 @@ class Writer:
             budget_percent=totals.budget_percent,
             requests_under_way=totals.open_requests,
             card=read_card(self._runtime),
+            use=say_switches(self._runtime.switches.active),
         )
 
     async def _ask_before_today(self) -> None:

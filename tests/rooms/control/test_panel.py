@@ -48,7 +48,14 @@ class Verbs:
 async def opened(folder: Path, overlay: str = "") -> AsyncIterator[tuple[World, Verbs]]:
     async with open_world(folder, overlay) as world:
         places = Places(folder / "lodestard.toml", folder / "state", folder / "control.sock", simulated=True)
-        yield world, Verbs(Panel(world.house, world.ledger, world.cache, world.prices, world.proxy, places))
+        yield (
+            world,
+            Verbs(
+                Panel(
+                    world.house, world.ledger, world.cache, world.prices, world.proxy, places, desks=world.panel.desks
+                )
+            ),
+        )
 
 
 async def test_ask_goes_through_the_endpoint_and_is_accounted_for(tmp_path: Path) -> None:

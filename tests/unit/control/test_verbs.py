@@ -88,9 +88,14 @@ def test_every_verb_is_under_its_own_name_and_does_one_thing(desk: FakeDesk) -> 
         "log-level",
         "models.pull",
         "models.test",
+        "project.see",
+        "project.trust",
+        "project.untrust",
         "session.end",
         "session.start",
         "unload",
+        "use.end",
+        "use.set",
         "warm",
     }
 

@@ -1,0 +1,1 @@
+"""``lodestarctl models pick``: a list of models that narrows as one types."""

@@ -1,0 +1,1 @@
+"""A working folder's ``.lodestar.toml``: where it is, and what a new one says."""
