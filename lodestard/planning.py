@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from lodestard.domain.choice import MOST_TEXT, Asked, Figures, Needs
+from lodestard.domain.choice import MOST_TEXT, Asked, Figures, Interest, Needs
 from lodestard.domain.feedback import kind_of
 from lodestard.domain.ports import EntryPort
+from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.routing_settings import Day
 from lodestard.domain.task import Task
@@ -39,15 +40,41 @@ def plan_request(request: Request, caller: Caller, runtime: Runtime, entry: Entr
 
     Without an ``entry`` nothing will be spent, so no budget is asked.
     """
-    needs, instead = runtime.routes.needs(request.alias), switched_alias(request, caller, runtime)
-    if needs is not None and not instead and not caller.tags and not caller.prefer and is_plain(request, needs):
-        return runtime.routes.choose(request.alias)
-    interest = runtime.routes.interest
-    task = find_task(caller) if interest.task or needs is None or caller.prefer else UNKNOWN_TASK
-    asked = read_asked(request, caller, runtime)
+    routes, policy = runtime.routes, find_policy(caller, runtime)
+    needs, instead = routes.needs(request.alias), switched_alias(request, caller, runtime)
+    plain = policy is None and not instead and not caller.tags and not caller.prefer
+    if plain and needs is not None and is_plain(request, needs):
+        return routes.choose(request.alias)
+    if policy is not None and policy.tags:
+        caller = msgspec.structs.replace(caller, tags=tuple(dict.fromkeys((*caller.tags, *policy.tags))))
+    interest = routes.interest(policy)
+    weighed = needs is None or caller.prefer or (policy is not None and policy.prefer)
+    task = find_task(caller) if interest.task or weighed else UNKNOWN_TASK
+    asked = read_asked(request, caller, runtime, interest)
     if instead:
         asked = msgspec.structs.replace(asked, instead=instead)
-    return runtime.routes.plan(asked, task, partial(figures_of, Facts(request, caller, task, entry), runtime))
+    return routes.plan(asked, task, partial(figures_of, Facts(request, caller, task, entry), runtime), policy)
+
+
+def find_policy(caller: Caller, runtime: Runtime) -> ProjectPolicy | None:
+    """What the project's trusted file says, without what the caller's key may not use, or what is gone."""
+    policy = runtime.projects.policy(caller.folder) or runtime.projects.policy(caller.project)
+    if policy is None or caller.origin:
+        return None
+    held, known = runtime.clients.limited.get(caller.principal), runtime.settings.models
+
+    def usable(alias: str) -> bool:
+        return not alias or (alias in known and (held is None or held.may_use(alias)))
+
+    if all(map(usable, policy.models.values())) and all(usable(rule.model) for rule in policy.rules):
+        return policy
+    return msgspec.structs.replace(
+        policy,
+        models={name: alias for name, alias in policy.models.items() if usable(alias)},
+        rules=tuple(
+            [rule if usable(rule.model) else msgspec.structs.replace(rule, model="") for rule in policy.rules]
+        ),
+    )
 
 
 def is_plain(request: Request, needs: Needs) -> bool:
@@ -59,9 +86,9 @@ def is_plain(request: Request, needs: Needs) -> bool:
     return not (needs.images and request.has_images)
 
 
-def read_asked(request: Request, caller: Caller, runtime: Runtime) -> Asked:
+def read_asked(request: Request, caller: Caller, runtime: Runtime, interest: Interest) -> Asked:
     """The request as far as it counts here; its size is guessed from its bytes."""
-    interest, talk = runtime.routes.interest, request.conversation
+    talk = request.conversation
     minute, day = read_time(runtime) if interest.time else (0, DAYS[0])
     return Asked(
         alias=request.alias,

@@ -83,6 +83,7 @@ def _read_labels(headers: HeaderView, request: Request) -> Caller:
         priority=name_priority(headers.get("x-lodestar-priority")),
         tags=read_tags(headers.get("x-lodestar-tags")),
         prefer=name_preference(headers.get("x-lodestar-prefer")),
+        folder=headers.get("x-lodestar-folder") or "",
     )
 
 

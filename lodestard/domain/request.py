@@ -212,7 +212,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     nothing. ``said_session`` is the session as it named it; ``session`` may be the ledger's guess. ``origin`` is
     the part of the house that asks, which no client can say of itself; empty for a client's request. What the house
     asks on its own saves nobody anything, and its text is kept nowhere. ``tags`` are words of the client's for rules,
-    ``prefer`` what it wants of a choice (cheap, balanced, fast, best); empty where it says nothing.
+    ``prefer`` what it wants of a choice (cheap, balanced, fast, best); empty where it says nothing. ``folder`` is the
+    path that a tool works in, by which a trusted project is found; it is written nowhere.
     """
 
     principal: str = "local"
@@ -226,3 +227,4 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     origin: str = ""
     tags: tuple[str, ...] = ()
     prefer: str = ""
+    folder: str = ""

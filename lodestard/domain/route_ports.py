@@ -5,6 +5,7 @@ from typing import Protocol
 
 from lodestard.domain.choice import Asked, Figures, Interest, Needs
 from lodestard.domain.price import Price, Quote
+from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Plan, Target
 
@@ -20,13 +21,18 @@ class RoutesPort(Protocol):
         """What the choice for ``alias`` depends on beside who is up; None where it depends on all of a request."""
         ...
 
-    def plan(self, asked: Asked, task: Task, figures_of: Callable[[Candidate], Figures]) -> Plan:
-        """Who answers this very request. Raises ``CallerFault`` where nobody may."""
+    def plan(
+        self,
+        asked: Asked,
+        task: Task,
+        figures_of: Callable[[Candidate], Figures],
+        policy: ProjectPolicy | None = None,
+    ) -> Plan:
+        """Who answers this very request; ``policy`` is its project's. Raises ``CallerFault`` where nobody may."""
         ...
 
-    @property
-    def interest(self) -> Interest:
-        """What the rules look at."""
+    def interest(self, policy: ProjectPolicy | None = None) -> Interest:
+        """What the rules look at, the project's too."""
         ...
 
     def price_of(self, target: Target) -> Price | None:

@@ -19,7 +19,7 @@ from lodestard.domain.upstream import LAN_ONLY, Candidate, Plan, Rejection, Targ
 from lodestard.routing.catalog import Catalog, Offer
 from lodestard.routing.filters import Fence, find_hindrance, find_objection
 from lodestard.routing.reasons import say_choice, say_order
-from lodestard.routing.rules import Verdict
+from lodestard.routing.rules import ProjectRules, Verdict, judge_all
 from lodestard.routing.score import NANO, pose, weigh
 
 AUTO = "auto"
@@ -34,12 +34,13 @@ def know_nothing(_candidate: Candidate) -> Figures:
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """What the house knows when it chooses. ``down`` are upstreams that health says are down; ``tripped`` are
     upstreams and targets, by name, that their breakers keep back, and why; ``figures_of`` gives what is known of a
-    candidate at this moment."""
+    candidate at this moment; ``project`` what the request's project adds to the rules."""
 
     catalog: Catalog
     down: frozenset[str] = frozenset()
     tripped: Mapping[str, str] = {}
     figures_of: Callable[[Candidate], Figures] = know_nothing
+    project: ProjectRules | None = None
 
     def passed_over(self, target: Target) -> str:
         """Why its breaker, or its upstream's, keeps it back; empty where none does."""
@@ -53,7 +54,7 @@ def choose_route(asked: Asked, task: Task, view: View) -> Plan:
     Raises ``CallerFault``: MODEL_NOT_FOUND with the nearest names, PRICE_UNKNOWN or NOT_SUPPORTED where every
     target is ruled out.
     """
-    verdict = view.catalog.rules.judge(asked, task)
+    verdict = judge_all(view.catalog.rules, view.project, asked, task)
     alias = asked.instead or verdict.model or asked.alias
     offers = find_offers(alias, view.catalog)
     labels = asked.labels | verdict.labels

@@ -6,11 +6,13 @@ import msgspec
 
 from lodestard.domain.choice import Asked, Figures, Interest, Needs
 from lodestard.domain.price import Price, Quote
+from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.route_ports import PricesPort
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.routing.catalog import Catalog, reprice
 from lodestard.routing.choose import UNKNOWN_TASK, View, choose_free, choose_route, know_nothing
+from lodestard.routing.rules import ProjectRules, read_rules
 
 NOBODY: Mapping[str, str] = {}
 
@@ -57,10 +59,13 @@ class Routes:
         catalog = self.catalog
         return None if catalog.rules.rules or alias in catalog.prefer else catalog.needs.get(alias)
 
-    @property
-    def interest(self) -> Interest:
+    def interest(self, policy: ProjectPolicy | None = None) -> Interest:
         """See the port."""
-        return self.catalog.rules.interest
+        own = self.catalog.rules.interest
+        if policy is None:
+            return own
+        other = read_rules(policy.rules).interest
+        return Interest(*(mine or its for mine, its in zip(own, other, strict=True)))
 
     def choose(self, alias: str) -> Plan:
         """See the port. Pure, so an alias's plan stands until one of its upstreams comes or goes, or a price."""
@@ -74,10 +79,22 @@ class Routes:
                 return made.plan
         return self._make(alias)
 
-    def plan(self, asked: Asked, task: Task, figures_of: Callable[[Candidate], Figures] = know_nothing) -> Plan:
+    def plan(
+        self,
+        asked: Asked,
+        task: Task,
+        figures_of: Callable[[Candidate], Figures] = know_nothing,
+        policy: ProjectPolicy | None = None,
+    ) -> Plan:
         """See the port."""
         self._take_prices()
-        view = View(catalog=self.catalog, down=self._find_down(), tripped=self._tripped(), figures_of=figures_of)
+        view = View(
+            catalog=self.catalog,
+            down=self._find_down(),
+            tripped=self._tripped(),
+            figures_of=figures_of,
+            project=None if policy is None else _rules_of(policy),
+        )
         return choose_route(asked, task, view)
 
     def _make(self, alias: str) -> Plan:
@@ -118,3 +135,8 @@ class Routes:
     def _find_down(self) -> frozenset[str]:
         is_up = self._is_up
         return frozenset([name for name in self.catalog.upstreams if not is_up(name)])
+
+
+def _rules_of(policy: ProjectPolicy) -> ProjectRules:
+    """Its rules made ready, which is done once."""
+    return ProjectRules(name=policy.name, rules=read_rules(policy.rules), prefer=policy.prefer, models=policy.models)

@@ -6,7 +6,7 @@ few comparisons; a regular expression is tried last, and only one whose cost is 
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fnmatch import translate
 from functools import lru_cache
 
@@ -69,7 +69,33 @@ class Rulebook(msgspec.Struct, frozen=True, kw_only=True):
 NO_RULES = Rulebook()
 
 
-def read_rules(rules: Sequence[Rule], *, first_only: bool = False) -> Rulebook:
+class ProjectRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a project adds: its rules come after the configuration's, and ``models`` maps aliases to others."""
+
+    name: str
+    rules: Rulebook = NO_RULES
+    prefer: Prefer | None = None
+    models: Mapping[str, str] = {}
+
+
+def judge_all(book: Rulebook, project: ProjectRules | None, asked: Asked, task: Task) -> Verdict:
+    """The configuration's rules and the project's together: nothing of the first is taken back by the second."""
+    first = book.judge(asked, task)
+    if project is None:
+        return first
+    own = project.rules.judge(asked, task)
+    return Verdict(
+        names=(*first.names, *(f"{project.name}: {name}" for name in own.names)),
+        model=first.model or project.models.get(asked.alias, "") or own.model,
+        prefer=first.prefer or own.prefer or project.prefer,
+        require=first.require + own.require,
+        forbid=first.forbid + own.forbid,
+        labels=first.labels | own.labels,
+    )
+
+
+@lru_cache(maxsize=256)
+def read_rules(rules: tuple[Rule, ...], *, first_only: bool = False) -> Rulebook:
     """The rules of a checked configuration, made ready."""
     ordered = sorted(enumerate(rules, start=1), key=lambda numbered: -numbered[1].priority)
     whens = [rule.when for rule in rules]

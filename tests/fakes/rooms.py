@@ -13,6 +13,7 @@ from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.ports import ReplyStream
 from lodestard.domain.price import Price
+from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Conversation, Message, Request, TextPart
 from lodestard.domain.room import ROOMY, Room
@@ -219,12 +220,20 @@ class ScriptedStream:
 
 class NoRoutes:
     aliases: Sequence[str] = ()
-    interest = Interest()
+
+    def interest(self, policy: ProjectPolicy | None = None) -> Interest:
+        raise AssertionError(policy)
 
     def needs(self, alias: str) -> Needs | None:
         raise AssertionError(alias)
 
-    def plan(self, asked: Asked, task: Task, figures_of: Callable[[Candidate], Figures]) -> Plan:
+    def plan(
+        self,
+        asked: Asked,
+        task: Task,
+        figures_of: Callable[[Candidate], Figures],
+        policy: ProjectPolicy | None = None,
+    ) -> Plan:
         raise AssertionError(asked.alias)
 
     def choose(self, alias: str) -> Plan:

@@ -119,3 +119,57 @@ async def test_what_can_be_picked_has_its_figures(world: World) -> None:
     assert mini["tokens_per_s"] > 0
     assert rows["openai/gpt-4o"]["alias"] is False
     assert (rows["local-llama"]["free"], rows["local-llama"]["context_tokens"]) == (True, 4096)
+
+
+ROUTED = """
+name = "shop"
+prefer = "best"
+tags = ["ours"]
+models = { auto = "gpt-4o-mini", "local-llama" = "gone-by-now" }
+[[rules]]
+name = "keys"
+when = { matches = "PRIVATE KEY" }
+labels = ["lan-only"]
+[[rules]]
+name = "cloned"
+when = { tag = ["away"] }
+model = "gpt-4o"
+"""
+SHOP = """
+[upstreams.openai]
+lan = false
+[models.gone-by-now]
+route = ["t600/llama3.1:8b"]
+[[rules]]
+name = "seen"
+when = { tag = ["ours"] }
+"""
+
+
+async def test_a_trusted_file_says_who_answers_in_its_folder(tmp_path: Path) -> None:
+    async with open_world(tmp_path, SHOP) as world:
+        await trust(world, tmp_path, ROUTED)
+        here = {"x-lodestar-folder": f"{tmp_path}/src/deep"}
+        answer = await world.ask("auto", headers=here)
+        assert answer.lodestar["model"] == "openai/gpt-4o-mini"
+        trace = (await world.explain(answer)).trace
+        assert (trace["rules"], trace["prefer"]) == (["seen"], "best")
+        assert (await world.ask("auto", headers={"x-lodestar-project": "shop"})).lodestar[
+            "model"
+        ] == "openai/gpt-4o-mini"
+        assert (await world.ask("auto")).lodestar["model"] == "t600/llama3.1:8b"
+        asked = world.openai.asked
+        kept = await world.ask("auto", "BEGIN PRIVATE KEY", headers=here)
+        assert kept.status == 400
+        assert "lan-only" in kept.error["message"]
+        assert world.openai.asked == asked
+
+
+async def test_a_file_gives_nobody_a_model_that_its_key_may_not_use(tmp_path: Path) -> None:
+    async with open_world(tmp_path, CLIENTS) as world:
+        await trust(world, tmp_path, ROUTED.replace(', "local-llama" = "gone-by-now"', ""))
+        named = {"x-lodestar-folder": str(tmp_path)}
+        limited = await world.ask("local-llama#away", headers=bearer(ANN) | named)
+        assert limited.lodestar["model"] == "t600/llama3.1:8b"
+        free = await world.ask("local-llama#away", headers=bearer(BOB) | named)
+        assert free.lodestar["model"] == "openai/gpt-4o"

@@ -10,7 +10,7 @@ from lodestard.domain.choice import Asked, Interest
 from lodestard.domain.request import Caller
 from lodestard.domain.routing_settings import Rule, When
 from lodestard.domain.task import Task
-from lodestard.routing.rules import NO_VERDICT, Verdict, read_rules
+from lodestard.routing.rules import NO_VERDICT, ProjectRules, Verdict, judge_all, read_rules
 
 CHAT = Task()
 
@@ -92,12 +92,31 @@ def test_none_is_looked_at_after_the_last() -> None:
     assert judge(first, last, never).names == ("1", "2")
 
 
+def test_a_project_adds_and_takes_nothing_back() -> None:
+    book = read_rules((Rule(name="house", labels=("lan-only",), forbid=("a/*",), prefer="best"),))
+    own = Rule(name="own", model="x", require=("free",), prefer="fast", labels=("l",))
+    project = ProjectRules(name="web", rules=read_rules((own,)), prefer="cheap", models={"auto": "local"})
+    assert judge_all(book, project, Asked(alias="auto"), CHAT) == Verdict(
+        names=("house", "web: own"),
+        model="local",
+        prefer="best",
+        require=(("free",),),
+        forbid=("a/*",),
+        labels=frozenset({"lan-only", "l"}),
+    )
+    bare = judge_all(read_rules(()), project, Asked(alias="other"), CHAT)
+    assert (bare.model, bare.prefer) == ("x", "fast")
+    only = ProjectRules(name="web", prefer="cheap")
+    assert judge_all(read_rules(()), only, Asked(alias="auto"), CHAT).prefer == "cheap"
+    assert judge_all(book, None, Asked(alias="auto"), CHAT).names == ("house",)
+
+
 def test_only_what_is_looked_at_need_be_known() -> None:
-    assert read_rules([Rule(when=When(tools=True))]).interest == Interest()
-    assert read_rules([Rule(when=When(task=("edit",)))]).interest.task
-    assert read_rules([Rule(when=When(max_hardness=0.5))]).interest.task
-    assert read_rules([Rule(when=When(matches="x"))]).interest.text
-    assert read_rules([Rule(when=When(days=("mon",)))]).interest.time
+    assert read_rules((Rule(when=When(tools=True)),)).interest == Interest()
+    assert read_rules((Rule(when=When(task=("edit",))),)).interest.task
+    assert read_rules((Rule(when=When(max_hardness=0.5)),)).interest.task
+    assert read_rules((Rule(when=When(matches="x")),)).interest.text
+    assert read_rules((Rule(when=When(days=("mon",))),)).interest.time
 
 
 @given(st.lists(st.tuples(st.integers(-2, 2), st.booleans(), st.booleans()), max_size=12), st.booleans())
