@@ -16,10 +16,7 @@ from lodestard.classify.model import SPOKEN
 from lodestard.classify.words import BUCKETS
 
 VERSION = 1
-MOST_ROWS = 1024
-MOST_BYTES = 36 * 1024
-"""What ``to_bytes`` gives at the most."""
-
+MOST_ROWS = 4096
 MARGIN = 1.0
 MOST_STEP = 4.0
 STEPS = 3
@@ -29,6 +26,8 @@ _UNIT = 127 / _CAP
 _HEAD = struct.Struct("<4sBBHII")
 _ROW = struct.Struct(f"<H{len(SPOKEN)}b")
 _MAGIC = b"LSTC"
+MOST_BYTES = _HEAD.size + MOST_ROWS * _ROW.size
+"""What ``to_bytes`` gives at the most: 72 kB."""
 
 Row = tuple[float, ...]
 

@@ -20,8 +20,8 @@ _OF_KIND = {
 _OF_EFFORT = {"none": -0.8, "minimal": -0.8, "low": -0.4, "medium": 0.0, "high": 1.3, "xhigh": 1.8}
 _DEMANDS = frozenset((
     "must", "should", "need", "needs", "without", "unless", "only", "also", "including", "each", "every", "both",
-    "all", "and", "but", "keep", "muss", "müssen", "soll", "ohne", "sowie", "doit", "sans", "avec", "chaque", "debe", "sin",
-    "cada",
+    "all", "and", "but", "keep", "muss", "müssen", "soll", "ohne", "sowie", "doit", "sans", "avec", "chaque",
+    "debe", "sin", "cada",
 ))  # fmt: skip
 _MOST_WORDS = 80
 """More of them is a text that was pasted: its length counts less than what is asked."""

@@ -58,7 +58,7 @@ _SHOWN = (
 _PATCHED = re.compile(r"^(?:\+|@@ |diff --git )", re.MULTILINE)
 _PROSE = re.compile(r"[^\W\d_]{2,}(?:[ ,.:'\u2019-]+[^\W\d_]+){5,}")
 _FILE = re.compile(
-    r"\b[\w/-]{1,80}\.(?:py|jsx?|tsx?|go|rs|rb|java|kt|c|cc|cpp|h|cs|php|sql|sh|css|html|vue|swift|toml|ya?ml|json|md)\b"
+    r"\b[\w/-]{1,40}\.(?:py|jsx?|tsx?|go|rs|rb|java|kt|c|cc|cpp|h|cs|php|sql|sh|css|html|vue|swift|toml|ya?ml|json|md)\b"
 )
 _BULLET = re.compile(r"\s*(?:[-*•] |\d{1,2}[.)] )")
 _TAGGED = re.compile(r"</?[a-z_-]{3,30}>")

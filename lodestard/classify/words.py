@@ -1,6 +1,6 @@
 """The hashed features of a request that the linear model reads: words, pairs, beginnings of words, shapes. Pure.
 
-Law: a feature is a number of a bucket, and nobody can read a text back from it. The same reading gives the same
+Law: a feature is a number of a bucket, and many words share one, so no text can be read back from it. The same reading gives the same
 numbers on every machine. A change of anything here wants the file trained anew (``make train-classifier``).
 """
 
@@ -16,7 +16,7 @@ BUCKETS = 8192
 _TOKEN = re.compile(r"[^\W\d_]+|\d+")
 _MOST_SYSTEM = 45
 _HEAD, _TAIL, _MIDDLE = 32, 18, 40
-_PREFIX, _LONG = 5, 10
+_PREFIX, _LONG, _LONGEST = 5, 10, 32
 _SIZES = (12, 40, 100, 250, 600, 1500, 6000)
 _WORD_COUNTS = (3, 7, 15, 30, 60, 120)
 
@@ -44,7 +44,7 @@ def name_features(reading: Reading, fired: Sequence[Fired]) -> Iterator[str]:
 
 
 def _words(text: str) -> list[str]:
-    return ["0" if word.isdecimal() else word for word in _TOKEN.findall(text.lower())]
+    return ["0" if word.isdecimal() else word[:_LONGEST] for word in _TOKEN.findall(text.lower())]
 
 
 def _of_words(words: list[str]) -> Iterator[str]:
