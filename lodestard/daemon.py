@@ -50,6 +50,7 @@ from lodestard.routing.catalog import baseline_price
 from lodestard.store import StoreOptions, open_store
 from lodestard.store.keepsake import FileKeepsake
 from lodestard.systemd import Notifier
+from lodestard.tasks import Tasks
 from lodestard.tokens import Estimator
 from lodestard.upstream.model_host import open_model_host
 
@@ -57,6 +58,7 @@ MS_PER_S = 1_000
 NS_PER_US = 1_000
 LEARNED_FILE = "residency.json"
 TOKENS_FILE = "tokens.json"
+TASKS_FILE = "tasks.bin"
 PROJECTS_FILE = "projects.json"
 SWITCHES_FILE = "use.json"
 COLLECT_AFTER = (10_000, 20, 20)
@@ -99,6 +101,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
         open_request_log(clock) as request_log,
         open_residency_room(boot.places.state_dir, clock) as residency,
         open_estimator(boot.places.state_dir) as tokens,
+        open_tasks(boot.places.state_dir) as tasks,
         open_projects(boot.places.state_dir, clock) as (projects, switches),
         trio.open_nursery() as nursery,
     ):
@@ -118,6 +121,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
             ask=ask_model,
             load=Load(settings.server.limits.buffered_bytes),
             tokens=tokens,
+            tasks=tasks,
             outcomes=ledger.feedback,
             projects=projects,
             switches=switches,
@@ -214,6 +218,15 @@ async def open_estimator(state_dir: Path) -> AsyncIterator[Estimator]:
     estimator = Estimator(await keepsake.load())
     async with kept(estimator, keepsake, "how models count tokens"):
         yield estimator
+
+
+@asynccontextmanager
+async def open_tasks(state_dir: Path) -> AsyncIterator[Tasks]:
+    """What kind of work requests are, with what people have corrected before."""
+    keepsake = FileKeepsake(state_dir / TASKS_FILE)
+    tasks = Tasks(await keepsake.load())
+    async with kept(tasks, keepsake, "kinds of work"):
+        yield tasks
 
 
 @asynccontextmanager

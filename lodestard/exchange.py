@@ -5,7 +5,6 @@ once: answered, failed or left. Its row is posted then, or when its flight lands
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 import trio
@@ -22,6 +21,7 @@ from lodestard.domain.ports import EntryPort, Kept, Ticket
 from lodestard.domain.reply import Piece, Reply, disassemble
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.settings import Model
+from lodestard.domain.ticket import NO_TICKET
 from lodestard.domain.upstream import AS_ASKED, Plan, SentAs, Target
 from lodestard.fallback import DEADLINE, read_deadline_s
 from lodestard.flights import Flight, RetryKey
@@ -29,6 +29,7 @@ from lodestard.http import ClientLeft, HttpExchange
 from lodestard.protocols import error_bodies
 from lodestard.protocols.codec import ClientCodec, StreamWriter
 from lodestard.runtime import Runtime
+from lodestard.tasks import VAGUE
 from lodestard.trace import NS_PER_US, may_quote, quote, write_trace
 
 CLIENT_LEFT_STATUS = 499  # nobody reads it; the name that access logs have given it
@@ -36,20 +37,6 @@ NO_PLAN = Plan(alias="", candidates=())
 NO_MODEL = Model(route=())
 NEVER = float("inf")
 
-
-@dataclass(frozen=True, slots=True)
-class NoTicket:
-    """Stands where a request did not come as far as the cache."""
-
-    key: str = ""
-    cacheable: bool = False
-    reason: str = ""
-
-    def key_for(self, _target: Target) -> str:
-        return ""
-
-
-NO_TICKET = NoTicket()
 
 STREAM_HEADERS = (("cache-control", "no-cache"), ("x-accel-buffering", "no"))
 
@@ -370,6 +357,15 @@ class Exchange(msgspec.Struct, eq=False):
         turn = read_turn(self.entry.id, self.entry.caller, self.request, closing, attempts)
         self.runtime.outcomes.note_turn(turn)
 
+    def _task(self) -> str:
+        """Its kind of work, where the choice has looked, or there is time to look now; empty: as its shape says."""
+        caller, runtime = self.caller, self.runtime
+        if caller.origin or self.result.cache == "hit" or not self.request.conversation.is_chat:
+            return ""
+        if self.plan.task is not None and caller.task in VAGUE:
+            return self.plan.task.kind
+        return runtime.tasks.label(self.entry.id, self.request, caller, runtime.settings.tasks)
+
     def _closing(self, attempts: list[AttemptRecord]) -> Closing:
         result, received_ns = self.result, self.http.received_ns
         reply = result.reply or (self.flight.landing.reply if self.flight and self.flight.landing else None)
@@ -378,6 +374,7 @@ class Exchange(msgspec.Struct, eq=False):
         if self.runtime.settings.ledger.store_text and may_quote(self.caller, self.cache_control):
             trace["text"] = quote(self.request, reply)
         return Closing(
+            task=self._task(),
             outcome=result.outcome,
             status=result.status,
             cache=result.cache,

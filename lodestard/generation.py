@@ -45,6 +45,7 @@ from lodestard.residency.room import Residency
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
 from lodestard.runtime import Look, NoFeedback, NoProjects, Runtime, ask_nobody
+from lodestard.tasks import Tasks
 from lodestard.thoughts import Thoughts
 from lodestard.tokens import Estimator
 from lodestard.upstream.counting import count_at
@@ -84,6 +85,7 @@ class Foundation:
     paces: Paces = field(default_factory=Paces)
     dialogues: Dialogues = field(default_factory=Dialogues)
     tokens: Estimator = field(default_factory=Estimator)
+    tasks: Tasks = field(default_factory=Tasks)
     outcomes: FeedbackPort = field(default_factory=NoFeedback)
     breakers: Breakers = field(default_factory=Breakers)
     equals: Equals = field(default_factory=Equals)
@@ -207,6 +209,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             paces=foundation.paces,
             dialogues=foundation.dialogues,
             tokens=foundation.tokens,
+            tasks=foundation.tasks,
             outcomes=foundation.outcomes,
             breakers=foundation.breakers,
             equals=foundation.equals,

@@ -14,7 +14,6 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lodestard.domain.choice import MOST_TEXT, Asked, Figures, Interest, Needs
-from lodestard.domain.feedback import kind_of
 from lodestard.domain.ports import EntryPort
 from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.request import Caller, Request
@@ -49,7 +48,8 @@ def plan_request(request: Request, caller: Caller, runtime: Runtime, entry: Entr
         caller = msgspec.structs.replace(caller, tags=tuple(dict.fromkeys((*caller.tags, *policy.tags))))
     interest = routes.interest(policy)
     weighed = needs is None or caller.prefer or (policy is not None and policy.prefer)
-    task = find_task(caller) if interest.task or weighed else UNKNOWN_TASK
+    looks = interest.task or weighed
+    task = runtime.tasks.find(request, caller, runtime.settings.tasks) if looks else UNKNOWN_TASK
     asked = read_asked(request, caller, runtime, interest)
     if instead:
         asked = msgspec.structs.replace(asked, instead=instead)
@@ -117,11 +117,6 @@ def said_last(request: Request) -> str:
         if message.role == "user":
             return message.text[:MOST_TEXT]
     return ""
-
-
-def find_task(caller: Caller) -> Task:
-    """What it is, by what can be told at once."""
-    return Task(kind=kind_of(caller.task))
 
 
 class Facts(NamedTuple):

@@ -38,6 +38,7 @@ from lodestard.equals import Equals
 from lodestard.flights import Flights
 from lodestard.hooks import Hooks
 from lodestard.paces import Paces
+from lodestard.tasks import Tasks
 from lodestard.thoughts import Thoughts
 from lodestard.tokens import Estimator
 
@@ -141,6 +142,7 @@ class Runtime:
     equals: Equals = field(default_factory=Equals)
     draw: Callable[[], float] = lambda: 0.0
     tokens: TokensPort = field(default_factory=Estimator)
+    tasks: Tasks = field(default_factory=Tasks)
     outcomes: FeedbackPort = field(default_factory=NoFeedback)
     projects: ProjectsPort = field(default_factory=NoProjects)
     switches: SwitchesPort = field(default_factory=NoProjects)

@@ -11,7 +11,8 @@ from lodestard.domain.usage import Durations, Usage
 class Closing(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a request, for the ledger. ``outcome`` is ``ok`` or a fault's code; ``cache`` is hit, shared
     (joined an answer under way), miss or bypass. Times are microseconds since the request's head was read.
-    ``saved_usage`` is what a cached answer would have used. ``trace`` is what ``explain`` shows.
+    ``trace`` is what ``explain`` shows. ``task`` is the kind of work that it was found to be, empty where its
+    caller's label stands.
     """
 
     outcome: str
@@ -23,6 +24,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     total_us: int = 0
     first_piece_us: int | None = None
     overhead_us: int = 0
+    task: str = ""
     trace: dict[str, Any] = msgspec.field(default_factory=dict)
 
 

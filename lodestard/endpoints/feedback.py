@@ -35,6 +35,8 @@ async def take_feedback(http: HttpExchange, runtime: Runtime, principal: Princip
         ) from None
     feedback = read_judgement(judgement)
     given = runtime.outcomes.judge(feedback, principal.name)
+    if feedback.kind:
+        runtime.tasks.correct(given.request_id, feedback.kind)
     answer = {"id": given.request_id, "verdict": given.verdict, "kind": given.kind, "model": given.target}
     await http.respond(200, JSON_HEADERS, msgspec.json.encode(answer))
 

@@ -80,7 +80,7 @@ class Entry(msgspec.Struct, eq=False):
             prompt_cache += 0 if attempt.free else attempt.prompt_cache_nano_usd
         return RequestRow(
             *self._opening_values("closed", self.caller),
-            task=bounded(self.caller.task),
+            task=bounded(closing.task or self.caller.task),
             upstream=target.upstream if target else "",
             model=target.model if target else "",
             cache=closing.cache,

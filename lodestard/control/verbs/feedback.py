@@ -15,7 +15,10 @@ def feedback_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def give(arguments: Arguments) -> FeedbackRow:
         found = await find_request(desk, arguments["id"])
         feedback = Feedback(request_id=found.request.id, verdict=arguments["verdict"], kind=arguments["kind"] or "")
-        return feedback_row(desk.feedback.judge(feedback, None))
+        given = desk.feedback.judge(feedback, None)
+        if feedback.kind:
+            desk.runtime.tasks.correct(given.request_id, feedback.kind)
+        return feedback_row(given)
 
     async def listed(arguments: Arguments) -> FeedbackList:
         if not 0 < arguments["last"] <= MOST:

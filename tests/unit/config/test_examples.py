@@ -63,7 +63,8 @@ def test_what_is_commented_out_are_the_defaults() -> None:
     text = (EXAMPLES / "lodestard.toml").read_text()
     text = re.sub(
         r"# \[(upstreams\.llamacpp|budgets\.per-project|rate_limits\.everybody|clients\.laptop"
-        r"|price_book\.ceiling|routing\.worth\.cheap|\[rules\]|traits\.\S+|modules\.gpu\.cards\.t600|\[tasks\])\].*\n(# .*\n)+",
+        r"|price_book\.ceiling|routing\.worth\.cheap|\[rules\]|traits\.\S+|\[tasks\]"
+        r"|modules\.gpu\.cards\.t600)\].*\n(# .*\n)+",
         "",
         text,
     )

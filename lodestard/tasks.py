@@ -1,0 +1,93 @@
+"""What kind of work requests are, with what people have corrected.
+
+Law: on a request's way only where a choice asks for it. Others are labelled after their reply, and at most
+``MOST_A_SECOND`` of them: whoever asks more often than that asks much of the same, and the rest keep the label that
+their shape gave them. Of a request only numbers are remembered, never its text. Owner of the corrections; it outlives
+every generation.
+"""
+
+import logging
+from collections import OrderedDict
+from functools import lru_cache
+
+import trio
+
+from lodestard.classify.classify import classify, measure
+from lodestard.classify.corrections import NONE, Corrections
+from lodestard.classify.task_rules import TaskRules, compile_rules
+from lodestard.domain.feedback import kind_of
+from lodestard.domain.request import Caller, Request
+from lodestard.domain.task import KINDS, Task
+from lodestard.domain.task_rule import TaskRule
+
+VAGUE = frozenset(("", "chat", "tools", "json"))
+"""Labels that only a request's shape gave it."""
+
+MOST_A_SECOND = 20
+MOST_REMEMBERED = 512
+logger = logging.getLogger(__name__)
+
+
+@lru_cache(maxsize=4)
+def compiled(own: tuple[TaskRule, ...]) -> TaskRules:
+    """``[[tasks]]`` over those that are built in."""
+    return compile_rules(own)
+
+
+class Tasks:
+    """What the corrections are, and what was measured of the last requests."""
+
+    def __init__(self, learned: bytes = b"") -> None:
+        """``learned`` is what ``dump`` once gave; what can't be read is nothing."""
+        self._corrections = _read(learned)
+        self._measures: OrderedDict[str, tuple[list[int], list[float]]] = OrderedDict()
+        self._second, self._done = 0.0, 0
+
+    def find(self, request: Request, caller: Caller, own: tuple[TaskRule, ...]) -> Task:
+        """What a request is. A kind that its client named itself stands, however hard it is found to be."""
+        found = classify(request, compiled(own), self._corrections)
+        if caller.task in VAGUE or caller.task not in KINDS:
+            return found
+        return Task(kind=kind_of(caller.task), hardness=found.hardness, sure=1.0, why="said by its client")
+
+    def label(self, request_id: str, request: Request, caller: Caller, own: tuple[TaskRule, ...]) -> str:
+        """Its kind for the ledger, after its reply; empty where its own label stands, or there is no time."""
+        if not self._has_time():
+            return ""
+        rules = compiled(own)
+        self._remember(request_id, measure(request, rules))
+        return classify(request, rules, self._corrections).kind if caller.task in VAGUE else ""
+
+    def correct(self, request_id: str, kind: str) -> bool:
+        """A person says what a request was. Whether anything was learned: it has to be one of the last ones."""
+        found = self._measures.get(request_id)
+        if found is None:
+            return False
+        self._corrections = self._corrections.learn(*found, kind)
+        return True
+
+    def dump(self) -> bytes:
+        return self._corrections.to_bytes()
+
+    def _remember(self, request_id: str, measured: tuple[list[int], list[float]]) -> None:
+        if measured[0]:
+            self._measures[request_id] = measured
+            if len(self._measures) > MOST_REMEMBERED:
+                self._measures.popitem(last=False)
+
+    def _has_time(self) -> bool:
+        now_s = trio.current_time()
+        if now_s - self._second >= 1.0:
+            self._second, self._done = now_s, 0
+        self._done += 1
+        return self._done <= MOST_A_SECOND
+
+
+def _read(learned: bytes) -> Corrections:
+    if not learned:
+        return NONE
+    try:
+        return Corrections.from_bytes(learned)
+    except ValueError as error:
+        logger.warning("what was corrected of tasks is learned anew: %s", error)
+        return NONE
