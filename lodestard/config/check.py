@@ -16,6 +16,7 @@ from lodestard.config.check_budgets import check_budgets
 from lodestard.config.check_clients import check_clients, check_listen
 from lodestard.config.check_prices import check_paid, check_prices
 from lodestard.config.check_routing import check_routing
+from lodestard.config.check_tasks import check_tasks
 from lodestard.config.convert import Finding
 from lodestard.config.fault import KeyPath, or_nearest
 from lodestard.config.secrets import find_sources
@@ -56,6 +57,7 @@ def check(settings: Settings, declared: Declared) -> Iterator[Finding]:
         check_budgets,
         check_clients,
         check_routing,
+        check_tasks,
     ):
         yield from part(settings)
     for part_by_name in (_check_models, _check_ledger):

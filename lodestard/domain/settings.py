@@ -14,6 +14,7 @@ from msgspec import Meta
 from lodestard.domain.record import Count, Positive, Record, Seconds
 from lodestard.domain.resilience_settings import BreakerRules, Fallback
 from lodestard.domain.routing_settings import Prefer, Routing, Rule, Traits
+from lodestard.domain.task_rule import TaskRule
 
 Dialect = Literal["ollama", "openai", "anthropic", "gemini"]
 
@@ -393,4 +394,5 @@ class Settings(Record, frozen=True):
     clients: Mapping[str, Client] = msgspec.field(default_factory=dict)
     residency: Residency = Residency()
     sessions: Sessions = Sessions()
+    tasks: tuple[TaskRule, ...] = ()
     modules: Mapping[str, Any] = msgspec.field(default_factory=dict)

@@ -63,7 +63,8 @@ def test_what_is_commented_out_are_the_defaults() -> None:
     text = (EXAMPLES / "lodestard.toml").read_text()
     text = re.sub(
         r"# \[(upstreams\.llamacpp|budgets\.per-project|rate_limits\.everybody|clients\.laptop"
-        r"|price_book\.ceiling|routing\.worth\.cheap|\[rules\]|traits\.\S+|modules\.gpu\.cards\.t600)\].*\n(# .*\n)+",
+        r"|price_book\.ceiling|routing\.worth\.cheap|\[rules\]|traits\.\S+|modules\.gpu\.cards\.t600|\[tasks\])"
+        r"\].*\n(# .*\n)+",
         "",
         text,
     )
@@ -75,7 +76,7 @@ def test_what_is_commented_out_are_the_defaults() -> None:
     assert uncommented.warnings == ()
     named = (
         "upstreams.", "models.", "prices.", "budgets.", "rate_limits.", "clients.", "price_book.ceiling.",
-        "rules[]", "traits.", "routing.worth.", "modules.gpu.cards.",
+        "rules[]", "traits.", "routing.worth.", "modules.gpu.cards.", "tasks[].",
     )  # fmt: skip
     told = {key.name for key in describe(schemas) if not key.name.startswith(named) and not SECRET.search(key.name)}
     assert told - set(uncommented.origins) == set()
