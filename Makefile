@@ -140,6 +140,14 @@ bench-instructions: $(DEV_STAMP) ## what a request costs in instructions, by val
 bench-translation: $(DEV_STAMP) ## what each pair of dialects costs beside passing bytes through
 	@$(BIN)/python -m tests.bench.translation $(BENCH)
 
+.PHONY: bench-classify
+bench-classify: $(DEV_STAMP) ## how often the kind of a request is told right, beside baselines, and what it costs
+	@$(BIN)/python -m tests.bench.classify $(BENCH)
+
+.PHONY: train-classifier
+train-classifier: $(DEV_STAMP) ## make lodestard/classify/model.bin anew from packaging/classifier (TRAIN="--folds 4", --check)
+	@$(BIN)/python packaging/classifier/train.py $(TRAIN)
+
 .PHONY: bench-dashboard
 bench-dashboard: $(DEV_STAMP) ## the live screen over a million requests: load, memory, key to paint
 	@$(BIN)/python -m tests.bench.dashboard $(BENCH)

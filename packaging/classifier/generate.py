@@ -16,7 +16,8 @@ from snippets import MADE
 
 HERE = Path(__file__).parent
 SEED = 20261126
-PER_KIND = 420
+PHRASES = ("making", "thinking", "texts", "more")
+PER_KIND = 520
 SHARES = {"easy": 0.4, "medium": 0.45, "hard": 0.15}
 WITH_SPEAKER = 0.22
 BARE = 0.45
@@ -70,8 +71,10 @@ SPEAKERS = read_toml("phrases/speakers.toml")["speakers"]
 
 def read_phrases() -> dict[str, dict[str, list[str]]]:
     found: dict[str, dict[str, list[str]]] = {}
-    for name in ("making", "thinking", "texts"):
-        found |= read_toml(f"phrases/{name}.toml")
+    for name in PHRASES:
+        for kind, levels in read_toml(f"phrases/{name}.toml").items():
+            for level, phrases in levels.items():
+                found.setdefault(kind, {}).setdefault(level, []).extend(phrases)
     return found
 
 
