@@ -1,7 +1,8 @@
 """The hashed features of a request that the linear model reads: words, pairs, beginnings of words, shapes. Pure.
 
-Law: a feature is a number of a bucket, and many words share one, so no text can be read back from it. The same reading gives the same
-numbers on every machine. A change of anything here wants the file trained anew (``make train-classifier``).
+Law: a feature is a number of a bucket, and many words share one, so no text can be read back from it. The same
+reading gives the same numbers on every machine. A change of anything here wants the file trained anew (``make
+train-classifier``).
 """
 
 import re

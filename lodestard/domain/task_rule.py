@@ -8,11 +8,11 @@ import re
 import warnings
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
 
 from lodestard.domain.near import did_you_mean
 from lodestard.domain.patterns import Pattern, read_pattern
+from lodestard.domain.record import Record
 from lodestard.domain.task import KINDS
 
 MOST_WORDS = 5
@@ -24,7 +24,7 @@ LEAST_READ = 120
 TOKEN = re.compile(r"\w+")
 
 
-class TaskRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class TaskRule(Record, frozen=True):
     """A table of the configuration. It fits where one of ``words`` is there, or the ``pattern``.
 
     ``words`` are words or phrases; one that ends with ``*`` is a beginning. ``pattern`` is a regular expression over

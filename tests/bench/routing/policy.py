@@ -12,7 +12,8 @@ from statistics import fmean
 
 import msgspec
 
-from lodestard.classify.task import name_task
+from lodestard.classify.classify import classify as classify_request
+from lodestard.classify.task_rules import compile_rules
 from lodestard.domain.choice import UNSEEN, Asked, Figures
 from lodestard.domain.request import Conversation, Message, Request, TextPart
 from lodestard.domain.routing_settings import Worth
@@ -25,6 +26,7 @@ from tests.bench.routing.asks import Ask, Choose, Lesson, Market
 from tests.bench.routing.cases import Rate
 
 ALIAS = "auto"
+RULES = compile_rules(())
 WORTH_USD = (0.003, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0)
 ENOUGH = (0.85, 0.9, 0.93, 0.95, 0.97, 0.98)
 WORTH: Mapping[str, Worth] = {
@@ -39,8 +41,8 @@ Seen = Mapping[tuple[str, str], Figures]
 
 
 def classify(prompt: str) -> Task:
-    """What the gateway takes a prompt for: by its shape alone, so far."""
-    return Task(kind=name_task("", request_of(prompt)))
+    """What the gateway takes a prompt for."""
+    return classify_request(request_of(prompt), RULES)
 
 
 def request_of(prompt: str) -> Request:

@@ -98,6 +98,9 @@ async def test_a_session_takes_nothing_from_what_is_known_of_its_caller(path: Pa
         said_session="named",
         priority="idle",
         origin="o",
+        tags=("x",),
+        prefer="best",
+        folder="/f",
     )
     assert all(getattr(whole, name) for name in Caller.__struct_fields__)
     async with opened(path) as house:
