@@ -4,7 +4,7 @@ from typing import Literal, NamedTuple
 
 
 class Option(NamedTuple):
-    """One option (``--by``, ``-n``) or positional (no dash). ``many`` takes any number of words.
+    """One option (``--by``, ``-n``) or positional (no dash). ``many`` takes any number of words, or may come again.
 
     ``kind`` model and host are texts for which completions know the daemon's names.
 

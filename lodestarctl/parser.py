@@ -125,6 +125,8 @@ def _add(parser: ArgumentParser, option: Option) -> None:
         settings["metavar"] = option.metavar
     if option.positional:
         settings["nargs"] = "*" if option.many else "?" if option.optional else None
+    elif option.many:
+        settings["action"] = "append"
     parser.add_argument(*option.flags, **settings)
 
 

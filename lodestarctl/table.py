@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lodestarctl.command import Command as Command
 from lodestarctl.command import Option as Option
+from lodestarctl.table_advice import ADVICE_COMMANDS, COMPARE_COMMAND
 from lodestarctl.table_gpu import GPU_COMMANDS
 from lodestarctl.table_keys import KEY_COMMANDS
 from lodestarctl.table_routing import ROUTING_COMMANDS
@@ -165,7 +166,9 @@ COMMANDS = (
             Option(("--yes", "-y"), "do not ask before calls that cost money", "flag"),
         ),
     ),
+    COMPARE_COMMAND,
     *GPU_COMMANDS,
+    *ADVICE_COMMANDS,
     Command(
         "requests",
         "the latest requests",

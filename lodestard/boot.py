@@ -12,6 +12,7 @@ import msgspec
 
 from lodestard.config import ConfigError, ConfigFault, Loaded, Place, load
 from lodestard.config.paths import Paths, find_paths
+from lodestard.config.policy import read_policy
 from lodestard.config.secrets import resolve_keys, resolve_module_keys
 from lodestard.config.write import Change as Written
 from lodestard.config.write import write_drop_in
@@ -54,8 +55,14 @@ class Reader:
         keys = resolve_keys(loaded.settings, self.environ, loaded.origins)
         missing = {problem.upstream: problem.message for problem in keys.problems}
         secrets = resolve_module_keys(loaded.settings, self.environ, loaded.origins)
-        blueprint = Blueprint(loaded.settings, keys.by_upstream, missing, self.modules, secrets)
+        shadow = self._read_shadow(loaded.settings)
+        blueprint = Blueprint(loaded.settings, keys.by_upstream, missing, self.modules, secrets, shadow)
         return Plan(loaded, blueprint, find_certificate(loaded, self.environ))
+
+    def _read_shadow(self, settings: Settings) -> Settings | None:
+        """The policy that is only looked at, from beside the configuration where its path is no absolute one."""
+        name = settings.routing.shadow
+        return read_policy(self.config_file.parent / Path(name).expanduser(), settings) if name else None
 
 
 def find_certificate(loaded: Loaded, environ: Mapping[str, str]) -> Certificate | None:

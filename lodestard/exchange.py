@@ -12,6 +12,7 @@ import trio
 from lodestard.checking import NO_TERMS, Terms, name_failed
 from lodestard.classify.aftermath import read_turn
 from lodestard.domain.attempt import AttemptRecord, elsewhere_ns
+from lodestard.domain.carried import Carried
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, Fault
@@ -373,6 +374,11 @@ class Exchange(msgspec.Struct, eq=False):
         trace = write_trace(self._asked_plan(), self._reason(), self.ticket.reason, attempts, received_ns)
         if self.runtime.settings.ledger.store_text and may_quote(self.caller, self.cache_control):
             trace["text"] = quote(self.request, reply)
+        if self.runtime.shadow is not None and attempts:
+            usage = reply.usage if reply is not None else None
+            carried = Carried(self.request, self.caller, self._asked_plan(), usage, self.cost_nano_usd)
+            if said := self.runtime.shadow.judge(carried):
+                trace["shadow"] = said
         return Closing(
             task=self._task(),
             outcome=result.outcome,

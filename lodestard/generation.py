@@ -6,7 +6,7 @@ takes no new requests, and closes its rooms when its last one has ended.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -45,6 +45,7 @@ from lodestard.residency.room import Residency
 from lodestard.routing.catalog import build_catalog
 from lodestard.routing.routes import Routes
 from lodestard.runtime import Look, NoFeedback, NoProjects, Runtime, ask_nobody
+from lodestard.shadowing import Shadow
 from lodestard.tasks import Tasks
 from lodestard.thoughts import Thoughts
 from lodestard.tokens import Estimator
@@ -96,13 +97,17 @@ class Foundation:
 
 @dataclass(frozen=True, slots=True)
 class Blueprint:
-    """What a generation is built from. ``secret`` gives what a module's settings name."""
+    """What a generation is built from. ``secret`` gives what a module's settings name.
+
+    ``shadow`` has another policy that is only asked what it would have done.
+    """
 
     settings: Settings
     keys: Mapping[str, Secret]
     keys_missing: Mapping[str, str]
     modules: Sequence[Module]
     secret: Callable[[KeySource], Secret]
+    shadow: Settings | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -217,6 +222,9 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             projects=foundation.projects,
             switches=foundation.switches,
         )
+        if blueprint.shadow is not None:
+            other = open_routes(foundation, blueprint.shadow, hooks)
+            runtime = replace(runtime, shadow=Shadow(replace(runtime, routes=other)))
         hooks.request_ended.always(foundation.paces.learn_request)
         hooks.attempt_ended.always(foundation.paces.learn_attempt)
         hooks.request_ended.always(foundation.ended.tell)

@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, cast
 import msgspec
 import trio
 
+from lodestard.advice.adviser import Adviser
 from lodestard.budget import itemise
 from lodestard.cache import BadLine, Cache, read_lines
 from lodestard.config import ConfigError, ConfigFault
@@ -123,6 +124,11 @@ class Panel:
     @property
     def residency(self) -> ResidencyDesk | None:
         return cast("ResidencyDesk | None", self.runtime.residency)
+
+    @property
+    def advice(self) -> Adviser:
+        file = self.places.state_dir / LEDGER_FILE
+        return Adviser(self.runtime, file, self.prices.book.quotes, self.ledger.reports.shadows)
 
     async def unreconciled_nano_usd(self, month: str) -> int | None:
         return await self.ledger.reconciliation.month_nano_usd(month)

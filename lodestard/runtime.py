@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from lodestard.allowances import Allowances
 from lodestard.breakers import Breakers
 from lodestard.dialogues import Dialogues
+from lodestard.domain.carried import Carried
 from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
@@ -41,6 +42,14 @@ from lodestard.paces import Paces
 from lodestard.tasks import Tasks
 from lodestard.thoughts import Thoughts
 from lodestard.tokens import Estimator
+
+
+class ShadowPort(Protocol):
+    """Another policy, which is only asked what it would have done."""
+
+    def judge(self, carried: Carried) -> Mapping[str, Any] | None:
+        """What the trace says of it. Raises nothing."""
+        ...
 
 
 async def ask_nobody(_question: Question, _runtime: object = None) -> Answered:
@@ -105,6 +114,8 @@ class Runtime:
 
     ``draw()`` is a number in [0, 1) by chance, so that who was refused together does not come back together.
 
+    ``shadow`` is the shadow policy, None where there is none.
+
     ``count_at(target, request)`` is a prompt's tokens by the provider's own count, None where it does not tell.
 
     ``outcomes`` is where verdicts on answers come in, and are counted. ``projects`` are those whose files are
@@ -146,5 +157,6 @@ class Runtime:
     outcomes: FeedbackPort = field(default_factory=NoFeedback)
     projects: ProjectsPort = field(default_factory=NoProjects)
     switches: SwitchesPort = field(default_factory=NoProjects)
+    shadow: ShadowPort | None = None
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody
     count_at: Callable[[Target, Request], Awaitable[int | None]] = count_nowhere

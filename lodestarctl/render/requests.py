@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 
+from lodestarctl.render.advice import share_words, task_words, worth_words
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Heading, Note, Table
 from lodestarctl.render.feedback import tell_feedback
 from lodestarctl.render.waits import estimate
-from lodestarctl.render.words import UNKNOWN, about, clean, clip, count, millis, moment, plural, usd
+from lodestarctl.render.words import UNKNOWN, about, clean, clip, count, millis, moment, plural, usd, usd_about
 from lodestard.control.messages import AttemptRow, CandidateRow, Explanation, RequestRow
 
 COLUMNS = (
@@ -87,6 +88,7 @@ def _facts(explanation: Explanation) -> Iterator[tuple[str, Cell]]:
     yield "Asked for", Cell(f"{row.alias}{', streamed' if row.stream else ''}")
     if explanation.reason:
         yield "Because", Cell(explanation.reason)
+    yield from _choice(explanation)
     yield "Answered by", Cell(row.target or "nobody")
     yield "Asked by", Cell(_who(row))
     if row.switched_from:
@@ -97,6 +99,21 @@ def _facts(explanation: Explanation) -> Iterator[tuple[str, Cell]]:
     if row.saved_nano_usd is not None:
         yield "Saved", Cell(usd(row.saved_nano_usd), "good" if row.saved_nano_usd > 0 else "")
     yield "Time", Cell(_times(row))
+
+
+def _choice(explanation: Explanation) -> Iterator[tuple[str, Cell]]:
+    """What it was found to be, and what was wanted of the choice."""
+    if explanation.task is not None:
+        yield "Task", Cell(task_words(explanation.task))
+    if explanation.prefer:
+        yield "Preferred", Cell(explanation.prefer)
+    if explanation.rules:
+        yield "Rules", Cell(", ".join(explanation.rules))
+    if explanation.labels:
+        yield "Labels", Cell(", ".join(explanation.labels))
+    if (shadow := explanation.shadow) is not None:
+        other = f"{shadow.target or 'nobody'}, for {usd(shadow.cost_nano_usd)}" if shadow.differs else "the same"
+        yield "Shadow", Cell(f"would have asked {other}")
 
 
 def _who(row: RequestRow) -> str:
@@ -128,6 +145,8 @@ def _times(row: RequestRow) -> str:
 def _candidates(rows: tuple[CandidateRow, ...]) -> list[Block]:
     if not rows:
         return []
+    if any(row.merit is not None for row in rows):
+        return [_weighed(rows)]
     columns = (Column("model", flexible=True), Column("state"), Column("wait", "right"), Column("why", flexible=True))
     table = [
         (
@@ -139,6 +158,38 @@ def _candidates(rows: tuple[CandidateRow, ...]) -> list[Block]:
         for row in rows
     ]
     return [Table(columns, table, "Candidates")]
+
+
+def _weighed(rows: tuple[CandidateRow, ...]) -> Table:
+    """What spoke for each of them."""
+    columns = (
+        Column("model", flexible=True),
+        Column("state"),
+        Column("good", "right"),
+        Column("seen", "right", spare="narrow"),
+        Column("cost", "decimal"),
+        Column("wait", "right"),
+        Column("worth", "decimal"),
+        Column("why", flexible=True),
+    )
+    return Table(columns, [_weighed_row(row) for row in rows], "Candidates")
+
+
+def _weighed_row(row: CandidateRow) -> tuple[Cell, ...]:
+    merit = row.merit
+    state = Cell(*(("ruled out", "warn") if not row.chosen else ("up", "good") if row.up else ("down", "bad")))
+    if merit is None:
+        return (Cell(row.target, "dim"), state, *[Cell(UNKNOWN)] * 5, Cell(row.reason))
+    return (
+        Cell(row.target, "strong"),
+        state,
+        Cell(share_words(merit.quality)),
+        Cell(f"{merit.seen:.0f}" if merit.seen >= 1 else UNKNOWN, "dim"),
+        Cell("free", "good") if row.reason == "free" else Cell(usd_about(merit.cost_nano_usd)),
+        Cell(millis(merit.wait_s * 1000)),
+        Cell(worth_words(merit.value_nano_usd)),
+        Cell(merit.note or ("" if row.reason == "free" else row.reason), "warn"),
+    )
 
 
 def _attempts(rows: tuple[AttemptRow, ...]) -> list[Block]:

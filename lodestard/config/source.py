@@ -53,6 +53,14 @@ def read_sources(path: Path) -> tuple[Source, ...]:
     return tuple(sources)
 
 
+def read_source(file: Path) -> Source:
+    """One file alone. Raises ``ConfigError`` where it can't be read."""
+    try:
+        return Source(str(file), _read_text(file))
+    except _UnreadableError as error:
+        raise ConfigError([error.fault]) from None
+
+
 def drop_ins(path: Path) -> list[Path]:
     """The drop-ins of the configuration at ``path``; hidden files (editors' copies) are none."""
     folder = path.parent / DROP_IN_FOLDER

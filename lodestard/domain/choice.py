@@ -1,12 +1,15 @@
 """What a choice of who answers is made from: the request as far as it counts for it, and what is known of models."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.request import Caller
-from lodestard.domain.routing_settings import Day
+from lodestard.domain.routing_settings import Day, Prefer
+from lodestard.domain.upstream import Target
 
 MOST_TEXT = 2_048
 HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-3]):([0-5]\d)")
@@ -54,6 +57,14 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 UNSEEN = Figures()
+
+
+class Among(NamedTuple):
+    """Targets to choose among, whatever routes there are; ``policy`` is the project's of whoever asks."""
+
+    targets: Sequence[Target]
+    prefer: Prefer
+    policy: ProjectPolicy | None = None
 
 
 class Needs(NamedTuple):

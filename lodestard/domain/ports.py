@@ -257,6 +257,10 @@ class LedgerPort(Protocol):
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> EntryPort: ...
 
+    def foresee(self, caller: Caller, alias: str) -> EntryPort:
+        """An entry of a request that may come, to ask what room it would have. It is counted nowhere."""
+        ...
+
     def find_room(self, entry: EntryPort, candidate: Candidate) -> Room:
         """What the hard budgets leave for an attempt."""
         ...

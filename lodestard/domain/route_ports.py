@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from lodestard.domain.choice import Asked, Figures, Interest, Needs
+from lodestard.domain.choice import Among, Asked, Figures, Interest, Needs
 from lodestard.domain.price import Price, Quote
 from lodestard.domain.project import ProjectPolicy
+from lodestard.domain.routing_settings import Prefer, Worth
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Plan, Target
 
@@ -29,6 +30,22 @@ class RoutesPort(Protocol):
         policy: ProjectPolicy | None = None,
     ) -> Plan:
         """Who answers this very request; ``policy`` is its project's. Raises ``CallerFault`` where nobody may."""
+        ...
+
+    def choose_among(
+        self, asked: Asked, task: Task, among: Among, figures_of: Callable[[Candidate], Figures]
+    ) -> Plan:
+        """The plan if all that is ``among`` stood in one alias's route. Raises ``CallerFault`` where none may answer."""
+        ...
+
+    @property
+    def chat_targets(self) -> Sequence[Target]:
+        """Every target that some alias goes to and that can chat."""
+        ...
+
+    @property
+    def worth(self) -> Mapping[Prefer, Worth]:
+        """What an answer is worth, by what is preferred."""
         ...
 
     def interest(self, policy: ProjectPolicy | None = None) -> Interest:

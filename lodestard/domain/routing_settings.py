@@ -72,11 +72,13 @@ class Routing(Record, frozen=True):
     """How a choice is made where there is one. ``match``: all rules that fit, or the first alone.
 
     ``sticky_usd``: by how much another model must be better before a session changes over to it. ``worth`` has
-    ``cheap``, ``balanced``, ``fast`` and ``best``, as far as they are not as built in.
+    ``cheap``, ``balanced``, ``fast`` and ``best``, as far as they are not as built in. ``shadow`` is a file with
+    another policy that is asked about every request once it was answered, and whose choice is only written down.
     """
 
     match: Literal["all", "first"] = "all"
     sticky_usd: float = 0.0002
+    shadow: str = ""
     worth: Mapping[Prefer, Worth] = msgspec.field(default_factory=dict)
 
 

@@ -38,7 +38,7 @@ from lodestard.ledger.reconciliation import Reconciliation
 from lodestard.ledger.reports import Reports
 from lodestard.ledger.rows import State, WriteClosing, figures_of, write_end, write_hold
 from lodestard.ledger.session_reports import SessionReports
-from lodestard.ledger.sessions import Sessions
+from lodestard.ledger.sessions import Session, Sessions
 from lodestard.ledger.text import price_text, trace_text
 from lodestard.ledger.totals import Tally, Totals
 from lodestard.ledger.upkeep import Upkeep
@@ -86,6 +86,12 @@ class Ledger:
         self._open[seq] = entry
         self._tally.open += 1
         return entry
+
+    def foresee(self, caller: Caller, alias: str) -> Entry:
+        """An entry of a request that may come, to ask what room it would have. It is counted nowhere."""
+        now_ms = self.now_ms()
+        session = Session(caller.session, "named", caller, now_ms, now_ms)
+        return Entry(0, "", now_ms, caller, alias, "", stream=False, session=session)
 
     def now_ms(self) -> int:
         """The ledger's time. It never goes back, so that no window that is closed opens again."""

@@ -27,6 +27,7 @@ from lodestard.ledger.figures import CostRow
 from lodestard.ledger.listing import Explanation, RequestFilter, explain_request, request_row, requests_sql
 from lodestard.ledger.periods import length_of, quarters
 from lodestard.ledger.rows import RequestRow
+from lodestard.ledger.shadows import SHADOWS, ShadowRow, shadow_row
 
 By = Literal[
     "all", "model", "upstream", "alias", "dialect", "principal", "project", "user", "session", "client", "task",
@@ -91,6 +92,11 @@ class Reports:
         """All that is known of one request, or None where there is no such id. Raises ``HouseFault``."""
         await self._catch_up()
         return explain_request(self._store.read, request_id)
+
+    async def shadows(self, since_ms: int) -> list[ShadowRow]:
+        """What the shadow policy said of the requests received since then. Raises ``HouseFault``."""
+        await self._catch_up()
+        return [shadow_row(row) for row in await self._store.query(SHADOWS, (since_ms,))]
 
     async def _catch_up(self) -> None:
         """Have what was posted written first. While the file can't be written, report what it has."""

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from lodestard.domain.choice import Asked, Figures, Interest, Needs
+from lodestard.domain.choice import Among, Asked, Figures, Interest, Needs
 from lodestard.domain.price import Price, Quote
 from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.route_ports import PricesPort
+from lodestard.domain.routing_settings import Prefer, Worth
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Plan, Target
+from lodestard.routing.among import choose_among, list_targets, staying
 from lodestard.routing.catalog import Catalog, reprice
 from lodestard.routing.choose import UNKNOWN_TASK, View, choose_free, choose_route, know_nothing
 from lodestard.routing.rules import ProjectRules, read_rules
@@ -96,6 +98,28 @@ class Routes:
             project=None if policy is None else _rules_of(policy),
         )
         return choose_route(asked, task, view)
+
+    def choose_among(
+        self,
+        asked: Asked,
+        task: Task,
+        among: Among,
+        figures_of: Callable[[Candidate], Figures] = know_nothing,
+    ) -> Plan:
+        """See the port."""
+        project = None if among.policy is None else _rules_of(staying(among.policy))
+        view = msgspec.structs.replace(self.view(), figures_of=figures_of, project=project)
+        return choose_among(among, asked, task, view)
+
+    @property
+    def chat_targets(self) -> Sequence[Target]:
+        """See the port."""
+        return list_targets(self.catalog)
+
+    @property
+    def worth(self) -> Mapping[Prefer, Worth]:
+        """See the port."""
+        return self.catalog.worth
 
     def _make(self, alias: str) -> Plan:
         down = self._find_down()

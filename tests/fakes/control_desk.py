@@ -41,6 +41,7 @@ from lodestard.projects import Projects, Switches
 from lodestard.routing.catalog import build_catalog
 from lodestard.runtime import Runtime
 from tests.fakes import control_samples as samples
+from tests.fakes.advice_desk import FakeAdvice
 from tests.fakes.memory_keepsake import MemoryKeepsake
 from tests.fakes.memory_store import MemoryStore
 from tests.fakes.rooms import NoRoutes
@@ -341,6 +342,7 @@ class FakeDesk:
     changes: list[Mapping[tuple[str, ...], Any]] = field(default_factory=list)
     unreconciled: dict[str, int] = field(default_factory=dict)
     residency: ResidencyDesk | None = None
+    advice: FakeAdvice = field(default_factory=FakeAdvice)
 
     book: BookState = NO_BOOK
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import trio
 
-from lodestard.domain.choice import Asked, Figures, Interest, Needs
+from lodestard.domain.choice import Among, Asked, Figures, Interest, Needs
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, Fault, HouseFault
 from lodestard.domain.ports import ReplyStream
@@ -17,6 +17,7 @@ from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Conversation, Message, Request, TextPart
 from lodestard.domain.room import ROOMY, Room
+from lodestard.domain.routing_settings import Prefer
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.domain.task import Task
@@ -27,6 +28,7 @@ from lodestard.generation import open_origin
 from lodestard.hooks import Hooks
 from lodestard.pipeline import fly
 from lodestard.residency.plain import HostAdmission
+from lodestard.routing.score import WORTH
 from lodestard.runtime import Look, Runtime
 
 PRICE = Price(input_pico_usd=1_000_000, output_pico_usd=2_000_000, max_output_tokens=100)
@@ -93,6 +95,9 @@ class FakeLedger:
     room: Room = ROOMY
 
     def open_entry(self, caller: Caller, alias: str, *, dialect: str, stream: bool) -> FakeEntry:
+        return FakeEntry()
+
+    def foresee(self, caller: Caller, alias: str) -> FakeEntry:
         return FakeEntry()
 
     def find_room(self, entry: object, candidate: Candidate) -> Room:
@@ -220,9 +225,16 @@ class ScriptedStream:
 
 class NoRoutes:
     aliases: Sequence[str] = ()
+    chat_targets: Sequence[Target] = ()
+    worth = WORTH
 
     def interest(self, policy: ProjectPolicy | None = None) -> Interest:
         raise AssertionError(policy)
+
+    def choose_among(
+        self, asked: Asked, task: Task, among: Among, figures_of: Callable[[Candidate], Figures]
+    ) -> Plan:
+        raise AssertionError(among)
 
     def needs(self, alias: str) -> Needs | None:
         raise AssertionError(alias)

@@ -15,6 +15,7 @@ from lodestard.control.envelope import VerbInfo as VerbInfo
 from lodestard.control.envelope import VerbList as VerbList
 from lodestard.control.envelope import write_answer as write_answer
 from lodestard.control.envelope import write_refusal as write_refusal
+from lodestard.control.messages.advice import TaskFound as TaskFound
 from lodestard.control.messages.configuration import ConfigEntry as ConfigEntry
 from lodestard.control.messages.configuration import ConfigProblem as ConfigProblem
 from lodestard.control.messages.configuration import ConfigReport as ConfigReport
@@ -49,8 +50,10 @@ from lodestard.control.messages.models import TestResult as TestResult
 from lodestard.control.messages.requests import AttemptRow as AttemptRow
 from lodestard.control.messages.requests import CandidateRow as CandidateRow
 from lodestard.control.messages.requests import Explanation as Explanation
+from lodestard.control.messages.requests import MeritRow as MeritRow
 from lodestard.control.messages.requests import RequestList as RequestList
 from lodestard.control.messages.requests import RequestRow as RequestRow
+from lodestard.control.messages.requests import ShadowRow as ShadowRow
 from lodestard.control.messages.severity import Severity as Severity
 from lodestard.domain.errors import Code as Code
 from lodestard.domain.money import format_usd as format_usd

@@ -1,6 +1,7 @@
 """Single requests, and why they went as they did."""
 
 from lodestard.control.envelope import Message
+from lodestard.control.messages.advice import TaskFound
 from lodestard.control.messages.feedback import FeedbackRow
 from lodestard.control.messages.gpu import Estimate
 
@@ -65,18 +66,47 @@ class AttemptRow(Message, frozen=True):
     room_tokens: int | None = None
 
 
+class MeritRow(Message, frozen=True):
+    """What spoke for a candidate: see ``RouteCandidate``."""
+
+    quality: float = 0.0
+    cost_nano_usd: int = 0
+    wait_s: float = 0.0
+    value_nano_usd: int = 0
+    seen: float = 0.0
+    cached_tokens: int = 0
+    note: str = ""
+
+
 class CandidateRow(Message, frozen=True):
-    """A target that was looked at. ``chosen`` is False for one that was ruled out; ``reason`` says why."""
+    """A target that was looked at. ``chosen`` is False for one that was ruled out; ``reason`` says why.
+
+    ``merit`` is what spoke for it, where candidates were weighed.
+    """
 
     target: str
     chosen: bool
     reason: str = ""
     up: bool = True
     predicted_wait_s: float | None = None
+    merit: MeritRow | None = None
+
+
+class ShadowRow(Message, frozen=True):
+    """Whom the shadow policy would have asked first, and what this very answer would have cost there."""
+
+    target: str
+    differs: bool = False
+    cost_nano_usd: int | None = None
+    reason: str = ""
 
 
 class Explanation(Message, frozen=True):
-    """All that is known of one request. ``feedback``: what became of its answers."""
+    """All that is known of one request. ``task`` is what it was found to be, where that was looked at.
+
+    ``prefer`` is what was preferred, ``rules`` the rules that fitted, ``labels`` what was put on it. ``feedback``: what
+    became of its answers.
+    """
 
     request: RequestRow
     reason: str = ""
@@ -84,6 +114,11 @@ class Explanation(Message, frozen=True):
     attempts: tuple[AttemptRow, ...] = ()
     notes: tuple[str, ...] = ()
     feedback: tuple[FeedbackRow, ...] = ()
+    task: TaskFound | None = None
+    prefer: str = ""
+    rules: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    shadow: ShadowRow | None = None
 
 
 class RequestList(Message, frozen=True):

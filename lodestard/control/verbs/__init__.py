@@ -6,6 +6,7 @@ Law: a verb decides nothing and keeps nothing. It reads its arguments, asks the 
 
 from collections.abc import Mapping
 
+from lodestard.control.verbs.advice import advice_verbs
 from lodestard.control.verbs.aider import aider_verbs
 from lodestard.control.verbs.ask import ask_verbs
 from lodestard.control.verbs.budgets import budget_verbs
@@ -49,6 +50,7 @@ FAMILIES = (
     picking_verbs,
     gpu_verbs,
     ask_verbs,
+    advice_verbs,
     aider_verbs,
     configuration_verbs,
     doctor_verbs,

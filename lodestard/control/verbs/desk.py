@@ -18,6 +18,7 @@ from lodestard.control.messages import (
     ReloadReport,
     RestartReport,
 )
+from lodestard.control.verbs.advice_desk import AdviceDesk
 from lodestard.control.verbs.attempt import AttemptRecord
 from lodestard.control.verbs.cost_figures import CostFigures as CostFigures
 from lodestard.control.verbs.routing_desk import RoutingDesk
@@ -299,6 +300,11 @@ class Desk(SessionDesk, RoutingDesk, Protocol):
     @property
     def residency(self) -> ResidencyDesk | None:
         """Whoever decides what is on the cards, or None where nobody does."""
+        ...
+
+    @property
+    def advice(self) -> AdviceDesk:
+        """Asks the router without asking a model."""
         ...
 
     async def unreconciled_nano_usd(self, month: str) -> int | None:

@@ -1,12 +1,21 @@
 """``requests``, ``requests.follow``, ``explain``."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import trio
 
-from lodestard.control.messages import AttemptRow, CandidateRow, Explanation, RequestList, RequestRow
+from lodestard.control.messages import (
+    AttemptRow,
+    CandidateRow,
+    Explanation,
+    MeritRow,
+    RequestList,
+    RequestRow,
+    ShadowRow,
+    TaskFound,
+)
 from lodestard.control.messages.feedback import FeedbackRow
 from lodestard.control.messages.gpu import Estimate
 from lodestard.control.verbs.attempt import AttemptRecord
@@ -20,6 +29,7 @@ US_PER_MS = 1_000
 MOST = 1_000
 NEWS_KEPT = 1_000
 MIN_WORD = 4
+T = TypeVar("T")
 
 
 def request_verbs(desk: Desk) -> tuple[Verb, ...]:
@@ -173,6 +183,11 @@ def explanation(found: Explained) -> Explanation:
             attempt_row(row, traced.get(ordinal, {})) for ordinal, row in enumerate(found.attempts, start=1)
         ),
         notes=(*notes, *unheld_notes(trace)),
+        task=_said(trace.get("task"), TaskFound),
+        prefer=str(trace.get("prefer") or ""),
+        rules=_texts(trace.get("rules")),
+        labels=_texts(trace.get("labels")),
+        shadow=_said(trace.get("shadow"), ShadowRow),
     )
 
 
@@ -202,6 +217,7 @@ def candidates(trace: Mapping[str, Any]) -> tuple[CandidateRow, ...]:
             reason=str(item.get("passed_over") or ("free" if item.get("free") else "")),
             up=bool(item.get("up", True)),
             predicted_wait_s=item.get("predicted_wait_s"),
+            merit=_said(item.get("merit"), MeritRow),
         )
         for item in _mappings(trace.get("candidates"))
     ]
@@ -230,7 +246,7 @@ def attempt_row(row: AttemptRecord, traced: Mapping[str, Any]) -> AttemptRow:
         completion_tokens=row.completion_tokens,
         price=row.price,
         notes=(*_texts(traced.get("notes")), *translation_notes(traced)),
-        wait=_estimate(traced.get("wait")),
+        wait=_said(traced.get("wait"), Estimate),
         room_tokens=traced.get("room_tokens"),
     )
 
@@ -254,10 +270,10 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list | tuple) else ()
 
 
-def _estimate(value: object) -> Estimate | None:
-    """What was predicted; None where nothing was, or an older daemon wrote it otherwise."""
+def _said(value: object, kind: type[T]) -> T | None:
+    """A part of the trace; None where it is not there, or an older daemon wrote it otherwise."""
     try:
-        return msgspec.convert(value, Estimate | None)
+        return None if value is None else msgspec.convert(value, kind)
     except msgspec.ValidationError:
         return None
 

@@ -1,0 +1,217 @@
+"""Past requests under another policy: who would have been asked, and what that would have come to.
+
+Law: whatever two policies choose alike stays exactly as it was recorded, so that the running policy against itself
+changes nothing to the cent; only what they choose otherwise is estimated, by the tokens that were recorded, at the
+price of its time, with the pace that was recorded. Bounded memory; pure.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from datetime import datetime
+from typing import get_args
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from lodestard.advice.past import US_PER_S, Pace, Past
+from lodestard.advice.tally import Estimate, Tally
+from lodestard.domain.choice import Asked, Figures
+from lodestard.domain.errors import CallerFault
+from lodestard.domain.feedback import kind_of
+from lodestard.domain.price import FREE
+from lodestard.domain.request import Caller
+from lodestard.domain.routing_settings import Day
+from lodestard.domain.task import Task
+from lodestard.domain.upstream import Candidate, Target
+from lodestard.routing.abilities import assume_ability
+from lodestard.routing.catalog import Catalog, Offer
+from lodestard.routing.choose import View, choose_route
+from lodestard.routing.quality import expect_quality, with_evidence
+from lodestard.routing.score import likely_cost, likely_wait
+
+CACHE_MS = 300_000
+"""How long a provider remembers a prompt for (``paces.py``)."""
+
+MOST_SESSIONS = 2_048
+MOST_OFFERS = 4_096
+DAYS = get_args(Day)
+USUAL_HARDNESS = 0.5
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known beside the rows: recorded paces by target, usual hardness by kind, and how many good and bad
+    answers were judged by ``"kind target"``."""
+
+    paces: Mapping[str, Pace] = {}
+    hardness: Mapping[str, float] = {}
+    judged: Mapping[str, tuple[float, float]] = {}
+    timezone: str = "UTC"
+
+    def evidence(self, kind: str, target: Target) -> tuple[float, float]:
+        return self.judged.get(f"{kind} {target}", (0.0, 0.0))
+
+
+class Last(msgspec.Struct, frozen=True):
+    """A session's last answer under one policy."""
+
+    target: Target
+    read_tokens: int
+    at_ms: int
+
+
+class Chooser:
+    """One policy, and what it remembers of sessions."""
+
+    def __init__(self, catalog: Catalog, known: Known) -> None:
+        self.catalog = catalog
+        self._known = known
+        self._last: OrderedDict[str, Last] = OrderedDict()
+        self._plain: dict[str, Target | None] = {}
+
+    def choose(self, asked: Asked, task: Task, past: Past) -> Target | None:
+        """Who is asked first; None where nobody may be."""
+        plain = self._is_plain(asked)
+        if plain and asked.alias in self._plain:
+            return self._plain[asked.alias]
+        view = View(catalog=self.catalog, figures_of=lambda candidate: self._figures(candidate, task, past))
+        try:
+            found = choose_route(asked, task, view).candidates[0].target
+        except CallerFault:
+            found = None
+        if plain and asked.alias in self.catalog.aliases:
+            self._plain[asked.alias] = found
+        return found
+
+    def _is_plain(self, asked: Asked) -> bool:
+        """Whether the choice depends on nothing but the alias."""
+        catalog, needs = self.catalog, self.catalog.needs.get(asked.alias)
+        if catalog.rules.rules or asked.alias in catalog.prefer or needs is None or asked.labels:
+            return False
+        return not (needs.tools and asked.tools) and asked.prompt_tokens <= (
+            needs.context_tokens or asked.prompt_tokens
+        )
+
+    def _figures(self, candidate: Candidate, task: Task, past: Past) -> Figures:
+        pace = self._known.paces.get(str(candidate.target))
+        good, bad = self._known.evidence(task.kind, candidate.target)
+        last = self._last.get(past.session)
+        return Figures(
+            first_s=None if pace is None else pace.first_s,
+            tokens_per_s=None if pace is None else pace.tokens_per_s,
+            good=good,
+            bad=bad,
+            cached_tokens=self.cached_tokens(candidate.target, past),
+            last=last is not None and last.target == candidate.target,
+        )
+
+    def cached_tokens(self, target: Target, past: Past) -> int:
+        """How much of its prompt ``target`` would have read before, for its session."""
+        last = self._last.get(past.session) if past.session else None
+        if last is None or last.target != target or past.received_ms - last.at_ms > CACHE_MS:
+            return 0
+        return last.read_tokens
+
+    def remember(self, target: Target, past: Past) -> None:
+        """It was asked."""
+        if not past.session:
+            return
+        self._last[past.session] = Last(target, past.prompt_tokens + past.completion_tokens, past.received_ms)
+        self._last.move_to_end(past.session)
+        if len(self._last) > MOST_SESSIONS:
+            self._last.popitem(last=False)
+
+
+class Replay:
+    """The running policy and a candidate, request by request. What comes of it is in ``tally``."""
+
+    def __init__(self, running: Catalog, candidate: Catalog, known: Known) -> None:
+        self.tally = Tally()
+        self._known = known
+        self._zone = ZoneInfo(known.timezone)
+        self._running = Chooser(running, known)
+        self._candidate = Chooser(candidate, known)
+        self._offers: dict[Target, Offer | None] = {}
+
+    def add(self, past: Past) -> None:
+        """One more request; they come in the order of time."""
+        tally = self.tally
+        tally.see(past)
+        if past.kept:
+            tally.keep(past)
+            return
+        if past.outcome != "ok" or not past.target:
+            tally.fail(past)
+            return
+        task, asked = self._task(past), self._asked(past)
+        now = self._running.choose(asked, task, past)
+        then = self._candidate.choose(asked, task, past)
+        recorded = Target.parse(past.target)
+        tally.drifted += now != recorded
+        quality = self._quality(recorded, task)
+        tally.record(past, recorded, quality, free=self._is_free(recorded, past))
+        if then in (now, recorded):
+            tally.stay(past, recorded, quality, free=self._is_free(recorded, past))
+        elif then is None:
+            tally.refuse(past, quality)
+        else:
+            tally.move(past, then, self._estimate(then, task, past), quality)
+        for chooser, target in ((self._running, now), (self._candidate, then)):
+            if target is not None:
+                chooser.remember(target, past)
+
+    def _task(self, past: Past) -> Task:
+        """What it was found to be; where that was not kept, what it was for, as hard as such work usually was."""
+        kind = past.kind or kind_of(past.task)
+        if past.hardness is not None:
+            return Task(kind=kind, hardness=past.hardness)
+        return Task(kind=kind, hardness=self._known.hardness.get(kind, USUAL_HARDNESS))
+
+    def _asked(self, past: Past) -> Asked:
+        """As far as it was kept: its tags, its images and its text were not."""
+        at = datetime.fromtimestamp(past.received_ms / 1_000, self._zone)
+        return Asked(
+            alias=past.alias,
+            caller=Caller(
+                principal=past.principal,
+                project=past.project,
+                user=past.user,
+                session=past.session,
+                client=past.client,
+                task=past.task,
+            ),
+            prompt_tokens=past.prompt_tokens,
+            tools=past.task == "tools",
+            schema=past.task == "json",
+            minute=at.hour * 60 + at.minute,
+            day=DAYS[at.weekday()],
+            labels=frozenset(past.labels),
+        )
+
+    def _estimate(self, target: Target, task: Task, past: Past) -> Estimate:
+        """What it would have come to there."""
+        offer, cost, wait_s = self._offer(target), 0, past.total_us / US_PER_S
+        if offer is not None:
+            pace = self._known.paces.get(str(target))
+            figures = Figures() if pace is None else Figures(first_s=pace.first_s, tokens_per_s=pace.tokens_per_s)
+            wait_s = likely_wait(offer, past.completion_tokens, figures)
+            price = FREE if offer.free else self._candidate.catalog.prices.price_at(target, past.received_ms)
+            cached = self._candidate.cached_tokens(target, past)
+            cost = likely_cost(price or offer.price or FREE, past.prompt_tokens, past.completion_tokens, cached)
+        return Estimate(cost, wait_s, self._quality(target, task), free=self._is_free(target, past))
+
+    def _quality(self, target: Target, task: Task) -> float:
+        """How likely its answer is good: the proxy."""
+        offer = self._offer(target)
+        ability = assume_ability(target.model).at(task.kind) if offer is None else offer.ability_at(task.kind)
+        return expect_quality(with_evidence(ability, *self._known.evidence(task.kind, target)), task.hardness)
+
+    def _is_free(self, target: Target, past: Past) -> bool:
+        offer = self._offer(target)
+        return past.cost_nano_usd == 0 if offer is None else offer.free
+
+    def _offer(self, target: Target) -> Offer | None:
+        if target not in self._offers:
+            if len(self._offers) >= MOST_OFFERS:
+                self._offers.clear()
+            self._offers[target] = self._candidate.catalog.offer(target)
+        return self._offers[target]
