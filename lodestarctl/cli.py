@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from lodestarctl import exit_codes
 from lodestarctl.output import Output, terminal_width
-from lodestarctl.parser import command_parser, group_help, main_parser
+from lodestarctl.parser import group_help, main_parser, read_options
 from lodestarctl.session import Session
 from lodestarctl.table import MODULE_OF_GROUP, find_command, group_members, is_command
 from lodestarctl.usage import UsageError
@@ -69,7 +69,7 @@ def _choose(args: Namespace) -> tuple[Run, Namespace]:
         return import_module("lodestarctl.commands.generic").run, args
     command, rest = found
     module = import_module(f"lodestarctl.commands.{command.module}")
-    return module.run, command_parser(command).parse_args(rest, args)
+    return module.run, read_options(command, rest, args)
 
 
 def _open_session(args: Namespace) -> Session:

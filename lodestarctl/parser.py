@@ -3,7 +3,7 @@
 Law: only the parser that is needed is built, and what ``--help`` says comes from the table alone.
 """
 
-from argparse import REMAINDER, SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
+from argparse import REMAINDER, SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Sequence
 from typing import Any
 
@@ -68,6 +68,14 @@ def command_parser(command: Command) -> ArgumentParser:
         _add(parser, option)
     _add_globals(parser, suppressed=True)
     return parser
+
+
+def read_options(command: Command, words: Sequence[str], before: Namespace) -> Namespace:
+    """What stands after a command's name. Where words may be any number, options may stand among them."""
+    parser = command_parser(command)
+    if any(option.positional and option.many for option in command.options):
+        return parser.parse_intermixed_args(words, before)
+    return parser.parse_args(words, before)
 
 
 def verb_parser(verb: VerbInfo) -> ArgumentParser:

@@ -123,7 +123,7 @@ class Asking:
         self._condition = ""
         self._again: dict[Target, tuple[float, Candidate]] = {}
         self._may_hedge = bool(flight.fallback.hedge)
-        flight.arranged = arrange_plan(flight, runtime)
+        flight.arranged = arrange_plan(flight.plan, flight.request, runtime)
         self._line = Line(flight.arranged.candidates, runtime.breakers.why_not, partial(find_spare, flight, runtime))
 
     async def run(self) -> Fault | None:
@@ -267,11 +267,11 @@ def find_spare(flight: Flight, runtime: Runtime) -> Iterable[Candidate]:
             yield free
 
 
-def arrange_plan(flight: Flight, runtime: Runtime) -> Plan:
+def arrange_plan(plan: Plan, request: Request, runtime: Runtime) -> Plan:
     """The plan with those that are as good as each other in the order in which they can begin."""
-    plan = arrange(flight.plan, partial(wait_of, flight.request, runtime))
-    equals = equals_of(flight.plan.alias, runtime.settings)
-    return balance(plan, equals, runtime.equals.of) if equals else plan
+    arranged = arrange(plan, partial(wait_of, request, runtime))
+    equals = equals_of(plan.alias, runtime.settings)
+    return balance(arranged, equals, runtime.equals.of) if equals else arranged
 
 
 def equals_of(alias: str, settings: Settings) -> tuple[str, ...]:

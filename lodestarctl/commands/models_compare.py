@@ -4,6 +4,7 @@ Law: each is asked as anybody asks, so with its budget and a row in the ledger; 
 What a vote says goes to the daemon only where it takes feedback.
 """
 
+import random
 import time
 from threading import Thread
 
@@ -32,13 +33,20 @@ def run(session: Session) -> int:
     if args.blind and (session.output.json or not session.stdin.isatty() or args.prompt == ["-"]):
         raise UsageError("--blind asks you which is better, and there is nobody to ask")
     prompt = read_prompt(session)
-    comparison = Comparison(answers=_ask_both(session, prompt))
+    models = shuffled(args.a, args.b) if args.blind else (args.a, args.b)
+    comparison = Comparison(answers=_ask_both(session, models, prompt))
     if args.blind:
         comparison = _vote(session, comparison)
     data = msgspec.Raw(msgspec.json.encode(comparison))
-    session.show(VERB, data, Comparison, lambda read: render_comparison(read, session.output.width))
+    width = session.output.width
+    session.show(VERB, data, Comparison, lambda read: render_comparison(read, width, texts=not args.blind))
     failed = [answer.outcome for answer in comparison.answers if answer.outcome != "ok"]
     return exit_codes.exit_code_of(failed[0]) if failed else exit_codes.OK
+
+
+def shuffled(first: str, second: str) -> tuple[str, str]:
+    """In an order that nobody knows beforehand."""
+    return (first, second) if random.random() < 0.5 else (second, first)  # noqa: S311 - no secret hangs on it
 
 
 class Asking(Thread):
@@ -91,9 +99,9 @@ class Asking(Thread):
         )
 
 
-def _ask_both(session: Session, prompt: str) -> tuple[ComparedAnswer, ...]:
+def _ask_both(session: Session, models: tuple[str, str], prompt: str) -> tuple[ComparedAnswer, ...]:
     """Both at once. What comes is counted for whoever waits, and shown when both are whole."""
-    askings = [Asking(session.client, model, prompt) for model in (session.args.a, session.args.b)]
+    askings = [Asking(session.client, model, prompt) for model in models]
     progress = Progress(session.output)
     for asking in askings:
         asking.start()
@@ -118,7 +126,7 @@ def _with_figures(session: Session, answer: ComparedAnswer) -> ComparedAnswer:
         return answer
     row = session.client.ask("explain", {"id": answer.request_id}, Explanation).request
     writing_ms = (row.total_ms or 0) - (row.first_piece_ms or 0)
-    fast = row.completion_tokens is not None and writing_ms > 0 and row.cache == "miss"
+    fast = row.completion_tokens is not None and writing_ms > 0 and row.cache not in ("hit", "shared")
     return replace(
         answer,
         cost_nano_usd=row.cost_nano_usd,

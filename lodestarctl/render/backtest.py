@@ -66,8 +66,8 @@ def moves_table(moves: tuple[Move, ...], title: str, empty: str) -> Table:
         Column("to", flexible=True),
         Column("requests", "right"),
         Column("cost", "decimal"),
-        Column("there", "decimal"),
-        *((Column("good", "right", spare="narrow"), Column("there", "right", spare="narrow")) if judged else ()),
+        Column("new cost", "decimal"),
+        *((Column("good", "right", spare="narrow"), Column("then", "right", spare="narrow")) if judged else ()),
     )
     return Table(columns, [_move(move, judged=judged) for move in moves], title, empty=empty)
 

@@ -18,10 +18,10 @@ def progress_line(told: Sequence[tuple[str, int]]) -> str:
     return f"{', '.join(f'{name} {count:,}' for name, count in told)} characters"
 
 
-def render_comparison(comparison: Comparison, width: int) -> list[Block]:
-    """The texts, then the figures as far as they are known."""
+def render_comparison(comparison: Comparison, width: int, *, texts: bool = True) -> list[Block]:
+    """The texts (unless they were shown before), then the figures as far as they are known."""
     left, right = comparison.answers
-    blocks: list[Block] = [Lines([(Cell(line),) for line in side_by_side(left, right, width)])]
+    blocks: list[Block] = [Lines([(Cell(line),) for line in side_by_side(left, right, width)])] if texts else []
     if any(answer.target or answer.detail for answer in comparison.answers):
         blocks.append(_figures(comparison.answers))
     blocks += [Note(f"{each.model}: {each.detail}", "bad", "✗") for each in comparison.answers if each.detail]
@@ -32,8 +32,13 @@ def render_comparison(comparison: Comparison, width: int) -> list[Block]:
 
 def _verdict(comparison: Comparison) -> str:
     if comparison.vote == "tie":
-        return "You found them equal."
-    return f"You found {comparison.answers['ab'.index(comparison.vote)].model} better."
+        return f"You found them equal. {_names(comparison)}"
+    return f"You found {comparison.answers['ab'.index(comparison.vote)].model} better. {_names(comparison)}"
+
+
+def _names(comparison: Comparison) -> str:
+    first, second = comparison.answers
+    return f"A was {first.model}, B was {second.model}."
 
 
 def side_by_side(left: ComparedAnswer, right: ComparedAnswer, width: int) -> Iterator[str]:

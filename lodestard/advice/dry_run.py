@@ -5,12 +5,12 @@ what a request would get at this moment. Where a route stands in its order the s
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 
 import msgspec
 
 from lodestard.advice.asking import read_wanted
 from lodestard.advice.rows import advice_of, refusal_of
+from lodestard.asking import arrange_plan
 from lodestard.control.messages.advice import RouteAdvice
 from lodestard.control.verbs.advice_desk import WantedRoute
 from lodestard.domain.choice import Among, Asked, Figures
@@ -18,13 +18,11 @@ from lodestard.domain.errors import CallerFault
 from lodestard.domain.ports import EntryPort
 from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.request import Caller, Request
-from lodestard.domain.residency import Wait
 from lodestard.domain.routing_settings import Prefer
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Merit, Plan, Target
 from lodestard.planning import Facts, figures_of, find_policy, find_task, plan_request, read_asked
 from lodestard.routing.choose import know_nothing
-from lodestard.routing.soonest import arrange
 from lodestard.runtime import Runtime
 
 USUAL: Prefer = "balanced"
@@ -82,18 +80,13 @@ def explain_route(wanted: WantedRoute, runtime: Runtime) -> RouteAdvice:
         plan = plan_request(trial.request, trial.caller, runtime, trial.entry)
     except CallerFault as fault:
         return refusal_of(trial.request.alias, trial.asked, trial.task, fault)
-    plan = arrange(plan, partial(wait_of, trial))
+    plan = arrange_plan(plan, trial.request, runtime)
     if plan.task is not None:
         trial = msgspec.structs.replace(trial, task=plan.task)
     prefer = preference(plan.prefer)
     targets = [candidate.target for candidate in plan.candidates]
     merits = {} if plan.prefer else trial.merits(targets, prefer)
     return advice_of(with_merits(plan, merits), trial.asked, trial.task, trial.priors(targets, prefer))
-
-
-def wait_of(trial: Trial, target: Target) -> Wait | None:
-    """How long it would wait there until its first token."""
-    return trial.runtime.admission.predicted_wait(target, trial.asked.prompt_tokens)
 
 
 def preference(said: str) -> Prefer:

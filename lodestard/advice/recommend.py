@@ -13,6 +13,7 @@ from lodestard.control.verbs.advice_desk import WantedRoute
 from lodestard.domain.errors import CallerFault
 from lodestard.domain.money import format_usd
 from lodestard.domain.settings import Model
+from lodestard.routing.choose import AUTO
 from lodestard.runtime import Runtime
 
 
@@ -41,7 +42,7 @@ def recommend(wanted: WantedRoute, runtime: Runtime) -> Recommendation:
 
 def alias_of(target: str, models: Mapping[str, Model]) -> str:
     """The name that asks just this model: an alias that goes to it alone, or the target's own. Pure."""
-    return next((alias for alias, model in models.items() if model.route == (target,)), target)
+    return next((alias for alias, model in models.items() if model.route == (target,) and alias != AUTO), target)
 
 
 def say_why(best: RouteCandidate, enough: float) -> str:

@@ -50,6 +50,7 @@ def candidate_of(candidate: Candidate, prior: Merit | None) -> RouteCandidate:
         up=candidate.up,
         prior=None if prior is None else prior.quality,
         first_wait_s=candidate.predicted_wait_s,
+        note=candidate.passed_over,
     )
     if merit is None:
         return bare
@@ -65,5 +66,5 @@ def candidate_of(candidate: Candidate, prior: Merit | None) -> RouteCandidate:
         wait_s=merit.wait_s,
         value_nano_usd=merit.value_nano_usd,
         cached_tokens=merit.cached_tokens,
-        note=merit.note,
+        note=candidate.passed_over or merit.note,
     )

@@ -1,14 +1,15 @@
 """A candidate policy: a configuration of which only what decides who answers is taken, over another one.
 
 Law: the tables in ``TABLES`` alone. A file that says ``[upstreams]`` is a whole configuration, and what it does not
-say of them has its default; a file that does not is a part of one, and what it does not name stays. It is checked as
-every configuration is, and nothing but ``ConfigError`` leaves.
+say of them has its default; one that does not is a part, which is laid over what runs as a drop-in is (tables merge,
+all else replaces). It is checked as every configuration is, and nothing but ``ConfigError`` leaves.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from lodestard.config.check import Declared, check
@@ -46,14 +47,34 @@ def lay_policy(source: Source, running: Settings) -> Settings:
     _refuse_unknown(merged)
     converter = Converter()
     said = {name: table for name, table in merged.data.items() if name in TABLES}
-    policy = converter.record((), said, Policy)
+    policy = converter.record((), said if whole else lay_over(plain_tables(running), said), Policy)
     faults = [finding for finding in converter.findings if finding.fatal]
     if faults or policy is UNUSABLE:
         raise ConfigError([_placed(merged, finding) for finding in faults])
-    taken = {name: getattr(policy, name) for name in TABLES if whole or name in said}
-    settings = replace(running, **taken)
+    settings = replace(running, **{name: getattr(policy, name) for name in TABLES if whole or name in said})
     _refuse_wrong(settings, merged)
     return settings
+
+
+def plain_tables(running: Settings) -> dict[str, Any]:
+    """What runs as plain data, without what has no value."""
+    tables = {name: getattr(running, name) for name in TABLES}
+    return _without_none(msgspec.json.decode(msgspec.json.encode(tables)))  # type: ignore[no-any-return]
+
+
+def _without_none(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_none(member) for name, member in value.items() if member is not None}
+    return [_without_none(member) for member in value] if isinstance(value, list) else value
+
+
+def lay_over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Tables merge, everything else replaces (``merge.py``, for what has no places)."""
+    laid = dict(below)
+    for name, value in above.items():
+        under = laid.get(name)
+        laid[name] = lay_over(under, value) if isinstance(value, dict) and isinstance(under, dict) else value
+    return laid
 
 
 def _refuse_unknown(merged: Merged) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -41,7 +42,11 @@ OTHER = """
 [models]
 auto = { route = ["openai/gpt-4o"] }
 gpt-4o = { route = ["openai/gpt-4o-mini"] }
-local-llama = { route = ["t600/llama3.1:8b"] }
+
+[[rules]]
+name = "no grok"
+when = { alias = ["grok-beta"] }
+forbid = ["paid"]
 """
 
 
@@ -88,7 +93,7 @@ async def test_what_is_explained_is_what_a_request_then_gets(
     world: World, alias: str, headers: dict[str, str]
 ) -> None:
     text = "Rename the function parse to read_line in parser.py."
-    said = {name.removeprefix("x-lodestar-"): value for name, value in headers.items()}
+    said: dict[str, Any] = {name.removeprefix("x-lodestar-"): value for name, value in headers.items()}
     body = msgspec.json.encode({"model": alias, "messages": [{"role": "user", "content": text}]}).decode()
     advice = adviser(world).explain_route(WantedRoute(body=body, **said))
     answer = await world.ask(alias, text, headers=headers)

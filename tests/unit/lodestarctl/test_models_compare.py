@@ -1,6 +1,7 @@
 """Two models asked the same: side by side, with what each cost; blind until a vote."""
 
 import io
+import random
 from typing import Any
 
 import pytest
@@ -65,7 +66,10 @@ def test_nobody_there_is_no_comparison(run: Run) -> None:
 
 
 @pytest.mark.parametrize(("line", "verdicts"), [("a\n", ["good", "bad"]), ("B\n", ["bad", "good"]), ("tie\n", [])])
-def test_a_blind_vote_hides_who_is_who_and_becomes_feedback(run: Run, line: str, verdicts: list[str]) -> None:
+def test_a_blind_vote_hides_who_is_who_and_becomes_feedback(
+    run: Run, line: str, verdicts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "random", lambda: 0.9)
     verb = VerbInfo(name="feedback.give", summary="")
     answers = {**ANSWERS, "feedback.give": {}}
     words = ["models", "compare", "local-llama", "gpt-4o", "x", "--blind"]
@@ -74,11 +78,14 @@ def test_a_blind_vote_hides_who_is_who_and_becomes_feedback(run: Run, line: str,
     assert "It is the third one." in before
     given = [arguments["verdict"] for name, arguments in run.client.calls if name == "feedback.give"]
     assert given == verdicts
-    assert ("You found" in run.out) is True
+    assert "You found" in run.out
+    assert "A was gpt-4o, B was local-llama." in run.out
+    assert run.out.count("It is the third one.") == 2
     assert run.err.count("Which is better?") == 2
 
 
-def test_without_the_verb_a_vote_is_only_shown(run: Run) -> None:
+def test_without_the_verb_a_vote_is_only_shown(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "random", lambda: 0.1)
     words = ["models", "compare", "local-llama", "gpt-4o", "x", "--blind"]
     assert run(*words, answers=ANSWERS, stdin=Terminal("a\n")) == exit_codes.OK
     assert "You found local-llama better." in run.out

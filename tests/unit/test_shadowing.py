@@ -1,0 +1,59 @@
+"""The shadow policy's judge: what fails there stays there, and it sees the waits that the real choice saw."""
+
+import logging
+from typing import Any, cast
+
+import pytest
+
+from lodestard.domain.carried import Carried
+from lodestard.domain.price import FREE, Price
+from lodestard.domain.request import Caller, Conversation, Request
+from lodestard.domain.residency import Wait
+from lodestard.domain.upstream import Candidate, Merit, Plan, Target
+from lodestard.domain.usage import Usage
+from lodestard.shadowing import Shadow, WaitsAsSeen, cost_of
+
+REQUEST = Request(
+    dialect="openai", alias="auto", stream=False, include_usage=False, members={},
+    conversation=Conversation(messages=()), size_bytes=9,
+)  # fmt: skip
+MERIT = Merit(quality=0.9, cost_nano_usd=1, wait_s=5.0, value_nano_usd=1, cached_tokens=400)
+LOCAL = Candidate(
+    target=Target("t600", "a"), dialect="ollama", price=FREE, free=True, up=True, predicted_wait_s=7.0, merit=MERIT
+)
+PAID = Candidate(
+    target=Target("openai", "b"), dialect="openai", free=False, up=True, merit=MERIT,
+    price=Price(input_pico_usd=2_000, output_pico_usd=10_000, cache_read_pico_usd=1_000),
+)  # fmt: skip
+USAGE = Usage(prompt_tokens=1_000, completion_tokens=100)
+
+
+def carried(*candidates: Candidate, usage: Usage | None = USAGE) -> Carried:
+    return Carried(REQUEST, Caller(), Plan(alias="auto", candidates=candidates), usage, 5)
+
+
+def test_what_fails_is_logged_and_is_no_fault_of_the_requests(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.ERROR):
+        assert Shadow(cast("Any", None)).judge(carried(LOCAL)) is None
+    assert "the shadow policy failed" in caplog.text
+    assert Shadow(cast("Any", None)).judge(carried()) is None
+
+
+def test_waits_are_those_that_the_real_choice_saw() -> None:
+    class Now:
+        def predicted_wait(self, _target: Target, _tokens: int) -> Wait:
+            return Wait(likely_s=1.0, low_s=1.0, high_s=1.0)
+
+    seen = WaitsAsSeen(cast("Any", Now()), carried(LOCAL, PAID).plan)
+    local, paid, other = (seen.predicted_wait(target, 9) for target in (LOCAL.target, PAID.target, Target("x", "y")))
+    assert local is not None
+    assert local.likely_s == 7.0
+    assert paid is None
+    assert other is not None
+    assert other.likely_s == 1.0
+
+
+def test_the_cost_there_is_of_the_tokens_that_were_used() -> None:
+    assert cost_of(PAID, carried(LOCAL)) == 600 * 2 + 400 * 1 + 100 * 10
+    assert cost_of(LOCAL, carried(PAID)) == 0
+    assert cost_of(PAID, carried(LOCAL, usage=None)) is None
