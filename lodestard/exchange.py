@@ -12,7 +12,6 @@ import trio
 from lodestard.checking import NO_TERMS, Terms, name_failed
 from lodestard.classify.aftermath import read_turn
 from lodestard.domain.attempt import AttemptRecord, elsewhere_ns
-from lodestard.domain.carried import Carried
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, Fault
@@ -375,10 +374,7 @@ class Exchange(msgspec.Struct, eq=False):
         if self.runtime.settings.ledger.store_text and may_quote(self.caller, self.cache_control):
             trace["text"] = quote(self.request, reply)
         if self.runtime.shadow is not None and attempts:
-            usage = reply.usage if reply is not None else None
-            carried = Carried(self.request, self.caller, self._asked_plan(), usage, self.cost_nano_usd)
-            if said := self.runtime.shadow.judge(carried):
-                trace["shadow"] = said
+            trace |= self.runtime.shadow.judge(self.request, self.caller, self._asked_plan(), reply)
         return Closing(
             task=self._task(),
             outcome=result.outcome,

@@ -13,7 +13,6 @@ from typing import Any, Protocol
 from lodestard.allowances import Allowances
 from lodestard.breakers import Breakers
 from lodestard.dialogues import Dialogues
-from lodestard.domain.carried import Carried
 from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
@@ -28,13 +27,14 @@ from lodestard.domain.ports import (
 from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.project_ports import ProjectsPort, SwitchesPort
 from lodestard.domain.question import Answered, Question
+from lodestard.domain.reply import Reply
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.route_ports import RoutesPort
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings
 from lodestard.domain.switch import Switch
 from lodestard.domain.token_ports import TokensPort
-from lodestard.domain.upstream import Target
+from lodestard.domain.upstream import Plan, Target
 from lodestard.equals import Equals
 from lodestard.flights import Flights
 from lodestard.hooks import Hooks
@@ -47,8 +47,8 @@ from lodestard.tokens import Estimator
 class ShadowPort(Protocol):
     """Another policy, which is only asked what it would have done."""
 
-    def judge(self, carried: Carried) -> Mapping[str, Any] | None:
-        """What the trace says of it. Raises nothing."""
+    def judge(self, request: Request, caller: Caller, plan: Plan, reply: Reply | None) -> dict[str, Any]:
+        """What the trace says of it, under ``shadow``; ``plan`` is how it was asked. Raises nothing."""
         ...
 
 

@@ -6,16 +6,17 @@ fault of the request's.
 """
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from lodestard.domain.carried import Carried
 from lodestard.domain.errors import CallerFault
 from lodestard.domain.host_ports import Admission
 from lodestard.domain.price import FREE
+from lodestard.domain.reply import Reply
+from lodestard.domain.request import Caller, Request
 from lodestard.domain.residency import Wait
 from lodestard.domain.upstream import Candidate, Plan, Target
+from lodestard.domain.usage import Usage
 from lodestard.planning import plan_request
 from lodestard.routing.score import likely_cost
 from lodestard.runtime import Runtime
@@ -29,37 +30,41 @@ class Shadow:
 
     runtime: Runtime
 
-    def judge(self, carried: Carried) -> Mapping[str, Any] | None:
-        """What the trace says of it; None where nobody was chosen in earnest."""
-        if not carried.plan.candidates:
-            return None
+    def judge(self, request: Request, caller: Caller, plan: Plan, reply: Reply | None) -> dict[str, Any]:
+        """See the port."""
+        if not plan.candidates:
+            return {}
         try:
-            return judge(carried, self.runtime)
+            return {"shadow": judge(self._plan(request, caller, plan), plan, None if reply is None else reply.usage)}
         except Exception:
             logger.exception("the shadow policy failed")
-            return None
+            return {}
+
+    def _plan(self, request: Request, caller: Caller, plan: Plan) -> Plan:
+        as_seen = cast("Admission", WaitsAsSeen(self.runtime.admission, plan))
+        try:
+            return plan_request(request, caller, replace(self.runtime, admission=as_seen))
+        except CallerFault as fault:
+            return Plan(alias=request.alias, candidates=(), reason=fault.message)
 
 
-def judge(carried: Carried, runtime: Runtime) -> Mapping[str, Any]:
-    """Whom it would have asked first, whether that is another one, and what this very answer costs there."""
-    as_seen = cast("Admission", WaitsAsSeen(runtime.admission, carried.plan))
-    try:
-        plan = plan_request(carried.request, carried.caller, replace(runtime, admission=as_seen))
-    except CallerFault as fault:
-        return {"target": "", "differs": True, "cost_nano_usd": 0, "reason": fault.message}
-    first = plan.candidates[0]
-    differs = first.target != carried.plan.candidates[0].target
-    cost_nano_usd = cost_of(first, carried) if differs else carried.cost_nano_usd
-    return {"target": str(first.target), "differs": differs, "cost_nano_usd": cost_nano_usd, "reason": plan.reason}
+def judge(shadow: Plan, plan: Plan, usage: Usage | None) -> dict[str, Any]:
+    """Whom it would have asked first; where that is another one, what this very answer costs there. Pure."""
+    if not shadow.candidates:
+        return {"target": "", "differs": True, "cost_nano_usd": 0, "reason": shadow.reason}
+    first = shadow.candidates[0]
+    differs = first.target != plan.candidates[0].target
+    said = {"target": str(first.target), "differs": differs, "reason": shadow.reason}
+    return {**said, "cost_nano_usd": cost_of(first, usage)} if differs else said
 
 
-def cost_of(candidate: Candidate, carried: Carried) -> int | None:
+def cost_of(candidate: Candidate, usage: Usage | None) -> int | None:
     """The tokens that were used, at the candidate's price; None where nobody counted them. Pure."""
-    if carried.usage is None:
+    if usage is None:
         return None
     cached = 0 if candidate.merit is None else candidate.merit.cached_tokens
     price = FREE if candidate.free else candidate.price or FREE
-    return likely_cost(price, carried.usage.prompt_tokens, carried.usage.completion_tokens, cached)
+    return likely_cost(price, usage.prompt_tokens, usage.completion_tokens, cached)
 
 
 class WaitsAsSeen:

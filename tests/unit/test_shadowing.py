@@ -5,13 +5,12 @@ from typing import Any, cast
 
 import pytest
 
-from lodestard.domain.carried import Carried
 from lodestard.domain.price import FREE, Price
 from lodestard.domain.request import Caller, Conversation, Request
 from lodestard.domain.residency import Wait
 from lodestard.domain.upstream import Candidate, Merit, Plan, Target
 from lodestard.domain.usage import Usage
-from lodestard.shadowing import Shadow, WaitsAsSeen, cost_of
+from lodestard.shadowing import Shadow, WaitsAsSeen, cost_of, judge
 
 REQUEST = Request(
     dialect="openai", alias="auto", stream=False, include_usage=False, members={},
@@ -28,15 +27,15 @@ PAID = Candidate(
 USAGE = Usage(prompt_tokens=1_000, completion_tokens=100)
 
 
-def carried(*candidates: Candidate, usage: Usage | None = USAGE) -> Carried:
-    return Carried(REQUEST, Caller(), Plan(alias="auto", candidates=candidates), usage, 5)
+def a_plan(*candidates: Candidate) -> Plan:
+    return Plan(alias="auto", candidates=candidates, reason="because")
 
 
 def test_what_fails_is_logged_and_is_no_fault_of_the_requests(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
-        assert Shadow(cast("Any", None)).judge(carried(LOCAL)) is None
+        assert Shadow(cast("Any", None)).judge(REQUEST, Caller(), a_plan(LOCAL), None) == {}
     assert "the shadow policy failed" in caplog.text
-    assert Shadow(cast("Any", None)).judge(carried()) is None
+    assert Shadow(cast("Any", None)).judge(REQUEST, Caller(), a_plan(), None) == {}
 
 
 def test_waits_are_those_that_the_real_choice_saw() -> None:
@@ -44,7 +43,7 @@ def test_waits_are_those_that_the_real_choice_saw() -> None:
         def predicted_wait(self, _target: Target, _tokens: int) -> Wait:
             return Wait(likely_s=1.0, low_s=1.0, high_s=1.0)
 
-    seen = WaitsAsSeen(cast("Any", Now()), carried(LOCAL, PAID).plan)
+    seen = WaitsAsSeen(cast("Any", Now()), a_plan(LOCAL, PAID))
     local, paid, other = (seen.predicted_wait(target, 9) for target in (LOCAL.target, PAID.target, Target("x", "y")))
     assert local is not None
     assert local.likely_s == 7.0
@@ -54,6 +53,15 @@ def test_waits_are_those_that_the_real_choice_saw() -> None:
 
 
 def test_the_cost_there_is_of_the_tokens_that_were_used() -> None:
-    assert cost_of(PAID, carried(LOCAL)) == 600 * 2 + 400 * 1 + 100 * 10
-    assert cost_of(LOCAL, carried(PAID)) == 0
-    assert cost_of(PAID, carried(LOCAL, usage=None)) is None
+    assert cost_of(PAID, USAGE) == 600 * 2 + 400 * 1 + 100 * 10
+    assert cost_of(LOCAL, USAGE) == 0
+    assert cost_of(PAID, None) is None
+
+
+def test_what_is_said_of_the_same_of_another_and_of_nobody() -> None:
+    same = {"target": "t600/a", "differs": False, "reason": "because"}
+    assert judge(a_plan(LOCAL, PAID), a_plan(LOCAL), USAGE) == same
+    other = {"target": "openai/b", "differs": True, "reason": "because", "cost_nano_usd": 2_600}
+    assert judge(a_plan(PAID), a_plan(LOCAL), USAGE) == other
+    nobody = {"target": "", "differs": True, "reason": "because", "cost_nano_usd": 0}
+    assert judge(a_plan(), a_plan(LOCAL), USAGE) == nobody

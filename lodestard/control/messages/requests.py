@@ -104,8 +104,8 @@ class ShadowRow(Message, frozen=True):
 class Explanation(Message, frozen=True):
     """All that is known of one request. ``task`` is what it was found to be, where that was looked at.
 
-    ``prefer`` is what was preferred, ``rules`` the rules that fitted, ``labels`` what was put on it. ``feedback``: what
-    became of its answers.
+    ``prefer`` is what was preferred, ``rules`` the rules that fitted, ``labels`` what was put on it. ``feedback``:
+    what became of its answers.
     """
 
     request: RequestRow

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from lodestarctl import exit_codes
-from lodestard.control.messages import ConfigProblem
+from lodestard.control.messages import CandidateRow, ConfigProblem, Explanation, MeritRow, RequestRow, ShadowRow
 from lodestard.control.messages.advice import (
     BacktestItem,
     BacktestReport,
@@ -153,8 +154,6 @@ def test_a_recommendation_names_one_model_why_and_the_runner_up(run: Run) -> Non
 
 
 def test_nothing_seen_is_said_plainly(run: Run) -> None:
-    from msgspec.structs import replace
-
     unseen = replace(ADVICE, candidates=(replace(LOCAL, seen=0.0), PAID), prefer="", ordered=True)
     assert run("route", "explain", "x", answers={"route.explain": unseen}) == exit_codes.OK
     assert "Nothing was seen yet" in run.out
@@ -198,3 +197,28 @@ def test_the_shadow_says_how_often_and_for_how_much(run: Run) -> None:
         assert words in run.out
     assert run("route", "shadow", answers={"route.shadow": ShadowReport()}) == exit_codes.OK
     assert "turns it on" in run.out
+
+
+def test_a_past_request_tells_what_was_weighed_and_what_the_shadow_would_have_done(run: Run) -> None:
+    merit = MeritRow(quality=0.91, cost_nano_usd=0, wait_s=6.5, value_nano_usd=53_900_000, seen=42.0)
+    dear = MeritRow(quality=0.95, cost_nano_usd=2_542_500, wait_s=5.2, value_nano_usd=40_000_000, note="no room")
+    told = Explanation(
+        request=RequestRow(request_id="req_1", started_ms=0, alias="auto", outcome="ok"),
+        task=TaskFound(kind="edit", hardness=0.8, why="two files"),
+        prefer="balanced",
+        rules=("mine",),
+        labels=("lan-only",),
+        candidates=(
+            CandidateRow(target="t600/a", chosen=True, reason="free", merit=merit),
+            CandidateRow(target="openai/b", chosen=True, reason="its breaker is open", up=False, merit=dear),
+            CandidateRow(target="xai/c", chosen=False, reason="no images"),
+        ),
+        shadow=ShadowRow(target="openai/b", differs=True, cost_nano_usd=9),
+    )
+    assert run("explain", "req_1", answers={"explain": told}) == exit_codes.OK
+    for words in ("hard edit (0.80); two files", "balanced", "mine", "lan-only", "91 %", "$0.0539", "no room"):
+        assert words in run.out
+    assert "would have asked openai/b, for $0.000000009" in run.out
+    same = replace(told, shadow=ShadowRow(target="t600/a"))
+    assert run("explain", "req_1", answers={"explain": same}) == exit_codes.OK
+    assert "would have asked the same" in run.out
