@@ -61,7 +61,8 @@ def read_shape(session: Session) -> dict[str, object]:
         "tags": ",".join(args.tag or ()),
         "client": args.client,
         "task": args.task,
-        "project": args.project or work_folder().rpartition("/")[2],
+        "project": args.project,
+        "folder": "" if args.project else work_folder(),
         "user": args.user,
         "session": args.session,
     }

@@ -224,7 +224,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
         )
         if blueprint.shadow is not None:
             other = open_routes(foundation, blueprint.shadow, hooks)
-            runtime = replace(runtime, shadow=Shadow(replace(runtime, routes=other)))
+            runtime = replace(runtime, shadow=Shadow(replace(runtime, routes=other), other.offer))
         hooks.request_ended.always(foundation.paces.learn_request)
         hooks.attempt_ended.always(foundation.paces.learn_attempt)
         hooks.request_ended.always(foundation.ended.tell)

@@ -6,19 +6,19 @@ fault of the request's.
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from lodestard.domain.errors import CallerFault
 from lodestard.domain.host_ports import Admission
-from lodestard.domain.price import FREE
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.residency import Wait
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.domain.usage import Usage
 from lodestard.planning import plan_request
-from lodestard.routing.score import likely_cost
+from lodestard.routing.score import Weighable, likely_cost
 from lodestard.runtime import Runtime
 
 logger = logging.getLogger(__name__)
@@ -26,16 +26,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Shadow:
-    """``runtime`` has the routes of the other policy; all else in it is the serving generation's."""
+    """``runtime`` has the routes of the other policy; all else in it is the serving generation's.
+
+    ``offer_of`` is what that policy knows of a target.
+    """
 
     runtime: Runtime
+    offer_of: Callable[[Target], Weighable | None]
 
     def judge(self, request: Request, caller: Caller, plan: Plan, reply: Reply | None) -> dict[str, Any]:
         """See the port."""
         if not plan.candidates:
             return {}
         try:
-            return {"shadow": judge(self._plan(request, caller, plan), plan, None if reply is None else reply.usage)}
+            shadow = self._plan(request, caller, plan)
+            return {"shadow": judge(shadow, plan, self.offer_of, None if reply is None else reply.usage)}
         except Exception:
             logger.exception("the shadow policy failed")
             return {}
@@ -48,23 +53,24 @@ class Shadow:
             return Plan(alias=request.alias, candidates=(), reason=fault.message)
 
 
-def judge(shadow: Plan, plan: Plan, usage: Usage | None) -> dict[str, Any]:
-    """Whom it would have asked first; where that is another one, what this very answer costs there. Pure."""
+def judge(
+    shadow: Plan, plan: Plan, offer_of: Callable[[Target], Weighable | None], usage: Usage | None
+) -> dict[str, Any]:
+    """Whom it would have asked first; where that is another one, what this very answer costs there."""
     if not shadow.candidates:
         return {"target": "", "differs": True, "cost_nano_usd": 0, "reason": shadow.reason}
     first = shadow.candidates[0]
     differs = first.target != plan.candidates[0].target
     said = {"target": str(first.target), "differs": differs, "reason": shadow.reason}
-    return {**said, "cost_nano_usd": cost_of(first, usage)} if differs else said
+    return {**said, "cost_nano_usd": cost_of(first, offer_of(first.target), usage)} if differs else said
 
 
-def cost_of(candidate: Candidate, usage: Usage | None) -> int | None:
+def cost_of(candidate: Candidate, offer: Weighable | None, usage: Usage | None) -> int | None:
     """The tokens that were used, at the candidate's price; None where nobody counted them. Pure."""
-    if usage is None:
+    if usage is None or offer is None:
         return None
     cached = 0 if candidate.merit is None else candidate.merit.cached_tokens
-    price = FREE if candidate.free else candidate.price or FREE
-    return likely_cost(price, usage.prompt_tokens, usage.completion_tokens, cached)
+    return likely_cost(offer, usage.prompt_tokens, usage.completion_tokens, cached)
 
 
 class WaitsAsSeen:

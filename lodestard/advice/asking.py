@@ -69,6 +69,7 @@ def head_fields(wanted: WantedRoute) -> list[tuple[str, str]]:
         "client": wanted.client,
         "task": wanted.task,
         "project": wanted.project,
+        "folder": wanted.folder,
         "user": wanted.user,
         "session": wanted.session,
     }

@@ -12,13 +12,13 @@ from typing import get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
+from msgspec.structs import replace
 
 from lodestard.advice.past import US_PER_S, Pace, Past
 from lodestard.advice.tally import Estimate, Tally
 from lodestard.domain.choice import Asked, Figures
 from lodestard.domain.errors import CallerFault
 from lodestard.domain.feedback import kind_of
-from lodestard.domain.price import FREE
 from lodestard.domain.request import Caller
 from lodestard.domain.routing_settings import Day
 from lodestard.domain.task import Task
@@ -194,9 +194,10 @@ class Replay:
             pace = self._known.paces.get(str(target))
             figures = Figures() if pace is None else Figures(first_s=pace.first_s, tokens_per_s=pace.tokens_per_s)
             wait_s = likely_wait(offer, past.completion_tokens, figures)
-            price = FREE if offer.free else self._candidate.catalog.prices.price_at(target, past.received_ms)
+            price = self._candidate.catalog.prices.price_at(target, past.received_ms)
+            then = offer if offer.free or price is None else replace(offer, price=price)
             cached = self._candidate.cached_tokens(target, past)
-            cost = likely_cost(price or offer.price or FREE, past.prompt_tokens, past.completion_tokens, cached)
+            cost = likely_cost(then, past.prompt_tokens, past.completion_tokens, cached)
         return Estimate(cost, wait_s, self._quality(target, task), free=self._is_free(target, past))
 
     def _quality(self, target: Target, task: Task) -> float:

@@ -35,7 +35,7 @@ class RoutesPort(Protocol):
     def choose_among(
         self, asked: Asked, task: Task, among: Among, figures_of: Callable[[Candidate], Figures]
     ) -> Plan:
-        """The plan if all that is ``among`` stood in one alias's route. Raises ``CallerFault`` where none may answer."""
+        """The plan if all of them stood in one alias's route. Raises ``CallerFault`` where none may answer."""
         ...
 
     @property

@@ -12,7 +12,7 @@ from lodestard.domain.routing_settings import Prefer, Worth
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Plan, Target
 from lodestard.routing.among import choose_among, list_targets, staying
-from lodestard.routing.catalog import Catalog, reprice
+from lodestard.routing.catalog import Catalog, Offer, reprice
 from lodestard.routing.choose import UNKNOWN_TASK, View, choose_free, choose_route, know_nothing
 from lodestard.routing.rules import ProjectRules, read_rules
 
@@ -136,6 +136,11 @@ class Routes:
         self._take_prices()
         offer = self.catalog.offer(target)
         return self.catalog.prices.price_at(target, self._now_ms()) if offer is None else offer.price
+
+    def offer(self, target: Target) -> Offer | None:
+        """All that is known of a target now; None where there is no such upstream."""
+        self._take_prices()
+        return self.catalog.offer(target)
 
     def free_candidates(self) -> Sequence[Candidate]:
         """See the port."""

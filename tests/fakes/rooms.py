@@ -17,7 +17,6 @@ from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.reply import Piece, Reply
 from lodestard.domain.request import Caller, Conversation, Message, Request, TextPart
 from lodestard.domain.room import ROOMY, Room
-from lodestard.domain.routing_settings import Prefer
 from lodestard.domain.secret import Secret
 from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.domain.task import Task

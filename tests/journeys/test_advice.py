@@ -12,8 +12,10 @@ from lodestard.control.messages.advice import BacktestItem, BacktestReport
 from lodestard.control.verbs.advice_desk import WantedBacktest, WantedRoute
 from lodestard.control.verbs.requests import explanation
 from lodestard.domain.errors import HouseFault
+from lodestard.domain.project import digest_of
 from lodestard.panel import LEDGER_FILE
 from tests.fakes.world import World, open_world
+from tests.journeys.test_feedback import call
 
 EVER_MS = 2**50
 CONFIG = """
@@ -110,6 +112,26 @@ async def test_what_is_explained_is_what_a_request_then_gets(
             assert (told.quality, told.value_nano_usd) == (merit["quality"], merit["value_nano_usd"])
         assert told.quality is not None
         assert told.prior is not None
+
+
+async def test_a_trusted_projects_file_and_a_quick_switch_are_heeded(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "web"
+    folder.mkdir()
+    text = 'name = "web"\nprefer = "cheap"\n[[rules]]\nname = "ours"\nforbid = ["anthropic/*"]\n'
+    (folder / ".lodestar.toml").write_text(text)
+    await call(world, "project.trust", folder=str(folder), text=text, sha256=digest_of(text))
+    advice = adviser(world).explain_route(WantedRoute(text="Why?", model="auto", folder=str(folder)))
+    answer = await world.ask("auto", "Why?", headers={"x-lodestar-folder": str(folder)})
+    trace = (await world.explain(answer)).trace
+    assert (advice.prefer, advice.reason) == (trace["prefer"], trace["reason"])
+    assert [each.target for each in advice.candidates] == [each["target"] for each in trace["candidates"]]
+    assert any("ours" in rule for rule in advice.rules)
+    taken = adviser(world).recommend(WantedRoute(text="Why?", folder=str(folder)))
+    assert not any(each.target.startswith("anthropic/") for each in taken.route.candidates)
+    await call(world, "use.set", alias="gpt-4o-mini")
+    switched = adviser(world).explain_route(WantedRoute(text="Why?", model="local-llama"))
+    assert [each.target for each in switched.candidates] == ["openai/gpt-4o-mini"]
+    assert (await world.ask("local-llama", "Why?")).lodestar["model"] == "openai/gpt-4o-mini"
 
 
 async def test_asking_spends_nothing_writes_nothing_and_keeps_no_text(world: World) -> None:

@@ -20,6 +20,7 @@ WHO = (
     Argument(name="client", help="the client that would send it"),
     Argument(name="task", help="what it would be for, where the text does not tell"),
     Argument(name="project", help="its project"),
+    Argument(name="folder", help="the folder that is worked in; its last name is the project"),
     Argument(name="user", help="its user"),
     Argument(name="session", help="its session; otherwise it would be the first of one"),
 )

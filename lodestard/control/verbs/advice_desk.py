@@ -26,6 +26,7 @@ class WantedRoute(msgspec.Struct, frozen=True, kw_only=True):
     client: str = ""
     task: str = ""
     project: str = ""
+    folder: str = ""
     user: str = ""
     session: str = ""
     prompt_tokens: int = 0

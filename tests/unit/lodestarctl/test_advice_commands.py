@@ -76,7 +76,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
 
 def test_a_route_is_explained_with_all_that_speaks_for_and_against(run: Run) -> None:
     assert run("route", "explain", "Fix", "this", answers={"route.explain": ADVICE}) == exit_codes.OK
-    assert run.called == ("route.explain", {"text": "Fix this", "dialect": "openai", "project": "shop"})
+    assert run.called == ("route.explain", {"text": "Fix this", "dialect": "openai", "folder": str(Path.cwd())})
     for words in (
         "easy edit (0.20); one file",
         "91 %",
@@ -113,12 +113,12 @@ def test_a_whole_body_is_sent_as_it_is(run: Run) -> None:
     words = ["--body", "body.json", "--dialect", "anthropic"]
     assert run("route", "explain", *words, answers={"route.explain": ADVICE}) == exit_codes.OK
     _, arguments = run.called
-    assert arguments == {"body": '{"model": "auto"}', "dialect": "anthropic", "project": "shop"}
+    assert arguments == {"body": '{"model": "auto"}', "dialect": "anthropic", "folder": str(Path.cwd())}
 
 
 def test_a_size_alone_is_enough(run: Run) -> None:
     assert run("route", "explain", "--tokens", "90000", answers={"route.explain": ADVICE}) == exit_codes.OK
-    assert run.called[1] == {"dialect": "openai", "tokens": 90_000, "project": "shop"}
+    assert run.called[1] == {"dialect": "openai", "tokens": 90_000, "folder": str(Path.cwd())}
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,9 @@ def test_a_rule_that_sends_elsewhere_has_no_say_but_one_that_forbids_has() -> No
 
 def test_what_is_lan_only_stays_there_whatever_is_asked_about() -> None:
     asked = Asked(alias="auto", labels=frozenset((LAN_ONLY,)))
-    assert [each.target for each in choose_among(Among([STRONG, LOCAL], "best"), asked, TASK, a_view()).candidates] == [
-        LOCAL
-    ]
+    assert [
+        each.target for each in choose_among(Among([STRONG, LOCAL], "best"), asked, TASK, a_view()).candidates
+    ] == [LOCAL]
     with pytest.raises(CallerFault, match="lan-only"):
         choose_among(Among([STRONG, CHEAP], "best"), asked, TASK, a_view())
 
