@@ -21,7 +21,7 @@ from lodestard.domain.request import Caller, Request
 from lodestard.domain.routing_settings import Prefer
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Merit, Plan, Target
-from lodestard.planning import Facts, figures_of, find_policy, find_task, plan_request, read_asked
+from lodestard.planning import Facts, figures_of, find_policy, plan_request, read_asked
 from lodestard.routing.choose import know_nothing
 from lodestard.runtime import Runtime
 
@@ -70,7 +70,8 @@ def open_trial(wanted: WantedRoute, runtime: Runtime) -> Trial:
     if policy is not None and policy.tags:
         caller = msgspec.structs.replace(caller, tags=tuple(dict.fromkeys((*caller.tags, *policy.tags))))
     asked = read_asked(request, caller, runtime, runtime.routes.interest(policy))
-    return Trial(request, caller, find_task(caller), asked, entry, runtime, policy)
+    task = runtime.tasks.find(request, caller, runtime.settings.tasks)
+    return Trial(request, caller, task, asked, entry, runtime, policy)
 
 
 def explain_route(wanted: WantedRoute, runtime: Runtime) -> RouteAdvice:

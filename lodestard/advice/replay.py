@@ -167,7 +167,7 @@ class Replay:
         return Task(kind=kind, hardness=self._known.hardness.get(kind, USUAL_HARDNESS))
 
     def _asked(self, past: Past) -> Asked:
-        """As far as it was kept: its tags, its images and its text were not."""
+        """As far as it was kept: its tags, its images and its text were not, its tools only in its label."""
         at = datetime.fromtimestamp(past.received_ms / 1_000, self._zone)
         return Asked(
             alias=past.alias,

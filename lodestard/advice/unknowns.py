@@ -6,7 +6,7 @@ from lodestard.advice.tally import Tally
 from lodestard.domain.routing_settings import When
 from lodestard.routing.rules import Rulebook
 
-NOT_KEPT = ("tag", "matches", "images")
+NOT_KEPT = ("tag", "matches", "images", "tools", "schema")
 """Conditions of rules on what the ledger does not keep of a request."""
 
 
@@ -22,7 +22,7 @@ def say_unknowns(tally: Tally, rules: Rulebook) -> Iterator[str]:
         yield f"How hard {unknown} requests were was not kept (texts never are): such work's usual hardness is taken."
     if blind := [ready.name for ready in rules.rules if looks_at_lost(ready.rule.when)]:
         named = ", ".join(blind[:5])
-        yield f"Rules that look at what is not kept (tags, images, texts) were taken as not fitting: {named}."
+        yield f"Rules that look at what is not kept (tags, images, tools, texts) were taken as not fitting: {named}."
     if tally.drifted:
         yield (
             f"{tally.drifted} requests were answered by another model than the running policy would ask first now: a"
