@@ -15,12 +15,14 @@ from lodestard.domain.attempt import AttemptRecord, elsewhere_ns
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import Code, Fault
+from lodestard.domain.feedback import MIDDLING
 from lodestard.domain.money import format_usd
 from lodestard.domain.news import RequestEnded, attempt_figures
 from lodestard.domain.ports import EntryPort, Kept, Ticket
 from lodestard.domain.reply import Piece, Reply, disassemble
 from lodestard.domain.request import Caller, Request
 from lodestard.domain.settings import Model
+from lodestard.domain.task import Task
 from lodestard.domain.ticket import NO_TICKET
 from lodestard.domain.upstream import AS_ASKED, Plan, SentAs, Target
 from lodestard.fallback import DEADLINE, read_deadline_s
@@ -357,14 +359,12 @@ class Exchange(msgspec.Struct, eq=False):
         turn = read_turn(self.entry.id, self.entry.caller, self.request, closing, attempts)
         self.runtime.outcomes.note_turn(turn)
 
-    def _task(self) -> str:
-        """Its kind of work, where the choice has looked, or there is time to look now; empty: as its shape says."""
+    def _find_task(self) -> Task | None:
+        """What it was found to be, where the choice has looked, or there is time to look now."""
         caller, runtime = self.caller, self.runtime
         if caller.origin or self.result.cache == "hit" or not self.request.conversation.is_chat:
-            return ""
-        if self.plan.task is not None and caller.task in VAGUE:
-            return self.plan.task.kind
-        return runtime.tasks.label(self.entry.id, self.request, caller, runtime.settings.tasks)
+            return None
+        return self.plan.task or runtime.tasks.look(self.request, caller, runtime.settings.tasks)
 
     def _closing(self, attempts: list[AttemptRecord]) -> Closing:
         result, received_ns = self.result, self.http.received_ns
@@ -375,8 +375,12 @@ class Exchange(msgspec.Struct, eq=False):
             trace["text"] = quote(self.request, reply)
         if self.runtime.shadow is not None and attempts:
             trace |= self.runtime.shadow.judge(self.request, self.caller, self._asked_plan(), reply)
+        task = self._find_task()
+        if task is not None:
+            self.runtime.tasks.remember(self.entry.id, self.request, self.runtime.settings.tasks)
         return Closing(
-            task=self._task(),
+            task=task.kind if task is not None and self.caller.task in VAGUE else "",
+            hardness=MIDDLING if task is None else task.hardness,
             outcome=result.outcome,
             status=result.status,
             cache=result.cache,

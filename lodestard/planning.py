@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lodestard.domain.choice import MOST_TEXT, Asked, Figures, Interest, Needs
+from lodestard.domain.feedback import MIDDLING, Cell, kind_of
 from lodestard.domain.ports import EntryPort
 from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.request import Caller, Request
@@ -133,27 +134,25 @@ def figures_of(facts: Facts, runtime: Runtime, candidate: Candidate) -> Figures:
     target, caller = candidate.target, facts.caller
     pace, last = runtime.paces.of(target), runtime.paces.last_of(caller.session)
     wait = runtime.admission.predicted_wait(target, facts.request.size_bytes // BYTES_PER_TOKEN)
-    good, bad = seen_of(facts, runtime, target)
     return Figures(
         wait_s=None if wait is None else wait.likely_s,
         first_s=pace.first_s,
         tokens_per_s=pace.tokens_per_s,
-        good=good,
-        bad=bad,
+        cells=seen_of(facts, runtime, target),
         cached_tokens=runtime.paces.cached_tokens(caller.session, target),
         last=last is not None and last.target == target,
         no_room="" if facts.entry is None else say_no_room(facts.entry, candidate, runtime),
     )
 
 
-def seen_of(facts: Facts, runtime: Runtime, target: Target) -> tuple[float, float]:
-    """How many answers of ``target`` at this kind of work were good, and how many bad: judged by who asked, and
-    measured beside a paid model's."""
-    good, bad = runtime.outcomes.counts(target, facts.task.kind)
+def seen_of(facts: Facts, runtime: Runtime, target: Target) -> tuple[Cell, ...]:
+    """What was seen of the answers of ``target``: judged by who asked, and measured beside a paid model's."""
+    cells = runtime.outcomes.cells(target)
     measured = runtime.hooks.evidence(facts.caller.task, target)
     if measured is None:
-        return good, bad
-    return good + measured.quality * measured.count, bad + (1.0 - measured.quality) * measured.count
+        return cells
+    good = measured.quality * measured.count
+    return (*cells, Cell(kind_of(facts.caller.task), MIDDLING, good, measured.count - good))
 
 
 def say_no_room(entry: EntryPort, candidate: Candidate, runtime: Runtime) -> str:

@@ -16,7 +16,7 @@ from lodestard.dialogues import Dialogues
 from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
-from lodestard.domain.feedback import Feedback, Given, Turn
+from lodestard.domain.feedback import Cell, Feedback, Given, Turn
 from lodestard.domain.feedback_ports import FeedbackPort
 from lodestard.domain.host_ports import Admission, ResidencyPort
 from lodestard.domain.ports import (
@@ -67,6 +67,9 @@ class NoFeedback:
 
     def counts(self, _target: Target, _kind: str, _project: str = "") -> tuple[float, float]:
         return 0.0, 0.0
+
+    def cells(self, _target: Target) -> tuple[Cell, ...]:
+        return ()
 
     def judge(self, _feedback: Feedback, _principal: str | None) -> Given:
         raise HouseFault(Code.STORE_UNAVAILABLE, "Nobody is here to take a verdict in.")

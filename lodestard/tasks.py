@@ -50,13 +50,19 @@ class Tasks:
             return found
         return Task(kind=kind_of(caller.task), hardness=found.hardness, sure=1.0, why="said by its client")
 
-    def label(self, request_id: str, request: Request, caller: Caller, own: tuple[TaskRule, ...]) -> str:
-        """Its kind for the ledger, after its reply; empty where its own label stands, or there is no time."""
+    def look(self, request: Request, caller: Caller, own: tuple[TaskRule, ...]) -> Task | None:
+        """What it is, after its reply; None where there is no time to look."""
+        return self.find(request, caller, own) if self._has_time() else None
+
+    def remember(self, request_id: str, request: Request, own: tuple[TaskRule, ...]) -> None:
+        """Keep the numbers by which it may be corrected, where there is time to measure them."""
         if not self._has_time():
-            return ""
-        rules = compiled(own)
-        self._remember(request_id, measure(request, rules))
-        return classify(request, rules, self._corrections).kind if caller.task in VAGUE else ""
+            return
+        measured = measure(request, compiled(own))
+        if measured[0]:
+            self._measures[request_id] = measured
+            if len(self._measures) > MOST_REMEMBERED:
+                self._measures.popitem(last=False)
 
     def correct(self, request_id: str, kind: str) -> bool:
         """A person says what a request was. Whether anything was learned: it has to be one of the last ones."""
@@ -68,12 +74,6 @@ class Tasks:
 
     def dump(self) -> bytes:
         return self._corrections.to_bytes()
-
-    def _remember(self, request_id: str, measured: tuple[list[int], list[float]]) -> None:
-        if measured[0]:
-            self._measures[request_id] = measured
-            if len(self._measures) > MOST_REMEMBERED:
-                self._measures.popitem(last=False)
 
     def _has_time(self) -> bool:
         now_s = trio.current_time()

@@ -15,6 +15,7 @@ from lodestard.advice.replay import Known, Replay
 from lodestard.advice.unknowns import say_unknowns
 from lodestard.control.messages.advice import BacktestItem, BacktestReport
 from lodestard.domain.errors import HouseFault
+from lodestard.domain.feedback import Cell
 from lodestard.domain.price import Quote
 from lodestard.domain.settings import Settings
 from lodestard.protocols.codecs import CODECS
@@ -37,7 +38,7 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     running: Settings
     candidate: Settings
     quotes: Mapping[str, Quote] = {}
-    judged: Mapping[str, tuple[float, float]] = {}
+    judged: Mapping[str, tuple[Cell, ...]] = {}
 
 
 def main() -> int:

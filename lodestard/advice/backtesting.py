@@ -6,7 +6,7 @@ is given. Owner: the caller's scope.
 
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,12 +22,12 @@ from lodestard.control.messages import ConfigProblem
 from lodestard.control.messages.advice import BacktestItem
 from lodestard.control.verbs.advice_desk import WantedBacktest
 from lodestard.domain.errors import Code, HouseFault
+from lodestard.domain.feedback import MIDDLING, Cell
 from lodestard.domain.price import Quote
-from lodestard.domain.request import Caller, Conversation, Request
+from lodestard.domain.request import Conversation, Request
 from lodestard.domain.settings import Settings
-from lodestard.domain.task import KINDS, Task
-from lodestard.domain.upstream import Candidate, Target
-from lodestard.planning import Facts, figures_of
+from lodestard.domain.task import KINDS
+from lodestard.domain.upstream import Target
 from lodestard.runtime import Runtime
 
 COMMAND = (sys.executable, "-m", "lodestard.advice.backtest")
@@ -73,19 +73,22 @@ def _bare(settings: Settings) -> Settings:
     return msgspec.structs.replace(settings, modules={})
 
 
-def judge_all(runtime: Runtime, candidate: Settings) -> Mapping[str, tuple[float, float]]:
-    """How many good and bad answers are known of each model at each kind of task."""
+def judge_all(runtime: Runtime, candidate: Settings) -> Mapping[str, tuple[Cell, ...]]:
+    """What was seen of the answers of each model that either of them names."""
     names = {
         name for model in (*runtime.settings.models.values(), *candidate.models.values()) for name in model.route
     }
-    judged: dict[str, tuple[float, float]] = {}
-    for name in names:
-        bare = Candidate(target=Target.parse(name), dialect="", price=None, free=True, up=True)
-        for kind in KINDS:
-            figures = figures_of(Facts(NOBODY, Caller(task=kind), Task(kind=kind), None), runtime, bare)
-            if figures.good or figures.bad:
-                judged[f"{kind} {name}"] = (figures.good, figures.bad)
-    return judged
+    seen = {name: tuple(_seen_of(Target.parse(name), runtime)) for name in names}
+    return {name: cells for name, cells in seen.items() if cells}
+
+
+def _seen_of(target: Target, runtime: Runtime) -> Iterator[Cell]:
+    yield from runtime.outcomes.cells(target)
+    for kind in KINDS:
+        measured = runtime.hooks.evidence(kind, target)
+        if measured is not None:
+            good = measured.quality * measured.count
+            yield Cell(kind, MIDDLING, good, measured.count - good)
 
 
 async def _refused(error: ConfigError) -> AsyncGenerator[BacktestItem]:

@@ -18,15 +18,15 @@ from lodestard.advice.past import US_PER_S, Pace, Past
 from lodestard.advice.tally import Estimate, Tally
 from lodestard.domain.choice import Asked, Figures
 from lodestard.domain.errors import CallerFault
-from lodestard.domain.feedback import kind_of
+from lodestard.domain.feedback import Cell, kind_of
 from lodestard.domain.request import Caller
 from lodestard.domain.routing_settings import Day
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.routing.abilities import assume_ability
-from lodestard.routing.catalog import Catalog, Offer
+from lodestard.routing.catalog import Catalog, Offer, assume_abilities
 from lodestard.routing.choose import View, choose_route
-from lodestard.routing.quality import expect_quality, with_evidence
+from lodestard.routing.quality import PLACE, expect_quality, fit_abilities
 from lodestard.routing.score import likely_cost, likely_wait
 
 CACHE_MS = 300_000
@@ -39,16 +39,16 @@ USUAL_HARDNESS = 0.5
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """What is known beside the rows: recorded paces by target, usual hardness by kind, and how many good and bad
-    answers were judged by ``"kind target"``."""
+    """What is known beside the rows: recorded paces by target, usual hardness by kind, and what was seen of each
+    target's answers."""
 
     paces: Mapping[str, Pace] = {}
     hardness: Mapping[str, float] = {}
-    judged: Mapping[str, tuple[float, float]] = {}
+    judged: Mapping[str, tuple[Cell, ...]] = {}
     timezone: str = "UTC"
 
-    def evidence(self, kind: str, target: Target) -> tuple[float, float]:
-        return self.judged.get(f"{kind} {target}", (0.0, 0.0))
+    def cells(self, target: Target) -> tuple[Cell, ...]:
+        return self.judged.get(str(target), ())
 
 
 class Last(msgspec.Struct, frozen=True):
@@ -73,7 +73,7 @@ class Chooser:
         plain = self._is_plain(asked)
         if plain and asked.alias in self._plain:
             return self._plain[asked.alias]
-        view = View(catalog=self.catalog, figures_of=lambda candidate: self._figures(candidate, task, past))
+        view = View(catalog=self.catalog, figures_of=lambda candidate: self._figures(candidate, past))
         try:
             found = choose_route(asked, task, view).candidates[0].target
         except CallerFault:
@@ -91,15 +91,13 @@ class Chooser:
             needs.context_tokens or asked.prompt_tokens
         )
 
-    def _figures(self, candidate: Candidate, task: Task, past: Past) -> Figures:
+    def _figures(self, candidate: Candidate, past: Past) -> Figures:
         pace = self._known.paces.get(str(candidate.target))
-        good, bad = self._known.evidence(task.kind, candidate.target)
         last = self._last.get(past.session)
         return Figures(
             first_s=None if pace is None else pace.first_s,
             tokens_per_s=None if pace is None else pace.tokens_per_s,
-            good=good,
-            bad=bad,
+            cells=self._known.cells(candidate.target),
             cached_tokens=self.cached_tokens(candidate.target, past),
             last=last is not None and last.target == candidate.target,
         )
@@ -203,8 +201,8 @@ class Replay:
     def _quality(self, target: Target, task: Task) -> float:
         """How likely its answer is good: the proxy."""
         offer = self._offer(target)
-        ability = assume_ability(target.model).at(task.kind) if offer is None else offer.ability_at(task.kind)
-        return expect_quality(with_evidence(ability, *self._known.evidence(task.kind, target)), task.hardness)
+        assumed = assume_abilities(assume_ability(target.model)) if offer is None else offer.abilities
+        return expect_quality(fit_abilities(assumed, self._known.cells(target))[PLACE[task.kind]], task.hardness)
 
     def _is_free(self, target: Target, past: Past) -> bool:
         offer = self._offer(target)

@@ -45,5 +45,7 @@ def read_turn(
         whole=closing.outcome == "ok",
         fresh=fresh,
         said=read_aftermath(request) if fresh else SAYS_NOTHING,
+        task=closing.task or caller.task,
+        hardness=closing.hardness,
         failed=tuple([record.candidate.target for record in attempts if record.check]) if attempts else (),
     )

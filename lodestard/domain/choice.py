@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from lodestard.domain.feedback import Cell
 from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.request import Caller
 from lodestard.domain.routing_settings import Day, Prefer
@@ -41,16 +42,15 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a target at this moment. None: nothing.
 
-    ``wait_s`` is predicted until its first token; ``first_s`` and ``tokens_per_s`` were measured. So many ``good``
-    and ``bad`` answers were seen of this kind of task. ``cached_tokens`` of the prompt it has read before, for this
+    ``wait_s`` is predicted until its first token; ``first_s`` and ``tokens_per_s`` were measured. ``cells`` are
+    what was seen of its answers. ``cached_tokens`` of the prompt it has read before, for this
     session; ``last``: it gave the session's last answer. ``no_room`` says which budget has no room for it.
     """
 
     wait_s: float | None = None
     first_s: float | None = None
     tokens_per_s: float | None = None
-    good: float = 0.0
-    bad: float = 0.0
+    cells: tuple[Cell, ...] = ()
     cached_tokens: int = 0
     last: bool = False
     no_room: str = ""

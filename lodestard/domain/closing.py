@@ -12,7 +12,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a request, for the ledger. ``outcome`` is ``ok`` or a fault's code; ``cache`` is hit, shared
     (joined an answer under way), miss or bypass. Times are microseconds since the request's head was read.
     ``trace`` is what ``explain`` shows. ``task`` is the kind of work that it was found to be, empty where its
-    caller's label stands.
+    caller's label stands; ``hardness`` how hard.
     """
 
     outcome: str
@@ -25,6 +25,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     first_piece_us: int | None = None
     overhead_us: int = 0
     task: str = ""
+    hardness: float = 0.5
     trace: dict[str, Any] = msgspec.field(default_factory=dict)
 
 

@@ -4,7 +4,7 @@ Law: figures, names and verdicts only, never a word of a prompt or an answer.
 """
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 import msgspec
 
@@ -22,6 +22,9 @@ SOURCES: tuple[Source, ...] = get_args(Source)
 
 WEIGHTS: Mapping[Source, float] = {"said": 1.0, "test": 0.8, "edit_failed": 0.6, "check": 0.5, "resent": 0.25}
 """How much one counts: a person's word is one whole answer that was judged."""
+
+MIDDLING = 0.5
+"""How hard something is of which nobody knows."""
 
 HALF_LIFE_MS = 30 * 86_400_000
 """After which time a verdict counts half: models, prompts and projects change."""
@@ -43,8 +46,17 @@ class Feedback(msgspec.Struct, frozen=True, kw_only=True):
     target: Target | None = None
 
 
+class Cell(NamedTuple):
+    """Answers of one model at one kind of work that were about equally hard: so many good and bad ones."""
+
+    kind: str
+    hardness: float
+    good: float
+    bad: float
+
+
 class Given(msgspec.Struct, frozen=True, kw_only=True):
-    """Feedback as it is kept: whose answer, at which kind of work, what it counts, and when it came."""
+    """Feedback as it is kept: whose answer, at which kind of work and how hard, what it counts, and when it came."""
 
     request_id: str
     source: Source
@@ -54,6 +66,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True):
     project: str
     weight: float
     at_ms: int
+    hardness: float = MIDDLING
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,7 +85,8 @@ SAYS_NOTHING = Said()
 class Turn(msgspec.Struct, frozen=True, kw_only=True):
     """A request that has ended, as feedback sees it. ``whole``: its answer came to its end.
 
-    ``failed`` are those whose answers failed a check; ``fresh``: a model was asked for it.
+    ``failed`` are those whose answers failed a check; ``fresh``: a model was asked for it. ``task`` and ``hardness``
+    are what it was found to be.
     """
 
     request_id: str
@@ -82,6 +96,8 @@ class Turn(msgspec.Struct, frozen=True, kw_only=True):
     fresh: bool = True
     said: Said = SAYS_NOTHING
     failed: tuple[Target, ...] = ()
+    task: str = ""
+    hardness: float = MIDDLING
 
 
 def kind_of(task: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from lodestard.domain.feedback import Feedback, Given, Turn
+from lodestard.domain.feedback import Cell, Feedback, Given, Turn
 from lodestard.domain.upstream import Target
 
 
@@ -14,6 +14,10 @@ class OutcomesPort(Protocol):
 
         Weighted by who judged, and fading: 1.0 is one that a person has judged just now.
         """
+        ...
+
+    def cells(self, target: Target) -> tuple[Cell, ...]:
+        """The same of all projects, by kind and hardness. The same object while nothing has changed."""
         ...
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import msgspec
 
 from lodestard.domain.errors import CallerFault, Code, HouseFault
-from lodestard.domain.feedback import HALF_LIFE_MS, WEIGHTS, Feedback, Given, Turn, kind_of
+from lodestard.domain.feedback import HALF_LIFE_MS, MIDDLING, WEIGHTS, Cell, Feedback, Given, Turn, kind_of
 from lodestard.domain.ports import Row, Store, Tx, Value
 from lodestard.domain.upstream import Target
 from lodestard.ledger.aftermaths import Aftermaths
@@ -32,9 +32,9 @@ _GIVEN = f"SELECT {_COLUMNS} FROM feedback WHERE request_id = ? AND source = ? A
 _OF = f"SELECT {_COLUMNS} FROM feedback WHERE request_id = ? ORDER BY at_ms"  # noqa: S608  columns of ours
 _LATEST = f"SELECT {_COLUMNS} FROM feedback WHERE at_ms >= ? ORDER BY at_ms DESC LIMIT ?"  # noqa: S608
 _WRITE = f"""
-INSERT INTO feedback ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM request WHERE id = ?)
+INSERT INTO feedback ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM request WHERE id = ?)
 ON CONFLICT DO UPDATE SET verdict = excluded.verdict, kind = excluded.kind, weight = excluded.weight,
-    at_ms = excluded.at_ms
+    at_ms = excluded.at_ms, hardness = excluded.hardness
 """  # noqa: S608
 
 
@@ -45,6 +45,7 @@ class Subject(NamedTuple):
     target: str
     task: str
     project: str
+    hardness: float = MIDDLING
 
 
 class FeedbackBook:
@@ -79,6 +80,10 @@ class FeedbackBook:
         await self._store.commit(_nothing)
         return [read_given(row) for row in await self._store.query(_LATEST, (0, limit))]
 
+    def cells(self, target: Target) -> tuple[Cell, ...]:
+        """See the port."""
+        return self._outcomes.cells(str(target), self._now_ms())
+
     # -- taking in ---------------------------------------------------------------------------------------------
 
     def judge(self, feedback: Feedback, principal: str | None) -> Given:
@@ -98,6 +103,7 @@ class FeedbackBook:
             project=subject.project,
             weight=WEIGHTS[feedback.source],
             at_ms=self._now_ms(),
+            hardness=subject.hardness,
         )
         self._count(given)
         self._store.post(partial(write_given, given=given))
@@ -108,7 +114,11 @@ class FeedbackBook:
         caller = turn.caller
         target = str(turn.target) if turn.target is not None else ""
         self._recent[turn.request_id] = Subject(
-            bounded(caller.principal), target, bounded(caller.task), bounded(caller.project)
+            bounded(caller.principal),
+            target,
+            bounded(turn.task or caller.task),
+            bounded(caller.project),
+            turn.hardness,
         )
         if len(self._recent) > MOST_RECENT:
             self._recent.popitem(last=False)

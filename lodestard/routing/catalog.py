@@ -14,10 +14,11 @@ from lodestard.domain.price import FREE, Price, Quote
 from lodestard.domain.provider import least_output_tokens, stays_in_lan
 from lodestard.domain.routing_settings import Prefer, Traits, Worth
 from lodestard.domain.settings import Settings, Upstream
+from lodestard.domain.task import KINDS
 from lodestard.domain.upstream import Candidate, Target
 from lodestard.routing.abilities import Ability, assume_ability
 from lodestard.routing.price_table import PriceTable, read_table
-from lodestard.routing.quality import logit
+from lodestard.routing.quality import Abilities, logit
 from lodestard.routing.rules import NO_RULES, Rulebook, read_rules
 from lodestard.routing.score import WORTH
 
@@ -27,7 +28,8 @@ NO_QUOTES: Mapping[str, Quote] = {}
 class Offer(msgspec.Struct, frozen=True, kw_only=True):
     """A target and all that is known of it. ``price`` is None where nobody gave one.
 
-    ``ability`` is assumed by its name, or said in ``traits``, which is None where nothing is said. ``marks_cache``:
+    ``ability`` is assumed by its name; ``abilities`` are logits (``quality.py``) for each kind of task, as assumed or
+    said in ``traits``, which is None where nothing is said. ``marks_cache``:
     its provider is asked to remember long prompts, which costs more than reading them. ``candidate`` is what it is to
     whoever asks it, while it is up.
     """
@@ -39,6 +41,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     lan: bool
     marks_cache: bool
     ability: Ability
+    abilities: Abilities
     candidate: Candidate
     traits: Traits | None = None
 
@@ -64,14 +67,6 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     def takes_tools(self) -> bool:
         """Tool calls are emulated where a model has none, so only who was told that it takes none is passed over."""
         return self.traits is None or self.traits.tools is not False
-
-    def ability_at(self, kind: str) -> float:
-        """A logit (``quality.py``): how able it is at a kind of task, before anything was seen."""
-        if self.traits is not None:
-            said = self.traits.tasks.get(kind, self.traits.quality)
-            if said is not None:
-                return logit(said)
-        return self.ability.at(kind)
 
 
 class Known(NamedTuple):
@@ -128,6 +123,7 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
             price=price,
             lan=candidate.lan,
             candidate=candidate,
+            abilities=assume_abilities(assume_ability(target.model), self.traits.get(str(target))),
             marks_cache=known.settings.dialect == "anthropic" and known.settings.prompt_caching,
             ability=assume_ability(target.model),
             traits=self.traits.get(str(target)),
@@ -179,6 +175,12 @@ def _filled(catalog: Catalog, routes: Mapping[str, tuple[Target, ...]], now_ms: 
     }
     needs = {alias: _needs(offers) for alias, offers in aliases.items()}
     return msgspec.structs.replace(at, aliases=aliases, needs=needs)
+
+
+def assume_abilities(ability: Ability, traits: Traits | None = None) -> Abilities:
+    """How able it is at each kind of task, before anything was seen: what is said of it, or assumed."""
+    said = [None if traits is None else traits.tasks.get(kind, traits.quality) for kind in KINDS]
+    return tuple([ability.at(kind) if own is None else logit(own) for kind, own in zip(KINDS, said, strict=True)])
 
 
 def _needs(offers: tuple[Offer, ...]) -> Needs:

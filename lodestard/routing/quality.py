@@ -1,15 +1,24 @@
 """How likely a model's answer is good: what is assumed of it, moved by what was seen of its work.
 
-Law: what was seen counts as so many answers, what is assumed as ``PRIOR_ANSWERS``; so one bad answer never turns a
-choice over, and some dozens do. Hardness moves the odds by ``SPREAD`` logits from the easiest to the hardest
+Law: what is assumed holds until more than a few answers speak against it; one bad answer never turns a choice over,
+and some dozens do. Hardness moves the odds by ``SPREAD`` logits from the easiest to the hardest
 (a one-parameter item response model: Rasch, "Probabilistic Models for Some Intelligence and Attainment Tests", 1960).
 Pure.
 """
 
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from math import exp, log
 
-PRIOR_ANSWERS = 12.0
+from lodestard.domain.feedback import Cell
+from lodestard.domain.task import KINDS
+
 SPREAD = 6.0
+WHOLE, OWN = 0.6, 0.3
+"""How far a model is likely off what its family makes believe, in logits: as a whole, and in one kind besides."""
+
+STEPS, MOST_STEP = 6, 1.0
+PLACE: Mapping[str, int] = {kind: place for place, kind in enumerate(KINDS)}
 _LEAST, _MOST = 0.002, 0.998
 
 
@@ -23,12 +32,36 @@ def logit(share: float) -> float:
     return log(held / (1.0 - held))
 
 
-def with_evidence(ability: float, good: float, bad: float) -> float:
-    """The logit after ``good`` good answers and ``bad`` bad ones, of middling hardness."""
-    seen = good + bad
-    if seen <= 0.0:
-        return ability
-    return logit((logistic(ability) * PRIOR_ANSWERS + good) / (PRIOR_ANSWERS + seen))
+Abilities = tuple[float, ...]
+"""A logit for each of ``KINDS``, in their order."""
+
+
+@lru_cache(maxsize=1_024)
+def fit_abilities(assumed: Abilities, cells: tuple[Cell, ...]) -> Abilities:
+    """What is assumed of a model, moved by what was seen: as a whole, and then each kind a little by itself.
+
+    The likeliest offsets, each answer judged at its own hardness (a maximum a posteriori estimate by Newton's steps):
+    one for all kinds, then one for each that was seen.
+    """
+    whole = _fit([(assumed[PLACE[cell.kind]], cell) for cell in cells], WHOLE)
+    moved = [ability + whole for ability in assumed]
+    for kind in {cell.kind for cell in cells}:
+        place = PLACE[kind]
+        moved[place] += _fit([(moved[place], cell) for cell in cells if cell.kind == kind], OWN)
+    return tuple(moved)
+
+
+def _fit(seen: Sequence[tuple[float, Cell]], deviation: float) -> float:
+    """The likeliest offset of abilities, of which ``deviation`` is how far it is likely from none."""
+    precision, offset = 1.0 / (deviation * deviation), 0.0
+    for _ in range(STEPS):
+        slope, bend = -offset * precision, precision
+        for ability, cell in seen:
+            likely, count = expect_quality(ability + offset, cell.hardness), cell.good + cell.bad
+            slope += cell.good - count * likely
+            bend += count * likely * (1.0 - likely)
+        offset += max(-MOST_STEP, min(MOST_STEP, slope / bend))
+    return offset
 
 
 def expect_quality(ability: float, hardness: float) -> float:

@@ -16,7 +16,7 @@ from lodestard.domain.routing_settings import Prefer, Worth
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Merit
 from lodestard.domain.usage import Usage
-from lodestard.routing.quality import expect_quality, with_evidence
+from lodestard.routing.quality import PLACE, Abilities, expect_quality, fit_abilities
 
 NANO = 1_000_000_000
 
@@ -70,13 +70,15 @@ class Weighable(Protocol):
     @property
     def tokens_per_s(self) -> float | None: ...
 
-    def ability_at(self, kind: str) -> float: ...
+    @property
+    def abilities(self) -> Abilities: ...
 
 
 def weigh(offer: Weighable, figures: Figures, question: Question) -> Merit:
     """The sum for one candidate."""
     asked, task, worth, tokens = question
-    quality = expect_quality(with_evidence(offer.ability_at(task.kind), figures.good, figures.bad), task.hardness)
+    abilities = fit_abilities(offer.abilities, figures.cells) if figures.cells else offer.abilities
+    quality = expect_quality(abilities[PLACE[task.kind]], task.hardness)
     cost = likely_cost(offer, asked.prompt_tokens, tokens, figures.cached_tokens)
     wait_s = likely_wait(offer, tokens, figures)
     value = min(quality, worth.enough) * worth.answer_usd - wait_s * worth.second_usd
@@ -85,7 +87,7 @@ def weigh(offer: Weighable, figures: Figures, question: Question) -> Merit:
         cost_nano_usd=cost,
         wait_s=wait_s,
         value_nano_usd=round(value * NANO) - cost,
-        seen=figures.good + figures.bad,
+        seen=sum([cell.good + cell.bad for cell in figures.cells if cell.kind == task.kind]),
         cached_tokens=figures.cached_tokens,
         note=figures.no_room,
     )

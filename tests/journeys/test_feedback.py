@@ -45,10 +45,10 @@ async def test_a_verdict_comes_by_endpoint_header_or_verb(world: World) -> None:
     row = await call(world, "feedback.give", id=by_verb.id[-10:], verdict="bad", kind="code")
     assert (row["request_id"], row["verdict"]) == (by_verb.id, "bad")
     assert await told(world, by_endpoint) == [("said", "good", "explain", str(LLAMA))]
-    assert await told(world, by_header) == [("said", "bad", "chat", str(LLAMA))]
+    assert await told(world, by_header) == [("said", "bad", "explain", str(LLAMA))]
     assert await told(world, by_verb) == [("said", "bad", "code", str(LLAMA))]
     outcomes = world.house.runtime.outcomes
-    for kind, counts in (("explain", (1, 0)), ("chat", (0, 1)), ("code", (0, 1))):
+    for kind, counts in (("explain", (1, 1)), ("chat", (0, 0)), ("code", (0, 1))):
         assert outcomes.counts(LLAMA, kind) == pytest.approx(counts, abs=1e-4)
     listed = await call(world, "feedback.list")
     assert {each["request_id"] for each in listed["feedback"]} == {by_endpoint.id, by_header.id, by_verb.id}
@@ -94,8 +94,8 @@ async def test_the_same_again_and_a_failed_edit_show_by_themselves(world: World)
     first = await world.ask("local-llama", QUESTION)
     again = await world.ask("local-llama", QUESTION)
     await world.ask("local-llama", "# 1 SEARCH/REPLACE block failed to match! And so on.")
-    assert await told(world, first) == [("resent", "bad", "chat", str(LLAMA))]
-    assert await told(world, again) == [("edit_failed", "bad", "chat", str(LLAMA))]
+    assert await told(world, first) == [("resent", "bad", "explain", str(LLAMA))]
+    assert await told(world, again) == [("edit_failed", "bad", "explain", str(LLAMA))]
     state = b"".join(file.read_bytes() for file in (world.folder / "state").iterdir() if "ledger" in file.name)
     assert b"line by line" not in state
 

@@ -14,6 +14,7 @@ CREATE TABLE feedback (
     project TEXT NOT NULL,
     weight REAL NOT NULL,
     at_ms INTEGER NOT NULL,
+    hardness REAL NOT NULL,
     PRIMARY KEY (request_id, source, target)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX feedback_at ON feedback (at_ms);

@@ -17,6 +17,7 @@ from itertools import cycle, islice
 import msgspec
 
 from lodestard.domain.choice import Asked, Figures
+from lodestard.domain.feedback import Cell
 from lodestard.domain.request import Caller
 from lodestard.domain.routing_settings import Rule, When
 from lodestard.domain.settings import Model, ModelPrice, Settings, Upstream
@@ -108,8 +109,7 @@ def _turn(luck: random.Random) -> Turn:
         day=luck.choice(("mon", "sat")),
     )
     seen = [
-        Figures(wait_s=luck.choice((None, 3.0)), first_s=1.0, good=luck.random() * 20, bad=luck.random() * 5)
-        for _ in range(7)
+        Figures(wait_s=luck.choice((None, 3.0)), first_s=1.0, cells=(Cell("edit", 0.5, 10.0, 3.0),)) for _ in range(7)
     ]
     task = Task(kind=luck.choice(KINDS), hardness=luck.random(), sure=0.5)
     return asked, task, lambda candidate: seen[len(candidate.target.model) % 7]

@@ -15,11 +15,13 @@ import msgspec
 from lodestard.classify.classify import classify as classify_request
 from lodestard.classify.task_rules import compile_rules
 from lodestard.domain.choice import UNSEEN, Asked, Figures
+from lodestard.domain.feedback import Given, Verdict
 from lodestard.domain.request import Conversation, Message, Request, TextPart
 from lodestard.domain.routing_settings import Worth
 from lodestard.domain.settings import Model, ModelPrice, Settings, Upstream
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate
+from lodestard.ledger.outcomes import Outcomes
 from lodestard.routing.catalog import Catalog, build_catalog
 from lodestard.routing.choose import View, choose_route
 from tests.bench.routing.asks import Ask, Choose, Lesson, Market
@@ -36,8 +38,8 @@ WORTH: Mapping[str, Worth] = {
 FREE, PAID = "free", "paid"
 """The upstreams of models that cost nothing and of those that do."""
 PICO_PER_NANO, NANO_USD = 1000, 10**9
-Seen = Mapping[tuple[str, str], Figures]
-"""By model and kind."""
+Seen = Mapping[str, Figures]
+"""By model."""
 
 
 def classify(prompt: str) -> Task:
@@ -75,7 +77,7 @@ class Lodestar:
 
 def _choose(view: View, seen: Seen, ask: Ask) -> str:
     def figures_of(candidate: Candidate) -> Figures:
-        return seen.get((candidate.target.model, ask.task.kind), UNSEEN)
+        return seen.get(candidate.target.model, UNSEEN)
 
     here = msgspec.structs.replace(view, figures_of=figures_of)
     plan = choose_route(Asked(alias=ALIAS, prompt_tokens=ask.prompt_tokens), ask.task, here)
@@ -83,13 +85,29 @@ def _choose(view: View, seen: Seen, ask: Ask) -> str:
 
 
 def count(lessons: Sequence[Lesson]) -> Seen:
-    """Good and bad answers, by the kind that each prompt was taken for."""
-    sums: dict[tuple[str, str], list[float]] = {}
+    """Good and bad answers, by the kind and the hardness that each prompt was taken for, as the gateway counts."""
+    outcomes = Outcomes()
     for lesson in lessons:
+        task = lesson.ask.task
         for model, one in lesson.case.outcomes.items():
-            row = sums.setdefault((model, lesson.ask.task.kind), [0.0, 0.0])
-            row[0], row[1] = row[0] + one.score, row[1] + 1 - one.score
-    return {key: Figures(good=good, bad=bad) for key, (good, bad) in sums.items()}
+            outcomes.add(judged(model, task, "good", one.score), 0)
+            outcomes.add(judged(model, task, "bad", 1.0 - one.score), 0)
+    models = {model for lesson in lessons for model in lesson.case.outcomes}
+    return {model: Figures(cells=outcomes.cells(model, 0)) for model in models}
+
+
+def judged(model: str, task: Task, verdict: Verdict, weight: float) -> Given:
+    return Given(
+        request_id="",
+        source="said",
+        target=model,
+        verdict=verdict,
+        kind=task.kind,
+        project="",
+        weight=weight,
+        at_ms=0,
+        hardness=task.hardness,
+    )
 
 
 def price_of(model: str, market: Market, lessons: Sequence[Lesson]) -> ModelPrice | None:

@@ -11,6 +11,7 @@ from lodestard.advice.past import Pace, Past, past_of
 from lodestard.advice.replay import Known, Replay
 from lodestard.advice.unknowns import say_unknowns
 from lodestard.control.messages.advice import Move
+from lodestard.domain.feedback import Cell
 from lodestard.domain.routing_settings import Rule, When
 from lodestard.domain.settings import Model, ModelPrice, Settings, Upstream
 from lodestard.routing.catalog import Catalog, build_catalog
@@ -182,7 +183,7 @@ def test_hours_and_days_are_of_the_ledgers_time_zone() -> None:
 
 def test_what_was_judged_moves_the_choice() -> None:
     auto = a_past(alias="auto", kind="edit", hardness=0.5, target=MINI)
-    known = Known(judged={f"edit {LOCAL}": (300.0, 0.0)}, paces={LOCAL: Pace(0.5, 60.0)})
+    known = Known(judged={LOCAL: (Cell("edit", 0.5, 300.0, 0.0),)}, paces={LOCAL: Pace(0.5, 60.0)})
     replay = replayed(catalog(), auto, known=known)
     assert replay.tally.drifted == 1  # the running policy itself would choose the local one by now
     assert replay.tally.changed == 0

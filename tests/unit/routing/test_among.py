@@ -6,6 +6,7 @@ import pytest
 
 from lodestard.domain.choice import Among, Asked, Figures
 from lodestard.domain.errors import CallerFault
+from lodestard.domain.feedback import Cell
 from lodestard.domain.routing_settings import Rule, When
 from lodestard.domain.settings import Model, ModelPrice, Settings, Upstream
 from lodestard.domain.task import Task
@@ -73,8 +74,10 @@ def test_what_is_lan_only_stays_there_whatever_is_asked_about() -> None:
 
 
 def test_what_was_seen_moves_the_choice() -> None:
+    cells = (Cell(TASK.kind, 0.5, 200.0, 0.0),)
+
     def seen(candidate: Candidate) -> Figures:
-        return Figures(good=200.0, first_s=0.5, tokens_per_s=50.0) if candidate.target == LOCAL else Figures()
+        return Figures(cells=cells, first_s=0.5, tokens_per_s=50.0) if candidate.target == LOCAL else Figures()
 
     view = a_view()
     without = choose_among(Among([LOCAL, CHEAP], "balanced"), Asked(alias="auto"), TASK, view)

@@ -9,6 +9,7 @@ import pytest
 
 from lodestard.domain.choice import Asked, Figures
 from lodestard.domain.errors import CallerFault, Code
+from lodestard.domain.feedback import Cell
 from lodestard.domain.request import Caller
 from lodestard.domain.routing_settings import Day, Prefer, Routing, Rule, Traits, When
 from lodestard.domain.settings import Model, ModelPrice, Settings, Upstream
@@ -92,8 +93,7 @@ def a_world(luck: random.Random) -> View:
             wait_s=own.choice((None, own.uniform(0, 300))),
             first_s=own.choice((None, own.uniform(0, 9))),
             tokens_per_s=own.choice((None, own.uniform(1, 200))),
-            good=own.uniform(0, 50),
-            bad=own.uniform(0, 50),
+            cells=(Cell(own.choice(KINDS), own.random(), own.uniform(0, 50), own.uniform(0, 50)),),
             cached_tokens=own.choice((0, own.randrange(200_000))),
             last=own.random() < 0.2,
             no_room=own.choice(("", "", "no budget has room for it")),

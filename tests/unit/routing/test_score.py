@@ -7,13 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.domain.choice import UNSEEN, Asked, Figures
+from lodestard.domain.feedback import Cell
 from lodestard.domain.routing_settings import Traits, Worth
 from lodestard.domain.settings import Model, ModelPrice, Settings, Upstream
 from lodestard.domain.task import KINDS, Task
 from lodestard.domain.upstream import Merit
 from lodestard.routing.abilities import UNKNOWN, assume_ability
 from lodestard.routing.catalog import Offer, build_catalog
-from lodestard.routing.quality import expect_quality, logistic, logit, with_evidence
+from lodestard.routing.quality import PLACE, expect_quality, fit_abilities, logistic
 from lodestard.routing.score import ANSWER_TOKENS, WORTH, answer_tokens, pose, weigh
 
 SETTINGS = Settings(
@@ -90,22 +91,43 @@ def test_no_answer_is_longer_than_its_limit() -> None:
     assert ANSWER_TOKENS.keys() == set(KINDS)
 
 
-@given(st.floats(-6, 6), st.floats(0, 1), st.integers(0, 500), st.integers(0, 500))
-def test_evidence_moves_quality_towards_what_was_seen(ability: float, hardness: float, good: int, bad: int) -> None:
-    moved = with_evidence(ability, good, bad)
-    if good + bad:
-        seen, assumed = good / (good + bad), logistic(ability)
-        low, high = sorted((seen, assumed))
-        assert low - 0.01 <= logistic(moved) <= high + 0.01
-    assert 0.0 <= expect_quality(moved, hardness) <= 1.0
-    assert with_evidence(ability, good + 1, bad) >= moved - 1e-9 or logistic(moved) > 0.997
-    assert expect_quality(ability, hardness) >= expect_quality(ability, min(1.0, hardness + 0.1))
+FLAT = (1.0,) * len(KINDS)
+
+
+def seen(good: float, bad: float, kind: str = "edit", hardness: float = 0.5) -> float:
+    """The ability for ``kind`` after so many answers, where a logit of 1 was assumed."""
+    return fit_abilities(FLAT, (Cell(kind, hardness, good, bad),))[PLACE[kind]]
+
+
+@given(st.integers(0, 500), st.integers(0, 500), st.floats(0, 1))
+def test_evidence_moves_quality_towards_what_was_seen(good: int, bad: int, hardness: float) -> None:
+    moved, expected = seen(good, bad, hardness=hardness), expect_quality(1.0, hardness) * (good + bad)
+    assert (moved > 1.0) == (good > expected) or abs(good - expected) < 1e-6
+    assert seen(good + 1, bad, hardness=hardness) >= moved - 1e-6
+    assert abs(moved - 1.0) < 8
+
+
+def test_what_was_seen_of_one_kind_says_something_of_the_others() -> None:
+    moved = fit_abilities(FLAT, (Cell("edit", 0.5, 0.0, 40.0),))
+    assert moved[PLACE["edit"]] < moved[PLACE["chat"]] < 1.0
+    assert len(set(moved)) == 2
+
+
+def test_failing_at_hard_work_is_no_surprise() -> None:
+    assert seen(0, 10, hardness=0.9) > seen(0, 10, hardness=0.1)
+    assert seen(10, 0, hardness=0.9) > seen(10, 0, hardness=0.1)
 
 
 def test_one_bad_answer_turns_nothing_over_and_dozens_do() -> None:
-    ability = logit(0.8)
-    assert logistic(with_evidence(ability, 0, 1)) > 0.7
-    assert logistic(with_evidence(ability, 0, 40)) < 0.25
+    assert logistic(seen(0, 1)) > 0.6
+    assert logistic(seen(0, 60)) < 0.3
+    assert logistic(seen(60, 0)) > 0.85
+
+
+def test_what_was_seen_is_in_the_sum() -> None:
+    figures = Figures(cells=(Cell("chat", 0.1, 0.0, 30.0), Cell("edit", 0.5, 3.0, 0.0)))
+    assert merit(LOCAL, figures=figures).quality < merit(LOCAL).quality
+    assert merit(LOCAL, figures=figures).seen == 30.0
 
 
 @pytest.mark.parametrize(
