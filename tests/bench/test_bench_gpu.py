@@ -13,7 +13,7 @@ from tests.bench.gpu import real
 from tests.bench.gpu.baseline import Key, differences, read_baseline, write_baseline
 from tests.bench.gpu.clients import GIVE_UP_S
 from tests.bench.gpu.command import SEEDS, main, run_one, warn_of_changes
-from tests.bench.gpu.docs import BEGINS, ENDS, FILE, write_docs
+from tests.bench.gpu.docs import BEGINS, FILE, write_docs
 from tests.bench.gpu.drive import Run, Sent, simulate
 from tests.bench.gpu.figures import read_figures
 from tests.bench.gpu.house import MODES, RESIDENT, make_card
@@ -21,6 +21,7 @@ from tests.bench.gpu.machines import MACHINES, floor_s
 from tests.bench.gpu.targets import LIMITS, RATIOS, write_targets
 from tests.bench.gpu.words import code, prose
 from tests.bench.gpu.workloads import NAMES, plan_workload
+from tests.bench.page import ENDS
 
 SHARE = 0.1
 

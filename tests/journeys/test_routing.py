@@ -8,6 +8,7 @@ import pytest
 import trio
 
 from tests.fakes.world import Answer, World, chat, open_world
+from tests.journeys.test_feedback import call
 
 OUTSIDE = ("openai", "xai", "anthropic", "gemini")
 CONFIG = "\n".join(
@@ -245,3 +246,13 @@ async def test_an_alias_that_a_rule_names_is_checked_as_it_says(tmp_path: Path) 
         world.openai.say("no json", '{"x": 1}')
         answer = await post(world, alias="local-llama", response_format=SCHEMA)
         assert (answer.text, world.openai.asked) == ('{"x": 1}', 2)
+
+
+async def test_lan_only_is_not_switched_away(routed: World) -> None:
+    await call(routed, "use.set", alias="gpt-4o-mini")
+    assert (await post(routed, alias="local-llama")).lodestar["model"] == "openai/gpt-4o-mini"
+    asked = routed.openai.asked
+    answer = await post(routed, PRIVATE, alias="local-llama", text="another")
+    assert answer.status == 400
+    assert "lan-only" in answer.error["message"]
+    assert routed.openai.asked == asked

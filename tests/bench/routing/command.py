@@ -13,7 +13,7 @@ from tests.bench.routing.decision import DECISIONS, time_choices, write_timed
 from tests.bench.routing.docs import write_docs
 from tests.bench.routing.generate import generate
 from tests.bench.routing.measure import measure, measure_world
-from tests.bench.routing.report import Result, write_curve, write_result, write_totals
+from tests.bench.routing.report import TOTALS, Result, write_curve, write_result, write_totals
 from tests.bench.routing.table import read_table, write_table
 from tests.bench.routing.worlds import WORLDS
 
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     for part in ["csv"] if options.csv else options.parts:
         lines = list(PARTS[part](options))
         print("\n".join(lines))  # noqa: T201
-        report += lines
+        report += lines[lines.index(TOTALS) :] if TOTALS in lines else lines
     if options.docs:
         write_docs(report)
     return 0
@@ -102,7 +102,9 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--csv", nargs="+", type=Path, default=(), help="measure on these tables instead")
     parser.add_argument("--write", type=Path, help="write the first world's data as a table, and nothing else")
     parser.add_argument("--every", action="store_true", help="the table of every seed, not of the first alone")
-    parser.add_argument("--docs", action="store_true", help="write the tables into docs/benchmarks-routing.md too")
+    parser.add_argument(
+        "--docs", action="store_true", help="write what it comes to into its page too"
+    )
     parser.add_argument("--quick", action="store_true", help=f"one seed, {QUICK_COUNT} prompts a world")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)

@@ -9,6 +9,8 @@ import msgspec
 from tests.bench.routing.figures import GOAL_COST, GOAL_QUALITY, Figures, Span
 from tests.bench.routing.trial import Tally
 
+TOTALS = "## All sets"
+
 
 class Guessed(msgspec.Struct, frozen=True):
     """How often each predictor names the true kind: of ``labelled`` prompts, which were never learned from."""
@@ -79,7 +81,7 @@ def write_curve(result: Result, name: str) -> Iterator[str]:
 
 def write_totals(results: Sequence[Result]) -> Iterator[str]:
     """All sets together."""
-    yield "## All sets"
+    yield TOTALS
     yield ""
     yield f"Aim: quality of the best single model >= {GOAL_QUALITY:.0%} at <= {GOAL_COST:.0%} of its cost."
     yield ""
