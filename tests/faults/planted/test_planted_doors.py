@@ -92,7 +92,7 @@ async def test_headers_that_go_on(ram_path: Path, monkeypatch: pytest.MonkeyPatc
     more = ("cookie", *messages_read.HEEDED)
     monkeypatch.setattr(messages_read, "HEEDED", more)
     monkeypatch.setattr("lodestard.protocols.anthropic.messages.AnthropicMessages.heeded", more)
-    monkeypatch.setattr(passing, "_PASSED_HEADERS", frozenset(more))
+    monkeypatch.setattr(passing, "HEEDED", more)
     with found("a client's headers went to anthropic"):
         await look(ram_path, send_headers)
 
