@@ -40,9 +40,9 @@ test: systemd-tools ## lint, types, architecture contracts and all tests, with c
 	@$(BIN)/coverage erase
 	@mkdir -p .cache
 	@status=0; $(MAKE) --jobs=3 --keep-going --output-sync=target \
-	tests-in-process tests-of-processes tests-of-faults static || status=$$?; \
+	tests-of-processes tests-of-units tests-of-rooms tests-of-faults static || status=$$?; \
 	$(MAKE) coverage || status=$$?; \
-	tail -qn 1 .cache/processes.txt .cache/faults.txt .cache/pytest.txt; exit $$status
+	tail -qn 1 .cache/processes.txt .cache/faults.txt .cache/units.txt .cache/rooms.txt; exit $$status
 
 .PHONY: static
 static: ## lint, types and contracts, one after the other
@@ -50,18 +50,24 @@ static: ## lint, types and contracts, one after the other
 	@$(MAKE) types
 	@$(MAKE) contracts
 
-# Two cores: what starts processes often waits for them, so it runs beside the rest. Processes and faults show next to
+# Two cores: what starts processes often waits for them, so it runs beside the rest. Processes, faults and benchmarks show next to
 # nothing to the coverage that the rest does not, and go without it: it costs them a fifth of their time.
 WITH_PROCESSES := tests/clients tests/daemon tests/systemd
-FAULTS := tests/faults
+FAULTS := tests/faults tests/bench
+UNITS := tests/unit
 
 .PHONY: tests-of-processes
 tests-of-processes: $(DEV_STAMP)
 	@$(BIN)/pytest $(WITH_PROCESSES) 2>&1 | tee .cache/processes.txt
 
-.PHONY: tests-in-process
-tests-in-process: $(DEV_STAMP)
-	@$(BIN)/coverage run -m pytest $(addprefix --ignore=,$(WITH_PROCESSES) $(FAULTS)) tests 2>&1 | tee .cache/pytest.txt
+# The rest is two halves of about the same length, so that both cores are busy to the end.
+.PHONY: tests-of-units
+tests-of-units: $(DEV_STAMP)
+	@$(BIN)/coverage run -m pytest $(UNITS) 2>&1 | tee .cache/units.txt
+
+.PHONY: tests-of-rooms
+tests-of-rooms: $(DEV_STAMP)
+	@$(BIN)/coverage run -m pytest $(addprefix --ignore=,$(WITH_PROCESSES) $(FAULTS) $(UNITS)) tests 2>&1 | tee .cache/rooms.txt
 
 .PHONY: tests-of-faults
 tests-of-faults: $(DEV_STAMP)
