@@ -364,10 +364,12 @@ class Exchange(msgspec.Struct, eq=False):
         caller, runtime = self.caller, self.runtime
         if caller.origin or self.result.cache == "hit" or not self.request.conversation.is_chat:
             return None
-        return self.plan.task or runtime.tasks.look(self.request, caller, runtime.settings.tasks)
+        return runtime.tasks.note_end(self.entry.id, self.request, caller, self.plan.task, runtime.settings.tasks)
 
     def _closing(self, attempts: list[AttemptRecord]) -> Closing:
         result, received_ns = self.result, self.http.received_ns
+        total_us = (self.runtime.clock.monotonic_ns() - received_ns) // NS_PER_US
+        overhead_us = self._overhead_us(attempts)  # before anything is done that nobody waits for
         reply = result.reply or (self.flight.landing.reply if self.flight and self.flight.landing else None)
         first_ns = result.first_piece_ns
         trace = write_trace(self._asked_plan(), self._reason(), self.ticket.reason, attempts, received_ns)
@@ -376,8 +378,6 @@ class Exchange(msgspec.Struct, eq=False):
         if self.runtime.shadow is not None and attempts:
             trace |= self.runtime.shadow.judge(self.request, self.caller, self._asked_plan(), reply)
         task = self._find_task()
-        if task is not None:
-            self.runtime.tasks.remember(self.entry.id, self.request, self.runtime.settings.tasks)
         return Closing(
             task=task.kind if task is not None and self.caller.task in VAGUE else "",
             hardness=MIDDLING if task is None else task.hardness,
@@ -387,9 +387,9 @@ class Exchange(msgspec.Struct, eq=False):
             target=result.target or (self.flight.target if self.flight is not None else None),
             usage=reply.usage if reply is not None else None,
             durations=reply.durations if reply is not None else None,
-            total_us=(self.runtime.clock.monotonic_ns() - received_ns) // NS_PER_US,
+            total_us=total_us,
             first_piece_us=(first_ns - received_ns) // NS_PER_US if first_ns else None,
-            overhead_us=self._overhead_us(attempts),
+            overhead_us=overhead_us,
             trace=trace,
         )
 

@@ -50,19 +50,19 @@ class Tasks:
             return found
         return Task(kind=kind_of(caller.task), hardness=found.hardness, sure=1.0, why="said by its client")
 
-    def look(self, request: Request, caller: Caller, own: tuple[TaskRule, ...]) -> Task | None:
-        """What it is, after its reply; None where there is no time to look."""
-        return self.find(request, caller, own) if self._has_time() else None
-
-    def remember(self, request_id: str, request: Request, own: tuple[TaskRule, ...]) -> None:
-        """Keep the numbers by which it may be corrected, where there is time to measure them."""
+    def note_end(
+        self, request_id: str, request: Request, caller: Caller, known: Task | None, own: tuple[TaskRule, ...]
+    ) -> Task | None:
+        """A request has had its reply: what it is, if that is ``known`` or there is time to look; and the numbers by
+        which it may be corrected are kept, if there is time to measure them."""
         if not self._has_time():
-            return
+            return known
         measured = measure(request, compiled(own))
         if measured[0]:
             self._measures[request_id] = measured
             if len(self._measures) > MOST_REMEMBERED:
                 self._measures.popitem(last=False)
+        return known or self.find(request, caller, own)
 
     def correct(self, request_id: str, kind: str) -> bool:
         """A person says what a request was. Whether anything was learned: it has to be one of the last ones."""

@@ -102,9 +102,7 @@ def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--csv", nargs="+", type=Path, default=(), help="measure on these tables instead")
     parser.add_argument("--write", type=Path, help="write the first world's data as a table, and nothing else")
     parser.add_argument("--every", action="store_true", help="the table of every seed, not of the first alone")
-    parser.add_argument(
-        "--docs", action="store_true", help="write what it comes to into its page too"
-    )
+    parser.add_argument("--docs", action="store_true", help="write what it comes to into its page too")
     parser.add_argument("--quick", action="store_true", help=f"one seed, {QUICK_COUNT} prompts a world")
     parser.add_argument("--processes", type=int, default=2)
     options = parser.parse_args(arguments)
