@@ -7,7 +7,6 @@ Pure.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from math import exp, log
 
 from lodestard.domain.feedback import Cell
@@ -18,6 +17,7 @@ WHOLE, OWN = 0.6, 0.3
 """How far a model is likely off what its family makes believe, in logits: as a whole, and in one kind besides."""
 
 STEPS, MOST_STEP = 6, 1.0
+MOST_FITTED = 1_024
 PLACE: Mapping[str, int] = {kind: place for place, kind in enumerate(KINDS)}
 _LEAST, _MOST = 0.002, 0.998
 
@@ -36,9 +36,26 @@ Abilities = tuple[float, ...]
 """A logit for each of ``KINDS``, in their order."""
 
 
-@lru_cache(maxsize=1_024)
+_fitted: dict[tuple[int, int], tuple[Abilities, tuple[Cell, ...], Abilities]] = {}
+
+
 def fit_abilities(assumed: Abilities, cells: tuple[Cell, ...]) -> Abilities:
     """What is assumed of a model, moved by what was seen: as a whole, and then each kind a little by itself.
+
+    Remembered for these very two, which are the same objects from choice to choice; to hash them costs more than the
+    rest of a choice. Both are held as long as their ids are.
+    """
+    key = (id(assumed), id(cells))
+    found = _fitted.get(key)
+    if found is None:
+        if len(_fitted) >= MOST_FITTED:
+            _fitted.clear()
+        found = _fitted[key] = (assumed, cells, _fit_all(assumed, cells))
+    return found[2]
+
+
+def _fit_all(assumed: Abilities, cells: tuple[Cell, ...]) -> Abilities:
+    """One offset for the model, and one for each kind that was seen.
 
     The likeliest offsets, each answer judged at its own hardness (a maximum a posteriori estimate by Newton's steps):
     one for all kinds, then one for each that was seen.

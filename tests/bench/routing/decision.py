@@ -41,6 +41,9 @@ FAMILIES = (
     "other",
 )
 
+SEEN = [(Cell("edit", 0.5, 10.0 + number, 3.0), Cell("debug", 0.7, 4.0, 2.0)) for number in range(7)]
+"""What was seen of models: the same objects from choice to choice, as the gateway has them."""
+
 
 class Timed(msgspec.Struct, frozen=True):
     """Milliseconds of the processor's that one choice takes (it never waits; so other processes don't count), and
@@ -108,9 +111,7 @@ def _turn(luck: random.Random) -> Turn:
         minute=luck.randrange(1440),
         day=luck.choice(("mon", "sat")),
     )
-    seen = [
-        Figures(wait_s=luck.choice((None, 3.0)), first_s=1.0, cells=(Cell("edit", 0.5, 10.0, 3.0),)) for _ in range(7)
-    ]
+    seen = [Figures(wait_s=luck.choice((None, 3.0)), first_s=1.0, cells=cells) for cells in SEEN]
     task = Task(kind=luck.choice(KINDS), hardness=luck.random(), sure=0.5)
     return asked, task, lambda candidate: seen[len(candidate.target.model) % 7]
 
