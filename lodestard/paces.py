@@ -65,6 +65,7 @@ class Paces:
         return last.read_tokens
 
     def learn_attempt(self, ended: AttemptEnded) -> None:
+        """A plain answer comes all at once: it tells how fast it was as a whole, not when it began."""
         if ended.outcome != "ok" or ended.first_piece_ns is None:
             return
         pace = self._paces.get(ended.target)
@@ -73,9 +74,10 @@ class Paces:
             if len(self._paces) > MOST_TARGETS:
                 self._paces.popitem(last=False)
         self._paces.move_to_end(ended.target)
-        pace.first_s = _mean(pace.first_s, ended.first_piece_ns / NS_PER_S)
+        if ended.streamed:
+            pace.first_s = _mean(pace.first_s, ended.first_piece_ns / NS_PER_S)
         tokens = ended.usage.completion_tokens if ended.usage is not None else 0
-        writing_ns = ended.total_ns - ended.first_piece_ns
+        writing_ns = ended.answer_ns - (ended.first_piece_ns if ended.streamed else 0)
         if tokens >= LEAST_TOKENS and writing_ns > 0:
             pace.tokens_per_s = _mean(pace.tokens_per_s, tokens * NS_PER_S / writing_ns)
 

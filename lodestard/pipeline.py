@@ -352,4 +352,6 @@ def attempt_news(record: AttemptRecord, flight: Flight) -> AttemptEnded:
         ordinal=record.held.ordinal if record.held is not None else 0,
         state=record.held.state if record.held is not None else "",
         settled=None if record.held is None else attempt_figures(record.held),
+        answer_ns=record.ended_ns - record.dialled_ns if record.dialled_ns else 0,
+        streamed=flight.request.stream,
     )

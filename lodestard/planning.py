@@ -7,17 +7,18 @@ weighed anew for each request.
 
 from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple, get_args
 from zoneinfo import ZoneInfo
 
 import msgspec
 
 from lodestard.domain.choice import MOST_TEXT, Asked, Figures, Interest, Needs
+from lodestard.domain.evidence import Evidence
 from lodestard.domain.feedback import MIDDLING, Cell, kind_of
 from lodestard.domain.ports import EntryPort
 from lodestard.domain.project import ProjectPolicy
-from lodestard.domain.request import Caller, Request
+from lodestard.domain.request import Caller, ImagePart, Request
 from lodestard.domain.routing_settings import Day
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import LAN_ONLY, Candidate, Plan, Target
@@ -26,8 +27,11 @@ from lodestard.runtime import Runtime
 from lodestard.switching import switched_alias
 
 BYTES_PER_TOKEN = 4
-MOST_BYTES_PER_TOKEN = 2
-"""Fewer bytes a token have no texts that people write: so many tokens a prompt has at most, nearly."""
+LEAST_BYTES_PER_TOKEN = 2
+"""No text that people write has fewer: nearly so many tokens a prompt has at most."""
+
+IMAGE_TOKENS = 600
+"""As in ``tokens.estimator``: an inline image is no text of its size."""
 
 DAYS: Sequence[Day] = get_args(Day)
 
@@ -48,13 +52,19 @@ def plan_request(request: Request, caller: Caller, runtime: Runtime, entry: Entr
     if policy is not None and policy.tags:
         caller = msgspec.structs.replace(caller, tags=tuple(dict.fromkeys((*caller.tags, *policy.tags))))
     interest = routes.interest(policy)
-    weighed = needs is None or caller.prefer or (policy is not None and policy.prefer)
-    looks = interest.task or weighed
-    task = runtime.tasks.find(request, caller, runtime.settings.tasks) if looks else UNKNOWN_TASK
     asked = read_asked(request, caller, runtime, interest)
     if instead:
         asked = msgspec.structs.replace(asked, instead=instead)
-    return routes.plan(asked, task, partial(figures_of, Facts(request, caller, task, entry), runtime), policy)
+
+    def plan_as(task: Task) -> Plan:
+        return routes.plan(asked, task, partial(figures_of, Facts(request, caller, task, entry), runtime), policy)
+
+    weighed = caller.prefer or routes.prefers(instead or request.alias) or (policy is not None and policy.prefer)
+    if not (interest.task or weighed):
+        plan = plan_as(UNKNOWN_TASK)
+        if not plan.prefer:  # neither does a rule prefer something, nor the alias that a rule names
+            return plan
+    return plan_as(runtime.tasks.find(request, caller, runtime.settings.tasks))
 
 
 def find_policy(caller: Caller, runtime: Runtime) -> ProjectPolicy | None:
@@ -80,7 +90,7 @@ def find_policy(caller: Caller, runtime: Runtime) -> ProjectPolicy | None:
 
 def is_plain(request: Request, needs: Needs) -> bool:
     """Whether all that could answer its alias can answer it."""
-    if needs.context_tokens and request.size_bytes > needs.context_tokens * MOST_BYTES_PER_TOKEN:
+    if needs.context_tokens and request.size_bytes > needs.context_tokens * LEAST_BYTES_PER_TOKEN:
         return False
     if needs.tools and request.conversation.tools:
         return False
@@ -94,7 +104,7 @@ def read_asked(request: Request, caller: Caller, runtime: Runtime, interest: Int
     return Asked(
         alias=request.alias,
         caller=caller,
-        prompt_tokens=request.size_bytes // BYTES_PER_TOKEN,
+        prompt_tokens=guess_tokens(request),
         output_tokens=talk.sampling.max_output_tokens,
         images=request.has_images,
         tools=bool(talk.tools),
@@ -104,6 +114,15 @@ def read_asked(request: Request, caller: Caller, runtime: Runtime, interest: Int
         day=day,
         labels=LABELS.intersection(caller.tags),
     )
+
+
+def guess_tokens(request: Request) -> int:
+    """The prompt's tokens, by its bytes; what images are is not counted by theirs."""
+    images = [
+        part for message in request.conversation.messages for part in message.parts if isinstance(part, ImagePart)
+    ]
+    text_bytes = request.size_bytes - sum([len(part.data) for part in images])
+    return max(0, text_bytes) // BYTES_PER_TOKEN + IMAGE_TOKENS * len(images)
 
 
 def read_time(runtime: Runtime) -> tuple[int, Day]:
@@ -133,7 +152,7 @@ def figures_of(facts: Facts, runtime: Runtime, candidate: Candidate) -> Figures:
     """What is known of a candidate at this moment, for this request."""
     target, caller = candidate.target, facts.caller
     pace, last = runtime.paces.of(target), runtime.paces.last_of(caller.session)
-    wait = runtime.admission.predicted_wait(target, facts.request.size_bytes // BYTES_PER_TOKEN)
+    wait = runtime.admission.predicted_wait(target, guess_tokens(facts.request))
     return Figures(
         wait_s=None if wait is None else wait.likely_s,
         first_s=pace.first_s,
@@ -149,10 +168,14 @@ def seen_of(facts: Facts, runtime: Runtime, target: Target) -> tuple[Cell, ...]:
     """What was seen of the answers of ``target``: judged by who asked, and measured beside a paid model's."""
     cells = runtime.outcomes.cells(target)
     measured = runtime.hooks.evidence(facts.caller.task, target)
-    if measured is None:
-        return cells
+    return cells if measured is None else with_measured(cells, kind_of(facts.caller.task), measured)
+
+
+@lru_cache(maxsize=256)
+def with_measured(cells: tuple[Cell, ...], kind: str, measured: Evidence) -> tuple[Cell, ...]:
+    """The same object from choice to choice, so that what follows from it is worked out once."""
     good = measured.quality * measured.count
-    return (*cells, Cell(kind_of(facts.caller.task), MIDDLING, good, measured.count - good))
+    return (*cells, Cell(kind, MIDDLING, good, measured.count - good))
 
 
 def say_no_room(entry: EntryPort, candidate: Candidate, runtime: Runtime) -> str:

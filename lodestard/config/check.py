@@ -25,7 +25,7 @@ from lodestard.domain.settings import KeySource, Settings, Upstream
 from lodestard.domain.upstream import Target
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_ALIAS = re.compile(r"[!-~]{1,200}")
+_ALIAS = re.compile(r"[!\"$-~]{1,200}")
 _HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _HEADER_VALUE = re.compile(r"[\t -~]*")
@@ -197,7 +197,9 @@ def _check_models(settings: Settings, declared: Declared) -> Iterator[Finding]:
     for alias, model in settings.models.items():
         path = ("models", alias)
         if not _ALIAS.fullmatch(alias):
-            yield Finding(path, "an alias has up to 200 printable ASCII characters and no space")
+            yield Finding(
+                path, "an alias has up to 200 printable ASCII characters, no space and no '#' (tags follow it)"
+            )
         for index, text in enumerate(model.route):
             yield from _check_target((*path, "route", index), text, settings, declared)
         for index, text in enumerate(model.balance):

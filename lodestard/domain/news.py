@@ -39,7 +39,8 @@ def attempt_figures(attempt: AttemptPort) -> AttemptFigures:
 
 
 class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt has ended. ``outcome`` is ``ok`` or a fault's code; ``first_piece_ns`` is counted from dialling.
+    """One attempt has ended. ``outcome`` is ``ok`` or a fault's code; ``first_piece_ns`` is counted from dialling,
+    and so is ``answer_ns``, to its end; ``total_ns`` from when it began to wait for its place.
 
     ``hold_nano_usd`` is what was held for it; ``price`` the version of its price, empty where it was free. ``state``
     is how its money ended (captured, released, unknown), empty where nothing came to be held; ``ordinal`` its number
@@ -59,6 +60,8 @@ class AttemptEnded(msgspec.Struct, frozen=True, kw_only=True):
     ordinal: int = 0
     state: str = ""
     settled: AttemptFigures | None = None
+    answer_ns: int = 0
+    streamed: bool = False
 
 
 class RequestEnded(msgspec.Struct, frozen=True, kw_only=True):

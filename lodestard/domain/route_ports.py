@@ -22,6 +22,10 @@ class RoutesPort(Protocol):
         """What the choice for ``alias`` depends on beside who is up; None where it depends on all of a request."""
         ...
 
+    def prefers(self, alias: str) -> bool:
+        """Whether the best of its models for each request is asked first."""
+        ...
+
     def plan(
         self,
         asked: Asked,

@@ -43,9 +43,8 @@ def _promise(candidate: Candidate, merit: Merit) -> str:
 
 
 def _rival(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The best of the others by quality where that is better, otherwise the next."""
-    others = candidates[1:]
-    return max(others, key=_quality, default=None)
+    """Whoever of the others is likeliest good."""
+    return max(candidates[1:], key=_quality, default=None)
 
 
 def _quality(candidate: Candidate) -> float:

@@ -61,6 +61,10 @@ class Routes:
         catalog = self.catalog
         return None if catalog.rules.rules or alias in catalog.prefer else catalog.needs.get(alias)
 
+    def prefers(self, alias: str) -> bool:
+        """See the port."""
+        return alias in self.catalog.prefer
+
     def interest(self, policy: ProjectPolicy | None = None) -> Interest:
         """See the port."""
         own = self.catalog.rules.interest

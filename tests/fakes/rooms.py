@@ -227,6 +227,9 @@ class NoRoutes:
     chat_targets: Sequence[Target] = ()
     worth = WORTH
 
+    def prefers(self, alias: str) -> bool:
+        raise AssertionError(alias)
+
     def interest(self, policy: ProjectPolicy | None = None) -> Interest:
         raise AssertionError(policy)
 

@@ -7,6 +7,10 @@ from typing import Any
 import pytest
 import trio
 
+from lodestard.domain.request import Caller, Request
+from lodestard.domain.task import Task
+from lodestard.domain.task_rule import TaskRule
+from lodestard.tasks import Tasks
 from tests.fakes.world import Answer, World, chat, open_world
 from tests.journeys.test_feedback import call
 
@@ -256,3 +260,39 @@ async def test_lan_only_is_not_switched_away(routed: World) -> None:
     assert answer.status == 400
     assert "lan-only" in answer.error["message"]
     assert routed.openai.asked == asked
+
+
+async def test_only_a_choice_that_asks_has_a_request_classified(
+    routed: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There are rules here, but none that looks at tasks."""
+    found: list[Request] = []
+    find = Tasks.find
+
+    def count(self: Tasks, request: Request, caller: Caller, own: tuple[TaskRule, ...]) -> Task:
+        found.append(request)
+        return find(self, request, caller, own)
+
+    monkeypatch.setattr(Tasks, "note_end", lambda *_args: None)
+    monkeypatch.setattr(Tasks, "find", count)
+    await post(routed, alias="chain", text="one")
+    await post(routed, PRIVATE, alias="local-llama", text="two")
+    assert found == []
+    await post(routed, alias="weighed", text="three")
+    assert len(found) == 1
+
+
+async def test_an_image_is_no_text_of_its_size(tmp_path: Path) -> None:
+    """Half a megabyte of an image is not a hundred thousand tokens."""
+    config = """
+[models.sees]
+route = ["openai/gpt-4o", "t600/llama3.1:8b"]
+[traits."openai/gpt-4o"]
+images = true
+context_tokens = 8000
+"""
+    async with open_world(tmp_path, config) as world:
+        image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "iVBORw0K" * 60_000}}
+        messages = [{"role": "user", "content": [{"type": "text", "text": "What is it?"}, image]}]
+        answer = await world.request("POST", "/v1/chat/completions", {"model": "sees", "messages": messages})
+        assert answer.lodestar["model"] == "openai/gpt-4o", answer.body

@@ -167,11 +167,16 @@ def test_prices_of_free_upstreams_and_a_missing_auto_are_warnings() -> None:
 
 
 def test_models_prices_and_the_baseline() -> None:
-    text = UPSTREAM + '[models."a b"]\nroute = ["a/m"]\n[models.c]\nroute = ["b/m"]\n' + PRICE
+    text = (
+        UPSTREAM
+        + '[models."gpt#4"]\nroute = ["a/m"]\n[models."a b"]\nroute = ["a/m"]\n[models.c]\nroute = ["b/m"]\n'
+        + PRICE
+    )
     text += '[prices.x]\ninput = -1\noutput = 1e11\n[ledger]\nbaseline = "a/n"\n[price_book]\nenabled = false\n'
 
     assert fault_keys(text) == {
-        'models."a b"': "an alias has up to 200 printable ASCII characters and no space",
+        'models."gpt#4"': "an alias has up to 200 printable ASCII characters, no space and no '#' (tags follow it)",
+        'models."a b"': "an alias has up to 200 printable ASCII characters, no space and no '#' (tags follow it)",
         "models.c.route[0]": "no upstream 'b'",
         "prices.x": 'the name of a price is "upstream/model"',
         "prices.x.input": "expected US dollars per million tokens, from 0 up",
