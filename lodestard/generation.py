@@ -22,10 +22,7 @@ from lodestard.domain.clock import Clock
 from lodestard.domain.feedback_ports import FeedbackPort
 from lodestard.domain.host_ports import Admission
 from lodestard.domain.news import AttemptEnded, BudgetAlert, RequestEnded
-from lodestard.domain.ports import (
-    CachePort,
-    LedgerPort,
-)
+from lodestard.domain.ports import CachePort, LedgerPort
 from lodestard.domain.project_ports import ProjectsPort, SwitchesPort
 from lodestard.domain.question import Answered, Question
 from lodestard.domain.route_ports import PricesPort

@@ -19,11 +19,7 @@ from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.feedback import Cell, Feedback, Given, Turn
 from lodestard.domain.feedback_ports import FeedbackPort
 from lodestard.domain.host_ports import Admission, ResidencyPort
-from lodestard.domain.ports import (
-    CachePort,
-    LedgerPort,
-    Sender,
-)
+from lodestard.domain.ports import CachePort, LedgerPort, Sender
 from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.project_ports import ProjectsPort, SwitchesPort
 from lodestard.domain.question import Answered, Question

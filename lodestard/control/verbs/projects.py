@@ -10,14 +10,7 @@ import msgspec
 from lodestard.control.messages.projects import ProjectList, ProjectProblem, ProjectReport, Untrusted
 from lodestard.control.verbs.desk import Desk
 from lodestard.domain.money import format_usd, parse_nano_usd
-from lodestard.domain.project import (
-    KnownProject,
-    ProjectBudget,
-    ProjectFile,
-    Standing,
-    TrustedFile,
-    digest_of,
-)
+from lodestard.domain.project import KnownProject, ProjectBudget, ProjectFile, Standing, TrustedFile, digest_of
 from lodestard.domain.routing_settings import Rule, When
 from lodestard.domain.verbs import Argument, Arguments, Verb
 

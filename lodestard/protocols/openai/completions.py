@@ -13,16 +13,7 @@ from msgspec import Meta
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.reply import Reply
-from lodestard.domain.request import (
-    TOKENS,
-    Completion,
-    Conversation,
-    Message,
-    OtherPart,
-    Part,
-    Request,
-    TextPart,
-)
+from lodestard.domain.request import TOKENS, Completion, Conversation, Message, OtherPart, Part, Request, TextPart
 from lodestard.protocols.json_text import decode_typed, read_members
 from lodestard.protocols.openai.asked import MAX_CHOICES, SAID, Asked
 from lodestard.protocols.openai.completions_write import TextWriter, write_reply

@@ -10,14 +10,7 @@ from hypothesis import strategies as st
 
 from lodestard.budget.rules import read_rules
 from lodestard.config.project import read_project
-from lodestard.domain.project import (
-    KnownProject,
-    ProjectFile,
-    ProjectPolicy,
-    TrustedFile,
-    digest_of,
-    policy_of,
-)
+from lodestard.domain.project import KnownProject, ProjectFile, ProjectPolicy, TrustedFile, digest_of, policy_of
 from lodestard.projects.trust import budget_of
 
 WHOLE = """

@@ -7,13 +7,7 @@ import pytest
 
 from lodestard.domain.request import Conversation, Message, Request, TextPart
 from lodestard.protocols.anthropic.counting import write_count
-from tests.fakes.anthropic_asks import (
-    CACHING,
-    CODEC,
-    NEWER,
-    PAID,
-    SONNET,
-)
+from tests.fakes.anthropic_asks import CACHING, CODEC, NEWER, PAID, SONNET
 
 
 def passed(body: bytes, limit: int | None = None, headers: tuple[tuple[str, str], ...] = ()) -> Request:
