@@ -52,7 +52,7 @@ static: ## lint, types and contracts, one after the other
 
 # Two cores: what starts processes often waits for them, so it runs beside the rest. Processes, faults and benchmarks show next to
 # nothing to the coverage that the rest does not, and go without it: it costs them a fifth of their time.
-WITH_PROCESSES := tests/clients tests/daemon tests/systemd
+WITH_PROCESSES := tests/clients tests/daemon tests/systemd tests/modules/test_leave_one_out.py
 FAULTS := tests/faults tests/bench
 UNITS := tests/unit
 

@@ -8,11 +8,12 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import trio
 
 from lodestard.domain.evidence import Evidence
 from lodestard.domain.upstream import Target
-from lodestard.modules.eval_idle import MODULE
+from lodestard.modules.eval_idle import MODULE, loop
 from lodestard.modules.eval_idle.settings import EvalIdleSettings
 from lodestard.runtime import Runtime
 from tests.fakes.idle_house import FakeResidency
@@ -26,6 +27,12 @@ CODER = "Act as an expert software developer. Take requests for changes. *SEARCH
 LISTING = "I have *added these files to the chat*\n\nadd.py\n```\ndef add(a, b):\n    return a - b\n```\n"
 PAID_EDIT = "add.py\n```python\n<<<<<<< SEARCH\n    return a - b\n=======\n    return a + b\n>>>>>>> REPLACE\n```\n"
 LOCAL_CANARY = "canary-of-a-local-answer"
+
+
+@pytest.fixture(autouse=True)
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether there is something to do is looked at often, for here nobody waits five seconds."""
+    monkeypatch.setattr(loop, "LOOK_S", 0.05)
 
 
 @asynccontextmanager

@@ -32,7 +32,7 @@ completions = "chat"
 [upstreams.t600.models."llama3.1:8b"]
 fim = "chat"
 """
-RESIDENCY = "[residency]\nenabled = true\n"
+RESIDENCY = "[residency]\nenabled = true\nlinger_s = 0.01\n"
 
 
 @pytest.fixture
