@@ -6,7 +6,7 @@ something answers, and the other one is stopped and settled as any attempt that 
 hallway hands in (``pipeline.attempt_once``).
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import msgspec
@@ -19,7 +19,7 @@ from lodestard.domain.request import Request
 from lodestard.domain.residency import Rank, Wait
 from lodestard.domain.settings import Settings
 from lodestard.domain.upstream import Candidate, Plan, Target
-from lodestard.fallback import Line, backoff_s, condition_of, leads_on, may_ask_again
+from lodestard.fallback import Line, backoff_s, condition_of, leads_on, may_ask_again, name_condition
 from lodestard.flights import Flight
 from lodestard.routing.balance import balance
 from lodestard.routing.soonest import arrange
@@ -50,21 +50,20 @@ class Lane(msgspec.Struct, eq=False):
     async def speak(self, flight: Flight, record: AttemptRecord) -> None:
         """It has something to say: from here on it is waited for, and the other one is stopped.
 
-        Does not come back where the other one has been first.
+        Does not come back where it is stopped already: the other one has been first, or its time was up just now.
         """
+        if self.scope.cancel_called:
+            await trio.sleep_forever()
         self.scope.deadline = NEVER
         race = self.race
-        if race is None:
+        if race is None or race.winner is not None:
             return
-        if race.winner is None:
-            race.winner, flight.answered = self, record
-            race.heard.set()
-            for lane in race.lanes:
-                if lane is not self:
-                    lane.lost = True
-                    lane.scope.cancel()
-        elif race.winner is not self:
-            await trio.sleep_forever()  # until it is stopped, which it was told to be
+        race.winner, flight.answered = self, record
+        race.heard.set()
+        for lane in race.lanes:
+            if lane is not self:
+                lane.lost = True
+                lane.scope.cancel()
 
     async def run(self, attempt: Callable[[], Awaitable[None]], record: AttemptRecord) -> None:
         """Have an attempt run here. Raises ``UpstreamFault`` where it was stopped, beside what it meets itself."""
@@ -104,7 +103,6 @@ class Asking:
     __slots__ = (
         "_again",
         "_attempt",
-        "_condition",
         "_flight",
         "_gave_way",
         "_line",
@@ -120,7 +118,6 @@ class Asking:
         self._attempt = attempt
         self._gave_way = False
         self._tries = self._passed = 0
-        self._condition = ""
         self._again: dict[Target, tuple[float, Candidate]] = {}
         self._may_hedge = bool(flight.fallback.hedge)
         flight.arranged = arrange_plan(flight.plan, flight.request, runtime)
@@ -131,10 +128,10 @@ class Asking:
         while (candidate := self._line.take() or await self._wait_for_again()) is not None:
             if self._line.passed:
                 self._tell_passed()
-            if fault is not None:
-                self._mark_led_on()
             if self._gave_way and not candidate.free:
                 continue
+            if fault is not None:
+                self._mark_led_on()
             fault = await self._ask(candidate)
             if fault is None or self._flight.released or self._flight.left:
                 break
@@ -165,15 +162,19 @@ class Asking:
 
     async def _ask(self, candidate: Candidate) -> Fault | None:
         """Once, and again where what it said failed a check: models don't say the same thing twice."""
-        flight, runtime = self._flight, self._runtime
-        if self._may_hedge and self._line.has_more:
-            return await self._race(candidate)
-        fault = self._note(candidate, await self._attempt(candidate, flight, runtime, self._lane()))
+        flight = self._flight
+        may_hedge = self._may_hedge and self._line.has_more
+        fault = await (self._race(candidate) if may_hedge else self._try(candidate))
+        if may_hedge and not self._may_hedge:
+            return fault  # two have been asked
         for _ in range(1, flight.terms.tries):
             if not failed(fault) or flight.left:
                 break
-            fault = self._note(candidate, await self._attempt(candidate, flight, runtime, self._lane()))
+            fault = await self._try(candidate)
         return fault
+
+    async def _try(self, candidate: Candidate) -> Fault | None:
+        return self._note(candidate, await self._attempt(candidate, self._flight, self._runtime, self._lane()))
 
     def _lane(self, race: Race | None = None, *, hedge: bool = False) -> Lane | None:
         """Where the next attempt runs; None where nobody would stop it."""
@@ -199,7 +200,16 @@ class Asking:
             if other is not None:
                 self._may_hedge = False
                 nursery.start_soon(self._run_lane, other, race, self._lane(race, hedge=True))
-        return (race.winner or race.lanes[0]).fault
+        return race.winner.fault if race.winner is not None else self._fault_of_both(race)
+
+    def _fault_of_both(self, race: Race) -> Fault | None:
+        """Nobody has said anything: as if they had been asked in turn, so an earlier one may end it."""
+        fault: Fault | None = None
+        for lane in race.lanes:
+            fault = lane.fault
+            if fault is None or not self._goes_on(fault):
+                break
+        return fault
 
     async def _run_lane(self, candidate: Candidate, race: Race, lane: Lane | None) -> None:
         if lane is None or lane.lost:
@@ -227,10 +237,9 @@ class Asking:
 
     def _goes_on(self, fault: Fault) -> bool:
         """Whether somebody else is asked, and what is remembered for that."""
-        flight, condition = self._flight, condition_of(fault)
-        if not leads_on(condition, flight.fallback):
+        flight = self._flight
+        if not leads_on(condition_of(fault), flight.fallback):
             return False
-        self._condition = condition
         self._gave_way = self._gave_way or gives_way(fault, flight)
         if isinstance(fault, BudgetFault):
             flight.refusal = fault
@@ -240,7 +249,7 @@ class Asking:
         """Somebody else is asked: under which condition, where somebody has failed."""
         for record in self._flight.attempts:
             if not record.led_on and record.outcome != Code.HEDGE_LOST:
-                record.led_on = self._condition
+                record.led_on = name_condition(Code(record.outcome))
 
     def _tell_passed(self) -> None:
         """Those whose breaker has opened since the plan was made are told of in it."""
@@ -257,14 +266,16 @@ class Asking:
         self._flight.arranged = msgspec.structs.replace(plan, candidates=tuple(candidates), reason=reason)
 
 
-def find_spare(flight: Flight, runtime: Runtime) -> Iterable[Candidate]:
-    """Where a budget has no room for the plan's candidates, the free models: they cost nothing."""
+def find_spare(flight: Flight, runtime: Runtime) -> Candidate | None:
+    """Where a budget has no room for the plan's candidates, a free model that was not asked yet: it costs nothing."""
     if flight.refusal is None:
-        return
+        return None
     asked = {candidate.target for candidate in flight.plan.candidates}
+    asked.update(record.candidate.target for record in flight.attempts)
     for free in runtime.routes.free_candidates():
         if free.target not in asked and (free.lan or not flight.plan.lan_only):
-            yield free
+            return free
+    return None
 
 
 def arrange_plan(plan: Plan, request: Request, runtime: Runtime) -> Plan:

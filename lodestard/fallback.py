@@ -5,7 +5,8 @@ what its alias names does; what belongs to the request never does. Asked again i
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal
 
 from lodestard.domain.errors import BudgetFault, CallerFault, CheckFault, Code, Fault, UpstreamFault
 from lodestard.domain.reply import Choice, Reply
@@ -19,7 +20,7 @@ OVERLOADED = (429, 503, 529)  # 529: Anthropic's own
 BASE_S = 0.5
 CAP_S = 8.0
 
-CONDITIONS: dict[Code, Condition] = {
+CONDITIONS: Mapping[Code, Condition | Literal["budget", "unable"]] = {
     Code.UPSTREAM_TIMEOUT: "timeout",
     Code.SLOW_FIRST_TOKEN: "slow_first_token",
     Code.UPSTREAM_RATE_LIMITED: "rate_limit",
@@ -29,20 +30,24 @@ CONDITIONS: dict[Code, Condition] = {
     Code.CONTEXT_LENGTH_EXCEEDED: "context",
     Code.CHECK_FAILED: "check",
     Code.ANSWER_REFUSED: "refusal",
+    Code.BUDGET_REFUSED: "budget",
+    Code.LEDGER_UNAVAILABLE: "unable",
+    Code.NOT_SUPPORTED: "unable",
+    Code.PRICE_UNKNOWN: "unable",
 }
 """Under which condition a fault leads on; any other of an upstream is an error."""
-
-UNABLE = frozenset({Code.LEDGER_UNAVAILABLE, Code.NOT_SUPPORTED, Code.PRICE_UNKNOWN})
-"""Faults of ours or the caller's that belong to one candidate alone: the next one may still do it."""
 
 
 def condition_of(fault: Fault) -> str:
     """The name of what leads on; empty where nothing does, whoever is asked next."""
-    if isinstance(fault, BudgetFault):
-        return "" if fault.final else "budget"
-    if fault.code in UNABLE:
-        return "unable"
-    return CONDITIONS.get(fault.code) or ("error" if isinstance(fault, UpstreamFault) else "")
+    if isinstance(fault, BudgetFault) and fault.final:
+        return ""
+    return name_condition(fault.code) if isinstance(fault, UpstreamFault) else CONDITIONS.get(fault.code, "")
+
+
+def name_condition(code: Code) -> str:
+    """The same of an attempt that another one has followed."""
+    return CONDITIONS.get(code, "error")
 
 
 def leads_on(condition: str, fallback: Fallback) -> bool:
@@ -90,19 +95,19 @@ def refusal_fault(why: str) -> CheckFault:
 class Line:
     """Who is asked next. Who is passed over comes at the end; where a budget has no room, the spare ones after that.
 
-    ``why_not(target)`` is asked when somebody's turn comes; ``passed`` are those that it kept back, with its reason.
+    ``spare()`` gives one that was not asked yet. ``why_not(target)`` is asked when somebody's turn comes; ``passed``
+    are those that it kept back, with its reason.
     """
 
     def __init__(
         self,
         candidates: Iterable[Candidate],
         why_not: Callable[[Target], str],
-        spare: Callable[[], Iterable[Candidate]],
+        spare: Callable[[], Candidate | None],
     ) -> None:
         self._due = deque(candidates)
         self._late: deque[Candidate] = deque()
         self._why_not = why_not
-        self._spare: Iterator[Candidate] | None = None
         self._find_spare = spare
         self._closed = False
         self.passed: list[tuple[Target, str]] = []
@@ -136,11 +141,7 @@ class Line:
         self._closed = True
 
     def _take_spare(self) -> Candidate | None:
-        if self._closed:
-            return None
-        if self._spare is None:
-            self._spare = iter(self._find_spare())
-        return next(self._spare, None)
+        return None if self._closed else self._find_spare()
 
 
 def read_deadline_s(text: str | None) -> float:

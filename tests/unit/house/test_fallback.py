@@ -1,6 +1,7 @@
 """What leads on to the next candidate, who is asked again and when, and in which order."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -130,28 +131,34 @@ def test_vectors_are_no_refusal() -> None:
 # -- the line ------------------------------------------------------------------------------------------------------
 
 
+def nobody() -> None:
+    """There is no spare one."""
+
+
 def names(*candidates: Candidate | None) -> list[str | None]:
     return [None if one is None else one.target.upstream for one in candidates]
 
 
 def test_who_is_passed_over_comes_last_and_is_asked() -> None:
     candidates = [make_candidate(name) for name in "abc"]
-    line = Line(candidates, lambda target: "breaker open" if target.upstream in "ab" else "", list)
+    line = Line(candidates, lambda target: "breaker open" if target.upstream in "ab" else "", nobody)
     assert names(*[line.take() for _ in range(4)]) == ["c", "a", "b", None]
     assert line.passed == [(Target("a", "model"), "breaker open"), (Target("b", "model"), "breaker open")]
 
 
 def test_one_that_is_alone_is_not_passed_over() -> None:
-    line = Line([make_candidate("a")], lambda _target: "breaker open", list)
+    line = Line([make_candidate("a")], lambda _target: "breaker open", nobody)
     assert names(line.take()) == ["a"]
     assert line.passed == []
 
 
 def test_spare_ones_come_at_the_very_end_and_not_where_it_is_closed() -> None:
-    spare = [make_candidate("s", free=True)]
-    line = Line([make_candidate("a")], lambda _target: "", lambda: spare)
+    spare = iter([make_candidate("s", free=True)])
+    line = Line([make_candidate("a")], lambda _target: "", lambda: next(spare, None))
     assert names(line.take(), line.take(), line.take()) == ["a", "s", None]
-    closed = Line([make_candidate("a"), make_candidate("b")], lambda _target: "", lambda: spare)
+    closed = Line(
+        [make_candidate("a"), make_candidate("b")], lambda _target: "", partial(make_candidate, "s", free=True)
+    )
     assert names(closed.take()) == ["a"]
     closed.close()
     assert closed.take() is None
@@ -159,7 +166,7 @@ def test_spare_ones_come_at_the_very_end_and_not_where_it_is_closed() -> None:
 
 def test_beside_comes_who_fits_and_is_well_out_of_its_turn() -> None:
     candidates = [make_candidate(name) for name in "abcd"]
-    line = Line(candidates, lambda target: "breaker open" if target.upstream == "b" else "", list)
+    line = Line(candidates, lambda target: "breaker open" if target.upstream == "b" else "", nobody)
     assert names(line.take(), line.take_beside(lambda _one: True)) == ["a", "c"]
     assert line.take_beside(lambda _one: False) is None
     assert names(line.take(), line.take()) == ["d", "b"]
@@ -168,7 +175,7 @@ def test_beside_comes_who_fits_and_is_well_out_of_its_turn() -> None:
 @given(asked_last=st.sets(st.sampled_from("abcdef")), count=st.integers(0, 6))
 def test_everybody_is_asked_once(asked_last: set[str], count: int) -> None:
     candidates = [make_candidate(name) for name in "abcdef"[:count]]
-    line = Line(candidates, lambda target: "x" if target.upstream in asked_last else "", list)
+    line = Line(candidates, lambda target: "x" if target.upstream in asked_last else "", nobody)
     taken = []
     while (candidate := line.take()) is not None:
         taken.append(candidate)
