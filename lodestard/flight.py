@@ -189,6 +189,11 @@ class Flight(msgspec.Struct, eq=False):
             self.due.deadline = due_s
 
     @property
+    def ends(self) -> bool:
+        """Whether it is being stopped: nobody waits for it, or it has begun no answer in time."""
+        return self.scope.cancel_called or (self.due is not None and self.due.cancel_called)
+
+    @property
     def why_cancelled(self) -> Code:
         """What an attempt has met that was cancelled, and not by who had begun it."""
         if self.left:

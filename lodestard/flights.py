@@ -143,7 +143,7 @@ class Flights:
 
 
 def joinable(flight: Flight | None) -> Flight | None:
-    """``flight``, unless it is being cancelled."""
-    if flight is None or (flight.landing is None and flight.scope.cancel_called):
+    """``flight``, unless it is being cancelled, or its time is up."""
+    if flight is None or (flight.landing is None and flight.ends):
         return None
     return flight

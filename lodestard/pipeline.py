@@ -58,13 +58,12 @@ async def carry(exchange: Exchange, runtime: Runtime) -> None:
 
 def join_or_start(exchange: Exchange, runtime: Runtime) -> Flight:
     """The flight that already brings this very answer, or a new one."""
-    key = exchange.flight_key
+    key, due_s = exchange.flight_key, exchange.due_s
     if key is not None and (flight := find_flight(exchange, key, runtime)) is not None:
         exchange.joined = True
         flight.rejoin()
-        flight.extend(exchange.due_s)
+        flight.extend(due_s)
         return flight
-    due_s = exchange.due_s
     flight = Flight(
         key=key,
         request=exchange.request,

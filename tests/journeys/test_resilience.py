@@ -349,6 +349,21 @@ async def test_a_deadline_that_is_none(
         assert (answer.status, answer.error["code"]) == (400, "invalid_request")
 
 
+async def test_a_deadline_that_is_none_joins_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: MockClock
+) -> None:
+    key = {"idempotency-key": "one-and-the-same"}
+    async with house(tmp_path, caplog, '[upstreams.openai]\non_client_leave = "cancel"\n') as world:
+        with world.openai.held():
+            async with world.open() as talk:
+                await talk.send("POST", CHAT, chat(CHAIN), key)
+                await world.openai.wait_asked()
+                answer = await world.ask(CHAIN, headers={**key, "x-lodestar-deadline-s": "soon"})
+                assert (answer.status, answer.error["code"]) == (400, "invalid_request")
+            await world.openai.wait_left()  # nobody waits for it any more
+        assert [row.outcome for row in await world.rows()] == ["client_left", "invalid_request"]
+
+
 # -- hedges --------------------------------------------------------------------------------------------------------
 
 HEDGED = 'hedge = "paid"\nhedge_after_s = 100'

@@ -142,6 +142,21 @@ async def test_a_paid_answer_without_usage_costs_its_hold(autojump_clock: MockCl
     assert cost == held
 
 
+async def test_nobody_joins_what_has_begun_no_answer_in_time(autojump_clock: MockClock) -> None:
+    async with trio.open_nursery() as nursery:
+        runtime = make_runtime(nursery, ScriptedSender({"paid": Script([[5.0, HELLO, END]])}))
+        flight = make_flight(make_plan(make_candidate()), key="k")
+        flight.due = trio.CancelScope(deadline=1.0)
+        runtime.flights.start(flight)
+        await trio.sleep(0.5)
+        assert runtime.flights.find("k") is flight
+        flight.due.cancel()
+        assert runtime.flights.find("k") is None
+        landing = await flight.wait_landed()
+    assert landing.fault is not None
+    assert landing.fault.code is Code.DEADLINE_EXCEEDED
+
+
 async def test_others_join_a_shared_flight_and_get_all_of_it(autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         sender = ScriptedSender({"paid": Script([[HELLO[:1], 1.0, HELLO[1:], 1.0, END]])})
