@@ -58,13 +58,15 @@ class Breakers:
         self._rules: Mapping[str, BreakerRules] = {}
 
     def configure(self, settings: Settings) -> None:
-        """Take in a configuration. What refused its key is asked again: that may be what has changed."""
+        """Take in a configuration.
+
+        What refused its key is asked again: that may be what has changed. Who has no breaker any more is forgotten.
+        """
         self._usual = settings.breaker
-        self._rules = {
-            name: upstream.breaker for name, upstream in settings.upstreams.items() if upstream.breaker is not None
-        }
+        self._rules = {name: upstream.breaker.over(settings.breaker) for name, upstream in settings.upstreams.items()}
         for name, breaker in list(self._known.items()):
-            if breaker.why.startswith(Code.UPSTREAM_AUTH.value):
+            gone = name.partition("/")[0] not in self._rules or not self._rules_of(name).failures
+            if gone or breaker.why.startswith(Code.UPSTREAM_AUTH.value):
                 self._set(name, CLEAN, "the configuration was read anew")
         self._take_stock()
 
@@ -143,11 +145,14 @@ class Breakers:
         self._take_stock()
 
     def _take(self, name: str, event: Event, why: str = "") -> None:
-        rules = self._rules.get(name.partition("/")[0], self._usual)
         before = self._known.get(name, CLEAN)
-        after = step(before, event, rules)
+        after = step(before, event, self._rules_of(name))
         if after != before:
             self._set(name, after, why)
+
+    def _rules_of(self, name: str) -> BreakerRules:
+        """Those of its upstream."""
+        return self._rules.get(name.partition("/")[0], self._usual)
 
     def _set(self, name: str, after: Breaker, why: str) -> None:
         before = self._known.pop(name, CLEAN)

@@ -5,6 +5,8 @@ Law: as in ``settings.py``.
 
 from typing import Literal
 
+import msgspec
+
 from lodestard.domain.record import Count, Positive, Record, Seconds
 
 Condition = Literal["error", "timeout", "rate_limit", "refusal", "context", "slow_first_token", "check"]
@@ -24,6 +26,21 @@ class BreakerRules(Record, frozen=True):
     open_s: Seconds = 15.0
     most_open_s: Seconds = 300.0
     half_open_probes: Positive = 1
+
+
+class OwnBreakerRules(Record, frozen=True):
+    """The same of one upstream: what it says goes before what holds for all."""
+
+    failures: Count | None = None
+    window_s: Seconds | None = None
+    open_s: Seconds | None = None
+    most_open_s: Seconds | None = None
+    half_open_probes: Positive | None = None
+
+    def over(self, usual: BreakerRules) -> BreakerRules:
+        """``usual`` where it says nothing."""
+        said = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        return msgspec.structs.replace(usual, **said)
 
 
 class Fallback(Record, frozen=True):

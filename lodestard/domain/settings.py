@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from lodestard.domain.record import Count, Positive, Record, Seconds
-from lodestard.domain.resilience_settings import BreakerRules, Fallback
+from lodestard.domain.resilience_settings import BreakerRules, Fallback, OwnBreakerRules
 from lodestard.domain.routing_settings import Prefer, Routing, Rule, Traits
 from lodestard.domain.task_rule import TaskRule
 
@@ -192,7 +192,7 @@ class Upstream(Record, frozen=True):
     completions: Literal["native", "fim", "chat", ""] = ""
     options: Options = msgspec.field(default_factory=dict)
     resident_models: Positive = 1
-    breaker: BreakerRules | None = None
+    breaker: OwnBreakerRules = OwnBreakerRules()
     models: Mapping[str, LocalModel] = msgspec.field(default_factory=dict)
 
 

@@ -3,11 +3,12 @@
 import logging
 from typing import Any
 
+import msgspec
 import pytest
 
 from lodestard.breakers import MOST_KNOWN, NO_TRIAL, Breakers, Trial
 from lodestard.domain.breaker import GOOD, NOTHING, Verdict
-from lodestard.domain.resilience_settings import BreakerRules
+from lodestard.domain.resilience_settings import BreakerRules, OwnBreakerRules
 from lodestard.domain.settings import Settings, Upstream
 from lodestard.domain.upstream import Target
 
@@ -130,9 +131,22 @@ def test_a_refused_key_is_asked_again_after_a_reload() -> None:
 
 
 def test_an_upstream_may_have_rules_of_its_own() -> None:
-    desk = Desk(breaker=BreakerRules(failures=1))
+    desk = Desk(breaker=OwnBreakerRules(failures=1))
     desk.meet(BIG, BAD_MODEL)
     assert desk.breakers.why_not(BIG) == "breaker open"
+    (view,) = desk.breakers.views()
+    assert view.open_s == RULES.open_s  # what it does not say is as for all
+
+
+@pytest.mark.parametrize(
+    "changed", [{"breaker": BreakerRules(failures=0)}, {"upstreams": {}}], ids=["switched off", "upstream gone"]
+)
+def test_who_has_no_breaker_any_more_is_passed_over_no_more(changed: dict[str, Any]) -> None:
+    desk = Desk()
+    desk.meet(BIG, BAD_MODEL, BAD_MODEL)
+    desk.breakers.configure(msgspec.structs.replace(desk.settings, **changed))
+    assert not desk.breakers.tripped()
+    assert not list(desk.breakers.views())
 
 
 def test_it_remembers_so_many_and_no_more() -> None:
