@@ -14,7 +14,8 @@ import trio
 from trio.testing import MockClock
 
 from lodestard.control.messages import UpstreamStatus
-from lodestard.control.verbs.house import of_breakers
+from lodestard.control.verbs.desk import HouseState
+from lodestard.control.verbs.house import find_problems, of_breakers
 from lodestard.control.verbs.models import list_models
 from lodestard.domain.upstream import Target
 from lodestard.simulator.answering.question import Answer as SimAnswer
@@ -538,3 +539,17 @@ async def test_breakers_are_seen_in_status_models_and_metrics(
         assert [target.breaker for target in rows[CHAIN].targets] == ["open", "closed"]
         seen = of_breakers(UpstreamStatus(name="openai"), tuple(runtime.breakers.views()))
         assert (seen.breaker, seen.broken) == ("closed", (f"{MINI} open: upstream_error, status 500",))
+
+
+@pytest.mark.parametrize(("state", "said"), [("up", ["The breaker of gone is open."]), ("down", [])])
+async def test_a_breaker_that_is_open_is_a_problem_whatever_else_is_said_of_its_upstream(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: MockClock, state: Any, said: list[str]
+) -> None:
+    async with house(tmp_path, caplog, RULES) as world:
+        await ask_often(world, "gone-first", 3)
+        runtime: Any = world.house.runtime
+        status = UpstreamStatus(name="gone", state=state, detail="its key is missing")
+        problems = find_problems(
+            runtime, HouseState(state="ready"), [of_breakers(status, tuple(runtime.breakers.views()))]
+        )
+        assert [problem.what for problem in problems if "breaker" in problem.what] == said

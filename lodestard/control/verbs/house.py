@@ -187,6 +187,9 @@ def find_problems(runtime: Runtime, state: HouseState, upstreams: Sequence[Upstr
         if upstream.state == "down":
             what = f"{upstream.name} is down{f': {upstream.detail}' if upstream.detail else ''}."
             yield Problem(severity="error", what=what, advice=down_advice(runtime.settings.upstreams[upstream.name]))
+        elif upstream.breaker != "closed":
+            what = f"The breaker of {upstream.name} is {upstream.breaker.replace('_', '-')}."
+            yield Problem(severity="warning", what=what, advice="Others are asked first.")
         for broken in upstream.broken:
             yield Problem(severity="warning", what=f"The breaker of {broken}.", advice="Others are asked first.")
     for name, why in runtime.keys_missing.items():
