@@ -173,3 +173,15 @@ async def test_a_file_gives_nobody_a_model_that_its_key_may_not_use(tmp_path: Pa
         assert limited.lodestar["model"] == "t600/llama3.1:8b"
         free = await world.ask("local-llama#away", headers=bearer(BOB) | named)
         assert free.lodestar["model"] == "openai/gpt-4o"
+
+
+async def test_whoever_says_another_folder_gets_out_of_nothing(tmp_path: Path) -> None:
+    """A key's project keeps its labels where its client says that it works in the folder of another."""
+    async with open_world(tmp_path, SHOP) as world:
+        await trust(world, tmp_path / "shop", ROUTED)
+        await trust(world, tmp_path / "open", 'name = "open"\nmodels = { auto = "gpt-4o" }')
+        elsewhere = {"x-lodestar-project": "shop", "x-lodestar-folder": f"{tmp_path}/open"}
+        assert (await world.ask("auto", headers=elsewhere)).lodestar["model"] == "openai/gpt-4o"
+        asked = world.openai.asked
+        kept = await world.ask("auto", "BEGIN PRIVATE KEY", headers=elsewhere)
+        assert (kept.status, world.openai.asked) == (400, asked)
