@@ -32,6 +32,7 @@ async def test_a_cloned_repositorys_file_has_no_effect_before_it_is_trusted(worl
     looked = await call(world, "project.look", folder=str(folder), text=TEXT)
     assert (looked["standing"], looked["faults"]) == ("untrusted", [])
     assert any("at most $0" in effect for effect in looked["effects"])
+    assert any("only the folder is counted as 'clone'" in effect for effect in looked["effects"])
     assert (await world.ask("gpt-4o-mini", headers=headers)).status == 200
     assert projects.policy(str(folder)) is None
     report = await trust(world, folder)
@@ -85,6 +86,9 @@ async def test_a_switch_holds_in_its_scope_and_over_a_reload(world: World) -> No
         assert (await world.ask("auto", model, headers=headers)).lodestar["model"] == model
     with pytest.raises(CallerFault, match="Did you mean"):
         await call(world, "use.set", alias="gpt-4o-minni")
+    for name in ("project", "session"):
+        with pytest.raises(CallerFault, match=f"Say which {name}"):
+            await call(world, "use.set", alias="gpt-4o", **{name: " "})
 
 
 async def test_a_switch_gives_nobody_a_model_that_its_key_may_not_use(tmp_path: Path) -> None:

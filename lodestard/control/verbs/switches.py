@@ -54,6 +54,9 @@ def switch_verbs(desk: Desk) -> tuple[Verb, ...]:
 def read_scope(arguments: Arguments) -> tuple[Scope, str]:
     """Raises ``CallerFault``. Pure."""
     session, project = (read_name(arguments[name], name) for name in ("session", "project"))
+    for name, value in (("session", session), ("project", project)):
+        if arguments[name] is not None and not value:  # or an empty variable would switch for all
+            raise CallerFault(Code.INVALID_REQUEST, f"Say which {name}.", param=name)
     if session and project:
         raise CallerFault(Code.INVALID_REQUEST, "Say a session or a project, not both.", param="session")
     if session:

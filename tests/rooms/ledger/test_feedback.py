@@ -13,7 +13,7 @@ from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.ledger import SCHEMA, Ledger, LedgerOptions, open_ledger
 from lodestard.ledger.feedback import MOST_RECENT
-from lodestard.store import StoreOptions, open_store, run_inline
+from lodestard.store import FileStore, StoreOptions, open_store, run_inline
 from tests.rooms.ledger.test_sessions import FakeClock
 
 LLAMA, PAID = Target("t600", "llama3.1:8b"), Target("openai", "gpt-4o")
@@ -24,8 +24,8 @@ DAY_MS = 86_400_000
 class House:
     """A ledger whose requests take no time."""
 
-    def __init__(self, ledger: Ledger, clock: FakeClock) -> None:
-        self.ledger, self.clock = ledger, clock
+    def __init__(self, ledger: Ledger, store: FileStore, clock: FakeClock) -> None:
+        self.ledger, self.store, self.clock = ledger, store, clock
 
     def ask(
         self, caller: Caller = ANN, target: Target | None = LLAMA, mark: int = 0, *, failed: tuple[Target, ...] = ()
@@ -59,7 +59,7 @@ async def opened(path: Path, clock: FakeClock, retention_days: int = 90) -> Asyn
         open_store(path, (SCHEMA,), options=StoreOptions(durable=True), clock=clock, run=run_inline) as store,
         open_ledger(store, clock, options=options) as ledger,
     ):
-        yield House(ledger, clock)
+        yield House(ledger, store, clock)
 
 
 @pytest.fixture
