@@ -28,6 +28,7 @@ TOLD: Mapping[str, str] = {
     "gone": "It is not there any more; what it forbids and limits stands until it is untrusted.",
     "invalid": "It has no effect.",
 }
+IN_PLACE = ("is asked in place of others", "would be asked in place of others")
 TRUST = "lodestarctl project trust shows it and asks."
 
 
@@ -84,13 +85,13 @@ def whose(row: SwitchRow) -> str:
 
 def say_switch(row: SwitchRow) -> str:
     until = f" until {moment(row.until_ms, '%m-%d %H:%M')}" if row.until_ms is not None else ""
-    return f"{row.alias}{until}"
+    return f"{row.alias}{until}{' (no model of that name any more)' if row.gone else ''}"
 
 
 def render_switched(switches: Sequence[SwitchRow]) -> list[Block]:
     """A line for each, where something else is on the screen."""
     return [
-        Note(f"{say_switch(row)} is asked in place of others ({whose(row)}).", "warn", "!", say_take_back(row))
+        Note(f"{say_switch(row)} {IN_PLACE[row.gone]} ({whose(row)}).", "warn", "!", say_take_back(row))
         for row in switches
     ]
 

@@ -91,6 +91,15 @@ async def test_a_switch_holds_in_its_scope_and_over_a_reload(world: World) -> No
             await call(world, "use.set", alias="gpt-4o", **{name: " "})
 
 
+async def test_a_switch_whose_alias_is_gone_does_nothing_and_says_so(tmp_path: Path) -> None:
+    async with open_world(tmp_path, SHOP) as world:
+        assert not (await call(world, "use.set", alias="gone-by-now"))["switches"][0]["gone"]
+        (tmp_path / "conf.d" / "journey.toml").write_text(SHOP.replace("models.gone-by-now", "models.other"))
+        await world.house.reload()
+        assert (await world.ask("gpt-4o-mini")).lodestar["model"] == "openai/gpt-4o-mini"
+        assert (await call(world, "use"))["switches"][0]["gone"]
+
+
 async def test_a_switch_gives_nobody_a_model_that_its_key_may_not_use(tmp_path: Path) -> None:
     async with open_world(tmp_path, CLIENTS) as world:
         await call(world, "use.set", alias="gpt-4o")

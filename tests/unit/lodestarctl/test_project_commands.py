@@ -137,6 +137,9 @@ def test_each_switch_is_told_with_the_command_that_takes_it_back() -> None:
     web, everywhere = (block for block in render_switched(rows) if isinstance(block, Note))
     assert web.advice == "lodestarctl use - --project 'my web' takes it back."
     assert everywhere.advice == "lodestarctl use - takes it back."
+    (gone,) = render_switched((SwitchRow(alias="b", gone=True),))
+    assert isinstance(gone, Note)
+    assert gone.text == "b (no model of that name any more) would be asked in place of others (All)."
 
 
 @pytest.mark.parametrize("name", ['we"b', "a/b", "n" * 65, " "])
