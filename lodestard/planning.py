@@ -17,7 +17,7 @@ from lodestard.domain.choice import MOST_TEXT, Asked, Figures, Interest, Needs
 from lodestard.domain.evidence import Evidence
 from lodestard.domain.feedback import MIDDLING, Cell, kind_of
 from lodestard.domain.ports import EntryPort
-from lodestard.domain.project import ProjectPolicy
+from lodestard.domain.project import ProjectPolicy, both_of
 from lodestard.domain.request import Caller, ImagePart, Request
 from lodestard.domain.routing_settings import Day
 from lodestard.domain.task import Task
@@ -69,9 +69,12 @@ def plan_request(request: Request, caller: Caller, runtime: Runtime, entry: Entr
 
 def find_policy(caller: Caller, runtime: Runtime) -> ProjectPolicy | None:
     """What the project's trusted file says, without what the caller's key may not use, or what is gone."""
-    policy = runtime.projects.policy(caller.folder) or runtime.projects.policy(caller.project)
+    here, named = runtime.projects.policy(caller.folder), runtime.projects.policy(caller.project)
+    policy = here or named
     if policy is None or caller.origin:
         return None
+    if named is not None and named is not policy:
+        policy = both_of(policy, named)
     held, known = runtime.clients.limited.get(caller.principal), runtime.settings.models
 
     def usable(alias: str) -> bool:

@@ -61,9 +61,6 @@ async def count_nowhere(_target: Target, _request: Request) -> int | None:
 class NoFeedback:
     """Where nothing is judged."""
 
-    def counts(self, _target: Target, _kind: str, _project: str = "") -> tuple[float, float]:
-        return 0.0, 0.0
-
     def cells(self, _target: Target) -> tuple[Cell, ...]:
         return ()
 

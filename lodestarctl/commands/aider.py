@@ -92,7 +92,7 @@ def write_all(session: Session, folder: Path, laid: list[Laid], notes: list[str]
     if not refused:
         for each in laid:
             if each.outcome != "same":
-                write_one(folder / each.name, each.text)
+                write_or_say(folder / each.name, each.text)
     if session.output.json:
         outcomes = {each.name: each.outcome for each in laid}
         say_as_json(session, {"folder": str(folder), "outcomes": outcomes, "notes": notes})
@@ -123,6 +123,14 @@ def diff_of(each: Laid, folder: Path) -> str:
         f"{folder / each.name} (wanted)",
     )
     return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines)
+
+
+def write_or_say(file: Path, text: str) -> None:
+    """Raises ``UsageError`` where it can't be written."""
+    try:
+        write_one(file, text)
+    except OSError as error:
+        raise UsageError(f"can't write {file}: {error.strerror or error}") from None
 
 
 def write_one(file: Path, text: str) -> None:

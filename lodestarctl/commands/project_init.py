@@ -10,8 +10,10 @@ from lodestarctl.commands.aider import choose_folder, choose_wanted, lay_over, s
 from lodestarctl.project.finding import FILE, read_text
 from lodestarctl.project.templates import write_project
 from lodestarctl.session import Session
+from lodestarctl.usage import UsageError
 from lodestard.control.messages.aider import AiderFacts
 
+MOST_NAME = 64
 MARKS = {"new": "would be written", "changed": "would be changed", "same": "is as it should be"}
 
 
@@ -20,6 +22,7 @@ def run(session: Session) -> int:
     facts = session.client.ask("aider", {}, AiderFacts)
     folder = choose_folder(args.folder)
     wanted = choose_wanted(Namespace(project=args.name, model=None, weak=None, tell_waiting=False), facts, folder)
+    check_name(wanted.project)
     aliases = tuple(model.alias for model in facts.models)
     project = lay_project(folder, write_project(wanted.project, args.kind or "", aliases), force=args.force)
     files = write_files(facts, wanted)
@@ -36,6 +39,12 @@ def run(session: Session) -> int:
         session.output.write(f"{each.text}\n" if each.outcome != "same" else "\n")
     tell(session, [*notes[:1], "Nothing was written."])
     return exit_codes.OK
+
+
+def check_name(name: str) -> None:
+    """Raises ``UsageError`` where no project can have that name, such as a folder's own."""
+    if not 0 < len(name) <= MOST_NAME or not name.isprintable() or name != name.strip() or set(name) & set(':/"'):
+        raise UsageError(f"{name!r} is no project's name: say one with --name, without : / and quotes")
 
 
 def lay_project(folder: Path, text: str, *, force: bool) -> Laid:

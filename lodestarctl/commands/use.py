@@ -1,7 +1,7 @@
 """``lodestarctl use [MODEL | -]``."""
 
 from lodestarctl import exit_codes
-from lodestarctl.render.projects import render_switches
+from lodestarctl.render.projects import render_ended, render_switches
 from lodestarctl.session import Session
 from lodestarctl.usage import UsageError
 from lodestard.control.messages.projects import SwitchList
@@ -17,7 +17,7 @@ def run(session: Session) -> int:
         session.report("use", {}, SwitchList, render_switches)
         return exit_codes.OK
     if args.alias == "-":
-        session.report("use.end", scope, SwitchList, render_switches)
+        session.report("use.end", scope, SwitchList, render_ended)
         return exit_codes.OK
     wanted = {"alias": args.alias, **scope, **({"for": args.time} if args.time else {})}
     session.report("use.set", wanted, SwitchList, render_switches)

@@ -1,6 +1,7 @@
 """Projects' files and quick switches, for people."""
 
 from collections.abc import Mapping, Sequence
+from shlex import quote
 
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Heading, Note, Table, Tone
 from lodestarctl.render.words import moment
@@ -27,7 +28,7 @@ TOLD: Mapping[str, str] = {
     "gone": "It is not there any more; what it forbids and limits stands until it is untrusted.",
     "invalid": "It has no effect.",
 }
-TAKE_BACK = "lodestarctl use - takes it back."
+IN_PLACE = ("is asked in place of others", "would be asked in place of others")
 TRUST = "lodestarctl project trust shows it and asks."
 
 
@@ -72,18 +73,30 @@ def render_switches(found: SwitchList) -> list[Block]:
     return [Facts(tuple((whose(row), Cell(say_switch(row), "strong")) for row in found.switches))]
 
 
+def render_ended(found: SwitchList) -> list[Block]:
+    """What is still asked in place of what, after one was taken back."""
+    none = [] if found.changed else [Note("There was no such switch to take back.", "warn", "·")]
+    return [*none, *render_switches(found)]
+
+
 def whose(row: SwitchRow) -> str:
     return f"{row.scope.capitalize()} {row.of}".strip()
 
 
 def say_switch(row: SwitchRow) -> str:
     until = f" until {moment(row.until_ms, '%m-%d %H:%M')}" if row.until_ms is not None else ""
-    return f"{row.alias}{until}"
+    return f"{row.alias}{until}{' (no model of that name any more)' if row.gone else ''}"
 
 
 def render_switched(switches: Sequence[SwitchRow]) -> list[Block]:
     """A line for each, where something else is on the screen."""
     return [
-        Note(f"{say_switch(row)} is asked in place of others ({whose(row).lower()}).", "warn", "!", TAKE_BACK)
+        Note(f"{say_switch(row)} {IN_PLACE[row.gone]} ({whose(row)}).", "warn", "!", say_take_back(row))
         for row in switches
     ]
+
+
+def say_take_back(row: SwitchRow) -> str:
+    """The command that does just that."""
+    scope = "" if row.scope == "all" else f" --{row.scope} {quote(row.of)}"
+    return f"lodestarctl use -{scope} takes it back."

@@ -3,7 +3,7 @@
 Law: figures, names and verdicts only, never a word of a prompt or an answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple, get_args
 
 import msgspec
@@ -22,6 +22,18 @@ SOURCES: tuple[Source, ...] = get_args(Source)
 
 WEIGHTS: Mapping[Source, float] = {"said": 1.0, "test": 0.8, "edit_failed": 0.6, "check": 0.5, "resent": 0.25}
 """How much one counts: a person's word is one whole answer that was judged."""
+
+TOLD: frozenset[Source] = frozenset(("said", "test"))
+"""Those that say of good answers too that they were good. The others only ever complain."""
+
+WENT_ON = 0.15
+"""What an answer counts as good after which its session went on without a complaint: were there only complaints, each
+model would sink by being used. Of bad answers about two in five show themselves by a complaint that counts 0.25 or
+0.6, of good ones few do; by this figure what shows of a usual model's answers comes to about what it is worth."""
+
+MOST_SHOWN = 12.0
+"""For so many judged answers counts at most what merely shows of one model, complaints and their absence together:
+nobody knows how often either is right."""
 
 MIDDLING = 0.5
 """How hard something is of which nobody knows."""
@@ -55,6 +67,12 @@ class Cell(NamedTuple):
     bad: float
 
 
+def tally_cells(cells: Iterable[Cell]) -> tuple[float, float]:
+    """(good, bad) over all of them. Pure."""
+    seen = tuple(cells)
+    return sum([cell.good for cell in seen]), sum([cell.bad for cell in seen])
+
+
 class Given(msgspec.Struct, frozen=True, kw_only=True):
     """Feedback as it is kept: whose answer, at which kind of work and how hard, what it counts, and when it came."""
 
@@ -80,6 +98,15 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SAYS_NOTHING = Said()
+
+
+class WentOn(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer after which its session went on without a complaint."""
+
+    target: str
+    kind: str
+    hardness: float
+    at_ms: int
 
 
 class Turn(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,15 +9,12 @@ from lodestard.domain.upstream import Target
 class OutcomesPort(Protocol):
     """How often models' answers were of use."""
 
-    def counts(self, target: Target, kind: str, project: str = "") -> tuple[float, float]:
-        """(good, bad) answers of ``target`` at this kind of work, of one project or (empty) of all of them.
-
-        Weighted by who judged, and fading: 1.0 is one that a person has judged just now.
-        """
-        ...
-
     def cells(self, target: Target) -> tuple[Cell, ...]:
-        """The same of all projects, by kind and hardness. The same object while nothing has changed."""
+        """Good and bad answers of ``target``, by kind of work and hardness.
+
+        Weighted by who judged, and fading: 1.0 is one that a person has judged just now. The same object while
+        nothing has changed.
+        """
         ...
 
 

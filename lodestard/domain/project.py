@@ -119,3 +119,14 @@ def policy_of(known: KnownProject) -> ProjectPolicy | None:
 
 def _restraining(rule: Rule) -> Rule:
     return msgspec.structs.replace(rule, model="", prefer=None)
+
+
+def both_of(nearer: ProjectPolicy, other: ProjectPolicy) -> ProjectPolicy:
+    """Of a request that is of two projects, by its folder and by its name or key: what the nearer one prefers, and
+    what both forbid and label. Whoever says another folder gets out of nothing. Pure.
+    """
+    return msgspec.structs.replace(
+        nearer,
+        tags=tuple(dict.fromkeys((*nearer.tags, *other.tags))),
+        rules=(*nearer.rules, *map(_restraining, other.rules)),
+    )

@@ -14,10 +14,21 @@ from typing import NamedTuple
 import msgspec
 
 from lodestard.domain.errors import CallerFault, Code, HouseFault
-from lodestard.domain.feedback import HALF_LIFE_MS, MIDDLING, WEIGHTS, Cell, Feedback, Given, Turn, kind_of
+from lodestard.domain.feedback import (
+    HALF_LIFE_MS,
+    MIDDLING,
+    TOLD,
+    WEIGHTS,
+    Cell,
+    Feedback,
+    Given,
+    Turn,
+    WentOn,
+    kind_of,
+)
 from lodestard.domain.ports import Row, Store, Tx, Value
 from lodestard.domain.upstream import Target
-from lodestard.ledger.aftermaths import Aftermaths
+from lodestard.ledger.aftermaths import Aftermaths, Past, replay
 from lodestard.ledger.outcomes import Outcomes
 from lodestard.ledger.text import bounded
 
@@ -26,11 +37,22 @@ _log = logging.getLogger(__name__)
 MOST_RECENT = 1_024
 MOST_REBUILT = 20_000
 REBUILT_MS = 5 * HALF_LIFE_MS  # what is older counts a thirtieth of what it was
+MOST_REPLAYED = 1_000
+"""More requests can't say more: what shows of a model is bounded."""
+
 _COLUMNS = ", ".join(Given.__struct_fields__)
 _SUBJECT = "SELECT principal, upstream, model, task, project FROM request WHERE id = ?"
 _GIVEN = f"SELECT {_COLUMNS} FROM feedback WHERE request_id = ? AND source = ? AND target = ?"  # noqa: S608  ours
 _OF = f"SELECT {_COLUMNS} FROM feedback WHERE request_id = ? ORDER BY at_ms"  # noqa: S608  columns of ours
 _LATEST = f"SELECT {_COLUMNS} FROM feedback WHERE at_ms >= ? ORDER BY at_ms DESC LIMIT ?"  # noqa: S608
+_PAST = f"""
+SELECT id, principal, session, task, upstream || '/' || model, received_ms,
+    outcome = 'ok' AND cache <> 'hit' AND upstream <> '',
+    CASE WHEN json_valid(body) THEN coalesce(json_extract(body, '$.task.hardness'), {MIDDLING}) ELSE {MIDDLING} END
+FROM request LEFT JOIN trace ON request_seq = seq
+WHERE received_ms >= ? AND state = 'closed' AND task NOT IN ('embedding', 'autocomplete')
+ORDER BY seq DESC LIMIT ?
+"""  # noqa: S608  a figure of ours
 _WRITE = f"""
 INSERT INTO feedback ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ? WHERE EXISTS (SELECT 1 FROM request WHERE id = ?)
 ON CONFLICT DO UPDATE SET verdict = excluded.verdict, kind = excluded.kind, weight = excluded.weight,
@@ -62,14 +84,15 @@ class FeedbackBook:
 
     def _rebuild(self) -> None:
         now_ms = self._now_ms()
-        for row in reversed(self._store.read(_LATEST, (now_ms - REBUILT_MS, MOST_REBUILT))):
-            self._outcomes.add(read_given(row), now_ms)
+        kept = [read_given(row) for row in self._store.read(_LATEST, (now_ms - REBUILT_MS, MOST_REBUILT))]
+        for given in reversed(kept):
+            self._outcomes.add(given, now_ms)
+        blamed = frozenset([given.request_id for given in kept if given.source not in TOLD])
+        rows = self._store.read(_PAST, (now_ms - REBUILT_MS, MOST_REPLAYED))
+        for went_on in replay([Past(*row) for row in reversed(rows)], blamed):  # type: ignore[arg-type]
+            self._outcomes.go_on(went_on, now_ms)
 
     # -- asking ------------------------------------------------------------------------------------------------
-
-    def counts(self, target: Target, kind: str, project: str = "") -> tuple[float, float]:
-        """See the port."""
-        return self._outcomes.counts(str(target), kind, project or None, self._now_ms())
 
     def of_request(self, request_id: str) -> Sequence[Given]:
         """What was said and seen of one answer, the oldest first. Raises ``HouseFault``."""
@@ -122,9 +145,13 @@ class FeedbackBook:
         )
         if len(self._recent) > MOST_RECENT:
             self._recent.popitem(last=False)
-        for feedback in self._aftermaths.note(turn, self._now_ms()):
+        now_ms = self._now_ms()
+        for shown in self._aftermaths.note(turn, now_ms):
+            if isinstance(shown, WentOn):
+                self._outcomes.go_on(shown, now_ms)
+                continue
             try:
-                self.judge(feedback, caller.principal)
+                self.judge(shown, caller.principal)
             except (CallerFault, HouseFault) as fault:
                 _log.debug("what became of an answer was not kept: %s", fault.message)
 

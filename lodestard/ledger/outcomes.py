@@ -6,9 +6,8 @@ handed in.
 
 from collections import OrderedDict
 
-from lodestard.domain.feedback import HALF_LIFE_MS, Cell, Given
+from lodestard.domain.feedback import HALF_LIFE_MS, MOST_SHOWN, TOLD, WENT_ON, Cell, Given, WentOn, kind_of
 
-MOST = 4_096
 MOST_TARGETS = 256
 BUCKETS = 5
 """How finely hardness is told apart."""
@@ -16,8 +15,8 @@ BUCKETS = 5
 STALE_MS = 600_000
 """After which time cells are read anew, for they fade."""
 
-Key = tuple[str, str, str | None]
-"""Target, kind, and the project; None for all of them together."""
+Place = tuple[str, int]
+"""A kind of work, and how hard it was."""
 
 
 class Tally:
@@ -42,32 +41,40 @@ class Tally:
         self.at_ms = now_ms
 
 
-class Outcomes:
-    """The sums."""
+class Sums:
+    """Of one model: what it was ``told`` of, and what merely has ``shown``. ``made``: the cells, and when."""
+
+    __slots__ = ("made", "shown", "told")
 
     def __init__(self) -> None:
-        self._tallies: OrderedDict[Key, Tally] = OrderedDict()
-        self._buckets: OrderedDict[str, dict[tuple[str, int], Tally]] = OrderedDict()
-        self._cells: dict[str, tuple[int, tuple[Cell, ...]]] = {}
+        self.told: dict[Place, Tally] = {}
+        self.shown: dict[Place, Tally] = {}
+        self.made: tuple[int, tuple[Cell, ...]] | None = None
 
-    def counts(self, target: str, kind: str, project: str | None, now_ms: int) -> tuple[float, float]:
-        """(good, bad): how many answers that a person judged just now they are worth."""
-        tally = self._tallies.get((target, kind, project))
-        return (0.0, 0.0) if tally is None else tally.at(now_ms)
+    def cells(self, now_ms: int) -> tuple[Cell, ...]:
+        """The same object until something is told, complained of, or stale."""
+        if self.made is None or now_ms - self.made[0] >= STALE_MS:
+            shown = read_cells(self.shown, now_ms)
+            share = min(1.0, MOST_SHOWN / max(MOST_SHOWN, sum([cell.good + cell.bad for cell in shown])))
+            held = [cell._replace(good=cell.good * share, bad=cell.bad * share) for cell in shown]
+            self.made = (now_ms, (*read_cells(self.told, now_ms), *held))
+        return self.made[1]
+
+
+def read_cells(sums: dict[Place, Tally], now_ms: int) -> list[Cell]:
+    return [Cell(kind, (bucket + 0.5) / BUCKETS, *tally.at(now_ms)) for (kind, bucket), tally in sums.items()]
+
+
+class Outcomes:
+    """The sums of all models."""
+
+    def __init__(self) -> None:
+        self._sums: OrderedDict[str, Sums] = OrderedDict()
 
     def cells(self, target: str, now_ms: int) -> tuple[Cell, ...]:
-        """All that was seen of a target, by kind and hardness; the same object until something changes."""
-        made = self._cells.get(target)
-        if made is not None and now_ms - made[0] < STALE_MS:
-            return made[1]
-        buckets = self._buckets.get(target)
-        if not buckets:
-            return ()
-        cells = tuple(
-            [Cell(kind, (bucket + 0.5) / BUCKETS, *tally.at(now_ms)) for (kind, bucket), tally in buckets.items()]
-        )
-        self._cells[target] = (now_ms, cells)
-        return cells
+        """All that was seen of a target, by kind and hardness."""
+        sums = self._sums.get(target)
+        return () if sums is None else sums.cells(now_ms)
 
     def add(self, given: Given, now_ms: int) -> None:
         self._change(given, given.weight, now_ms)
@@ -75,27 +82,36 @@ class Outcomes:
     def take_back(self, given: Given, now_ms: int) -> None:
         self._change(given, -given.weight, now_ms)
 
-    def _change(self, given: Given, weight: float, now_ms: int) -> None:
-        left = weight * faded(now_ms - given.at_ms)
-        for project in (None, given.project) if given.project else (None,):
-            key = (given.target, given.kind, project)
-            tally = self._tallies.get(key)
-            if tally is None:
-                tally = self._tallies[key] = Tally(now_ms)
-            self._tallies.move_to_end(key)
-            tally.add(given.verdict, left, now_ms)
-        while len(self._tallies) > MOST:
-            self._tallies.popitem(last=False)
-        self._change_cell(given, left, now_ms)
+    def go_on(self, went_on: WentOn, now_ms: int) -> None:
+        """Nobody has complained. Cells that are made stand till they are stale: it comes with nearly every answer."""
+        tally_at(self._of(went_on.target).shown, went_on.kind, went_on.hardness, now_ms).add(
+            "good", WENT_ON * faded(now_ms - went_on.at_ms), now_ms
+        )
 
-    def _change_cell(self, given: Given, weight: float, now_ms: int) -> None:
-        self._cells.pop(given.target, None)
-        buckets = self._buckets.setdefault(given.target, {})
-        self._buckets.move_to_end(given.target)
-        place = (given.kind, min(BUCKETS - 1, max(0, int(given.hardness * BUCKETS))))
-        buckets.setdefault(place, Tally(now_ms)).add(given.verdict, weight, now_ms)
-        if len(self._buckets) > MOST_TARGETS:
-            self._cells.pop(self._buckets.popitem(last=False)[0], None)
+    def _change(self, given: Given, weight: float, now_ms: int) -> None:
+        sums = self._of(given.target)
+        sums.made = None
+        chosen = sums.told if given.source in TOLD else sums.shown
+        left = weight * faded(now_ms - given.at_ms)
+        kind = kind_of(given.kind)  # a row may be of another release
+        tally_at(chosen, kind, given.hardness, now_ms).add(given.verdict, left, now_ms)
+
+    def _of(self, target: str) -> Sums:
+        sums = self._sums.get(target)
+        if sums is None:
+            sums = self._sums[target] = Sums()
+            if len(self._sums) > MOST_TARGETS:
+                self._sums.popitem(last=False)
+        self._sums.move_to_end(target)
+        return sums
+
+
+def tally_at(sums: dict[Place, Tally], kind: str, hardness: float, now_ms: int) -> Tally:
+    place = (kind, min(BUCKETS - 1, max(0, int(hardness * BUCKETS))))
+    tally = sums.get(place)
+    if tally is None:
+        tally = sums[place] = Tally(now_ms)
+    return tally
 
 
 def faded(age_ms: int) -> float:

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 
 import msgspec
+import trio
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.host_ports import Keepsake
@@ -25,6 +26,7 @@ class Switches:
         self._keepsake = keepsake
         self._now_ms = now_ms
         self._switches: dict[tuple[Scope, str], Switch] = {}
+        self._turn = trio.Lock()  # or two changes at once would each be saved without the other
 
     async def load(self) -> None:
         """What was set before."""
@@ -58,18 +60,20 @@ class Switches:
 
     async def set(self, switch: Switch) -> None:
         """In place of the one of the same scope. Raises ``CallerFault``, ``HouseFault``."""
-        switches = {**{(each.scope, each.of): each for each in self.active}, (switch.scope, switch.of): switch}
-        if len(switches) > MOST:
-            raise CallerFault(Code.INVALID_REQUEST, f"{MOST} switches are set: take one back first.")
-        await self._change(switches)
+        async with self._turn:
+            switches = {**{(each.scope, each.of): each for each in self.active}, (switch.scope, switch.of): switch}
+            if len(switches) > MOST:
+                raise CallerFault(Code.INVALID_REQUEST, f"{MOST} switches are set: take one back first.")
+            await self._change(switches)
 
     async def take_back(self, scope: Scope, of: str) -> bool:
         """Whether there was one. Raises ``HouseFault``."""
-        switches = {(each.scope, each.of): each for each in self.active}
-        if switches.pop((scope, of), None) is None:
-            return False
-        await self._change(switches)
-        return True
+        async with self._turn:
+            switches = {(each.scope, each.of): each for each in self.active}
+            if switches.pop((scope, of), None) is None:
+                return False
+            await self._change(switches)
+            return True
 
     async def _change(self, switches: dict[tuple[Scope, str], Switch]) -> None:
         await self._keepsake.save(msgspec.json.encode(list(switches.values())))

@@ -7,10 +7,11 @@ sync code; saved before anybody is told that it was done.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from pathlib import PurePosixPath
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from posixpath import normpath
 
 import msgspec
+import trio
 
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.host_ports import Keepsake
@@ -52,7 +53,8 @@ class Projects:
         self._read = read
         self._known: dict[str, KnownProject] = {}
         self._by_name: Mapping[str, ProjectPolicy] = {}
-        self._by_folder: Mapping[str, ProjectPolicy] = {}
+        self._by_folder: Sequence[tuple[str, ProjectPolicy]] = ()
+        self._turn = trio.Lock()  # or two changes at once would each be saved without the other
         self.on_change: Callable[[], Awaitable[None]] = no_change
 
     async def load(self) -> None:
@@ -81,11 +83,8 @@ class Projects:
             return None
         if project_or_folder[0] != "/":
             return self._by_name.get(project_or_folder)
-        path = PurePosixPath(project_or_folder)
-        for folder in (path, *path.parents):
-            if (found := self._by_folder.get(str(folder))) is not None:
-                return found
-        return None
+        inside = as_prefix(project_or_folder)
+        return next((policy for folder, policy in self._by_folder if inside.startswith(folder)), None)
 
     def budgets(self) -> Mapping[str, Budget]:
         """The limits that trusted files set. No budget of the configuration has such a name: it has a space."""
@@ -128,21 +127,23 @@ class Projects:
             raise CallerFault(Code.INVALID_REQUEST, "The file is another one than was shown.", param="sha256")
         if not trusted.folder.startswith("/") or len(trusted.folder) > MOST_PATH or not trusted.folder.isprintable():
             raise CallerFault(Code.INVALID_REQUEST, "The folder must be a whole, printable path.", param="folder")
-        file, faults = self.look(trusted.folder, trusted.text, aliases)
-        if file is None or faults:
-            raise CallerFault(Code.INVALID_REQUEST, f"It can't be trusted: {faults[0].message}.", param="text")
-        if trusted.folder not in self._known and len(self._known) >= MOST:
-            raise CallerFault(Code.INVALID_REQUEST, f"{MOST} projects are trusted: untrust one first.")
-        known = KnownProject(trusted=trusted, file=file, standing="trusted")
-        await self._change({**self._known, trusted.folder: known})
+        async with self._turn:
+            file, faults = self.look(trusted.folder, trusted.text, aliases)
+            if file is None or faults:
+                raise CallerFault(Code.INVALID_REQUEST, f"It can't be trusted: {faults[0].message}.", param="text")
+            if trusted.folder not in self._known and len(self._known) >= MOST:
+                raise CallerFault(Code.INVALID_REQUEST, f"{MOST} projects are trusted: untrust one first.")
+            known = KnownProject(trusted=trusted, file=file, standing="trusted")
+            await self._change({**self._known, trusted.folder: known})
         return known
 
     async def untrust(self, folder: str) -> bool:
         """Whether it was trusted. Raises ``HouseFault``."""
-        if folder not in self._known:
-            return False
-        await self._change({name: known for name, known in self._known.items() if name != folder})
-        return True
+        async with self._turn:
+            if folder not in self._known:
+                return False
+            await self._change({name: known for name, known in self._known.items() if name != folder})
+            return True
 
     async def _change(self, known: dict[str, KnownProject]) -> None:
         kept = _Kept(tuple(each.trusted for each in known.values()))
@@ -157,19 +158,26 @@ class Projects:
         """What was found of a trusted file in its folder. Once it differs it prefers nothing until it is trusted
         again, or is again as it was.
         """
-        known = self._known.get(folder)
-        if known is None or known.file is None or known.standing == standing:
-            return
-        if standing != "trusted":
-            _log.warning("%s: its project file is %s and prefers nothing until it is trusted again", folder, standing)
-        self._known[folder] = msgspec.structs.replace(known, standing=standing)
-        self._index()
-        await self.on_change()
+        async with self._turn:
+            known = self._known.get(folder)
+            if known is None or known.file is None or known.standing == standing:
+                return
+            if standing != "trusted":
+                _log.warning("%s: its project file is %s: it prefers nothing until trusted again", folder, standing)
+            self._known[folder] = msgspec.structs.replace(known, standing=standing)
+            self._index()
+            await self.on_change()
 
     def _index(self) -> None:
         policies = [policy_of(known) for known in self._known.values()]
-        self._by_folder = {policy.folder: policy for policy in policies if policy is not None}
         self._by_name = {policy.name: policy for policy in policies if policy is not None}
+        by_folder = [(as_prefix(policy.folder), policy) for policy in self._by_name.values()]
+        self._by_folder = sorted(by_folder, key=lambda each: -len(each[0]))  # the nearest first
+
+
+def as_prefix(folder: str) -> str:
+    """A folder as all paths in it begin, itself too: without ``..`` and double slashes. Pure."""
+    return f"{normpath(folder).strip('/')}/".lstrip("/")
 
 
 def unknown_aliases(file: ProjectFile, aliases: frozenset[str]) -> Iterable[ProjectFault]:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from lodestard.control.verbs import core_verbs
+from lodestard.domain.feedback import tally_cells
 from lodestard.domain.upstream import Target
 from tests.fakes.world import Answer, World, open_world
 from tests.journeys.test_checks import BAD, GOOD, OVERLAY, ask_edit
@@ -24,6 +25,10 @@ async def call(world: World, verb: str, **arguments: Any) -> Any:
     return msgspec.json.decode(msgspec.json.encode(await known.answer({**given, **arguments})))
 
 
+def counts(world: World, target: Target, kind: str) -> tuple[float, float]:
+    return tally_cells(cell for cell in world.house.runtime.outcomes.cells(target) if cell.kind == kind)
+
+
 async def judge(world: World, answer: Answer, verdict: str = "good", **members: Any) -> Answer:
     return await world.request("POST", PATH, {"id": answer.id, "verdict": verdict, **members})
 
@@ -36,7 +41,9 @@ async def told(world: World, answer: Answer) -> list[tuple[str, str, str, str]]:
 
 
 async def test_a_verdict_comes_by_endpoint_header_or_verb(world: World) -> None:
-    by_endpoint, by_header, by_verb = [await world.ask("local-llama", f"{n} {QUESTION}") for n in range(3)]
+    by_endpoint, by_header, by_verb = [
+        await world.ask("local-llama", f"{n} {QUESTION}", headers={"x-lodestar-session": f"s{n}"}) for n in range(3)
+    ]
     taken = await judge(world, by_endpoint, kind="explain")
     expected = {"id": by_endpoint.id, "verdict": "good", "kind": "explain", "model": str(LLAMA)}
     assert (taken.status, taken.json) == (200, expected)
@@ -47,9 +54,8 @@ async def test_a_verdict_comes_by_endpoint_header_or_verb(world: World) -> None:
     assert await told(world, by_endpoint) == [("said", "good", "explain", str(LLAMA))]
     assert await told(world, by_header) == [("said", "bad", "explain", str(LLAMA))]
     assert await told(world, by_verb) == [("said", "bad", "code", str(LLAMA))]
-    outcomes = world.house.runtime.outcomes
-    for kind, counts in (("explain", (1, 1)), ("chat", (0, 0)), ("code", (0, 1))):
-        assert outcomes.counts(LLAMA, kind) == pytest.approx(counts, abs=1e-4)
+    for kind, expected_counts in (("explain", (1, 1)), ("chat", (0, 0)), ("code", (0, 1))):
+        assert counts(world, LLAMA, kind) == pytest.approx(expected_counts, abs=1e-4)
     listed = await call(world, "feedback.list")
     assert {each["request_id"] for each in listed["feedback"]} == {by_endpoint.id, by_header.id, by_verb.id}
     (seen,) = [request for request in world.ollama.app.requests if b"Tell me" in request.body]
@@ -114,4 +120,4 @@ async def test_whoever_failed_a_check_is_blamed_and_not_who_answered(tmp_path: P
         answer = await ask_edit(world, "edit")
         assert answer.lodestar["model"] == "openai/gpt-4o-mini"
         assert await told(world, answer) == [("check", "bad", "edit", str(LLAMA))]
-        assert world.house.runtime.outcomes.counts(Target("openai", "gpt-4o-mini"), "edit") == (0, 0)
+        assert counts(world, Target("openai", "gpt-4o-mini"), "edit") == (0, 0)

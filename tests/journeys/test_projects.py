@@ -32,6 +32,7 @@ async def test_a_cloned_repositorys_file_has_no_effect_before_it_is_trusted(worl
     looked = await call(world, "project.look", folder=str(folder), text=TEXT)
     assert (looked["standing"], looked["faults"]) == ("untrusted", [])
     assert any("at most $0" in effect for effect in looked["effects"])
+    assert any("only the folder is counted as 'clone'" in effect for effect in looked["effects"])
     assert (await world.ask("gpt-4o-mini", headers=headers)).status == 200
     assert projects.policy(str(folder)) is None
     report = await trust(world, folder)
@@ -85,6 +86,18 @@ async def test_a_switch_holds_in_its_scope_and_over_a_reload(world: World) -> No
         assert (await world.ask("auto", model, headers=headers)).lodestar["model"] == model
     with pytest.raises(CallerFault, match="Did you mean"):
         await call(world, "use.set", alias="gpt-4o-minni")
+    for name in ("project", "session"):
+        with pytest.raises(CallerFault, match=f"Say which {name}"):
+            await call(world, "use.set", alias="gpt-4o", **{name: " "})
+
+
+async def test_a_switch_whose_alias_is_gone_does_nothing_and_says_so(tmp_path: Path) -> None:
+    async with open_world(tmp_path, SHOP) as world:
+        assert not (await call(world, "use.set", alias="gone-by-now"))["switches"][0]["gone"]
+        (tmp_path / "conf.d" / "journey.toml").write_text(SHOP.replace("models.gone-by-now", "models.other"))
+        await world.house.reload()
+        assert (await world.ask("gpt-4o-mini")).lodestar["model"] == "openai/gpt-4o-mini"
+        assert (await call(world, "use"))["switches"][0]["gone"]
 
 
 async def test_a_switch_gives_nobody_a_model_that_its_key_may_not_use(tmp_path: Path) -> None:
@@ -173,3 +186,15 @@ async def test_a_file_gives_nobody_a_model_that_its_key_may_not_use(tmp_path: Pa
         assert limited.lodestar["model"] == "t600/llama3.1:8b"
         free = await world.ask("local-llama#away", headers=bearer(BOB) | named)
         assert free.lodestar["model"] == "openai/gpt-4o"
+
+
+async def test_whoever_says_another_folder_gets_out_of_nothing(tmp_path: Path) -> None:
+    """A key's project keeps its labels where its client says that it works in the folder of another."""
+    async with open_world(tmp_path, SHOP) as world:
+        await trust(world, tmp_path / "shop", ROUTED)
+        await trust(world, tmp_path / "open", 'name = "open"\nmodels = { auto = "gpt-4o" }')
+        elsewhere = {"x-lodestar-project": "shop", "x-lodestar-folder": f"{tmp_path}/open"}
+        assert (await world.ask("auto", headers=elsewhere)).lodestar["model"] == "openai/gpt-4o"
+        asked = world.openai.asked
+        kept = await world.ask("auto", "BEGIN PRIVATE KEY", headers=elsewhere)
+        assert (kept.status, world.openai.asked) == (400, asked)

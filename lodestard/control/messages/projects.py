@@ -42,13 +42,17 @@ class Untrusted(Message, frozen=True):
 
 
 class SwitchRow(Message, frozen=True):
-    """``alias`` answers in place of every chat alias, in ``scope`` (session, project or all) ``of`` that name."""
+    """``alias`` answers in place of every chat alias, in ``scope`` (session, project or all) ``of`` that name.
+
+    ``gone``: there is no such alias any more, so nothing is switched until there is.
+    """
 
     alias: str
     scope: str = "all"
     of: str = ""
     since_ms: int = 0
     until_ms: int | None = None
+    gone: bool = False
 
 
 class SwitchList(Message, frozen=True):

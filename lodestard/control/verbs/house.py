@@ -102,7 +102,7 @@ async def read_status(desk: Desk) -> Status:
         problems=tuple(find_problems(runtime, state, upstreams)),
         connections=state.connections,
         exchanges=state.exchanges,
-        switches=switch_rows(desk.switches.active),
+        switches=switch_rows(desk),
         parts={name: part for name, part in parts.items() if name not in (HEALTH_PART, ALERTS_PART)},
     )
 

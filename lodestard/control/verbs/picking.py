@@ -7,8 +7,8 @@ from lodestard.control.messages.picking import PickList, PickRow
 from lodestard.control.verbs.cost_figures import CostFigures
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.house import HEALTH_PART, part_of
+from lodestard.domain.feedback import tally_cells
 from lodestard.domain.price import Price
-from lodestard.domain.task import KINDS
 from lodestard.domain.upstream import Target
 from lodestard.domain.verbs import Arguments, Verb
 from lodestard.runtime import Runtime
@@ -57,7 +57,7 @@ def pick_row(name: str, target: Target, runtime: Runtime, seen: Seen) -> PickRow
     price = runtime.routes.price_of(target)
     upstream = runtime.settings.upstreams[target.upstream]
     used = seen.used.get(text)
-    good, bad = verdicts_on(target, runtime) if used is not None else (0.0, 0.0)
+    good, bad = tally_cells(runtime.outcomes.cells(target))
     return PickRow(
         name=name,
         target=text,
@@ -84,9 +84,3 @@ def speed_of(used: CostFigures | None) -> float | None:
     if used is None or not used.completion_tokens or not used.total_us:
         return None
     return round(used.completion_tokens * US_PER_S / used.total_us, 1)
-
-
-def verdicts_on(target: Target, runtime: Runtime) -> tuple[float, float]:
-    """Over all kinds of work."""
-    counts = [runtime.outcomes.counts(target, kind) for kind in KINDS]
-    return sum(good for good, _ in counts), sum(bad for _, bad in counts)

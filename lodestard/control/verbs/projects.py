@@ -92,7 +92,7 @@ def look_at(desk: Desk, folder: str, text: str) -> ProjectReport:
         standing="invalid" if faults and standing == "untrusted" else standing,
         sha256=digest_of(text),
         name=file.name if file is not None else "",
-        effects=tuple(say_effects(file)) if file is not None else (),
+        effects=tuple(say_effects(file, folder)) if file is not None else (),
         faults=tuple(ProjectProblem(message=each.message, key=each.key, line=each.line) for each in faults),
         watched=known is not None and known.trusted.watched,
         trusted_ms=known.trusted.at_ms if known is not None else None,
@@ -107,14 +107,14 @@ def known_report(known: KnownProject) -> ProjectReport:
         standing=known.standing,
         sha256=trusted.sha256,
         name=file.name if file is not None else "",
-        effects=tuple(say_effects(file)) if file is not None else (),
+        effects=tuple(say_effects(file, trusted.folder)) if file is not None else (),
         watched=trusted.watched,
         trusted_ms=trusted.at_ms,
     )
 
 
-def say_effects(file: ProjectFile) -> Iterator[str]:
-    """What a file does, in sentences. Pure."""
+def say_effects(file: ProjectFile, folder: str) -> Iterator[str]:
+    """What a file in ``folder`` does, in sentences. Pure."""
     if file.prefer is not None:
         yield f"prefers {file.prefer} answers, where a request says nothing"
     if file.tags:
@@ -123,6 +123,8 @@ def say_effects(file: ProjectFile) -> Iterator[str]:
         yield f"asks {other} where {alias} is asked for"
     if file.budget is not None:
         yield say_budget(file.budget)
+        if file.name != (last := folder.rstrip("/").rpartition("/")[2]):
+            yield f"limits what names the project {file.name!r}: who sends only the folder is counted as {last!r}"
     for number, rule in enumerate(file.rules, 1):
         yield say_rule(rule, number)
 

@@ -1,7 +1,5 @@
 """``use``, ``use.set``, ``use.end``."""
 
-from collections.abc import Sequence
-
 from lodestard.control.messages.projects import SwitchList, SwitchRow
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.sessions import read_name
@@ -14,7 +12,7 @@ from lodestard.domain.verbs import Argument, Arguments, Verb
 
 def switch_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def shown(_arguments: Arguments) -> SwitchList:
-        return SwitchList(switches=switch_rows(desk.switches.active))
+        return SwitchList(switches=switch_rows(desk))
 
     async def set_one(arguments: Arguments) -> SwitchList:
         scope, of = read_scope(arguments)
@@ -27,11 +25,11 @@ def switch_verbs(desk: Desk) -> tuple[Verb, ...]:
             until_ms=now_ms + read_age_s(age, "for") * MS_PER_S if age else None,
         )
         await desk.switches.set(switch)
-        return SwitchList(switches=switch_rows(desk.switches.active), changed=True)
+        return SwitchList(switches=switch_rows(desk), changed=True)
 
     async def end(arguments: Arguments) -> SwitchList:
         changed = await desk.switches.take_back(*read_scope(arguments))
-        return SwitchList(switches=switch_rows(desk.switches.active), changed=changed)
+        return SwitchList(switches=switch_rows(desk), changed=changed)
 
     scope = (
         Argument(name="session", help="only in this session"),
@@ -54,6 +52,9 @@ def switch_verbs(desk: Desk) -> tuple[Verb, ...]:
 def read_scope(arguments: Arguments) -> tuple[Scope, str]:
     """Raises ``CallerFault``. Pure."""
     session, project = (read_name(arguments[name], name) for name in ("session", "project"))
+    for name, value in (("session", session), ("project", project)):
+        if arguments[name] is not None and not value:  # or an empty variable would switch for all
+            raise CallerFault(Code.INVALID_REQUEST, f"Say which {name}.", param=name)
     if session and project:
         raise CallerFault(Code.INVALID_REQUEST, "Say a session or a project, not both.", param="session")
     if session:
@@ -71,10 +72,16 @@ def find_alias(desk: Desk, alias: str) -> str:
     return alias
 
 
-def switch_rows(switches: Sequence[Switch]) -> tuple[SwitchRow, ...]:
+def switch_rows(desk: Desk) -> tuple[SwitchRow, ...]:
+    models = desk.runtime.settings.models
     return tuple(
         SwitchRow(
-            alias=switch.alias, scope=switch.scope, of=switch.of, since_ms=switch.since_ms, until_ms=switch.until_ms
+            alias=switch.alias,
+            scope=switch.scope,
+            of=switch.of,
+            since_ms=switch.since_ms,
+            until_ms=switch.until_ms,
+            gone=switch.alias not in models,
         )
-        for switch in switches
+        for switch in desk.switches.active
     )

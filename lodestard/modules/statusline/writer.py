@@ -92,7 +92,7 @@ class Writer:
         self._written, self._written_ns = figures, now_ns
 
     def _read(self) -> Figures:
-        totals = self._runtime.ledger.totals()
+        totals, models = self._runtime.ledger.totals(), self._runtime.settings.models
         return Figures(
             cost_today_nano_usd=totals.spent_today_nano_usd,
             saved_today_nano_usd=totals.saved_today_nano_usd if self._runtime.settings.ledger.baseline else None,
@@ -100,7 +100,7 @@ class Writer:
             budget_percent=totals.budget_percent,
             requests_under_way=totals.open_requests,
             card=read_card(self._runtime),
-            use=say_switches(self._runtime.switches.active),
+            use=say_switches([each for each in self._runtime.switches.active if each.alias in models]),
         )
 
     async def _ask_before_today(self) -> None:

@@ -8,12 +8,12 @@ import pytest
 
 from lodestard.domain.closing import Closing
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.feedback import HALF_LIFE_MS, Feedback, Said, Turn, Verdict
+from lodestard.domain.feedback import HALF_LIFE_MS, WENT_ON, Feedback, Said, Turn, Verdict, tally_cells
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.ledger import SCHEMA, Ledger, LedgerOptions, open_ledger
 from lodestard.ledger.feedback import MOST_RECENT
-from lodestard.store import StoreOptions, open_store, run_inline
+from lodestard.store import FileStore, StoreOptions, open_store, run_inline
 from tests.rooms.ledger.test_sessions import FakeClock
 
 LLAMA, PAID = Target("t600", "llama3.1:8b"), Target("openai", "gpt-4o")
@@ -24,8 +24,8 @@ DAY_MS = 86_400_000
 class House:
     """A ledger whose requests take no time."""
 
-    def __init__(self, ledger: Ledger, clock: FakeClock) -> None:
-        self.ledger, self.clock = ledger, clock
+    def __init__(self, ledger: Ledger, store: FileStore, clock: FakeClock) -> None:
+        self.ledger, self.store, self.clock = ledger, store, clock
 
     def ask(
         self, caller: Caller = ANN, target: Target | None = LLAMA, mark: int = 0, *, failed: tuple[Target, ...] = ()
@@ -48,6 +48,10 @@ class House:
         return [(given.source, given.verdict, given.kind) for given in await self.ledger.feedback.latest(100)]
 
 
+def counts(house: House, target: Target, kind: str) -> tuple[float, float]:
+    return tally_cells(cell for cell in house.ledger.feedback.cells(target) if cell.kind == kind)
+
+
 @asynccontextmanager
 async def opened(path: Path, clock: FakeClock, retention_days: int = 90) -> AsyncIterator[House]:
     options = LedgerOptions(strict=True, retention_days=retention_days)
@@ -55,7 +59,7 @@ async def opened(path: Path, clock: FakeClock, retention_days: int = 90) -> Asyn
         open_store(path, (SCHEMA,), options=StoreOptions(durable=True), clock=clock, run=run_inline) as store,
         open_ledger(store, clock, options=options) as ledger,
     ):
-        yield House(ledger, clock)
+        yield House(ledger, store, clock)
 
 
 @pytest.fixture
@@ -68,12 +72,10 @@ async def test_who_judges_again_replaces_what_it_said(path: Path, autojump_clock
         asked = house.ask()
         house.judge(asked, "good")
         house.judge(asked, "good")
-        assert house.ledger.feedback.counts(LLAMA, "edit") == (1.0, 0.0)
+        assert counts(house, LLAMA, "edit") == (1.0, 0.0)
         house.judge(asked, "bad", kind="debug")
-        assert house.ledger.feedback.counts(LLAMA, "edit") == (0.0, 0.0)
-        assert house.ledger.feedback.counts(LLAMA, "debug") == (0.0, 1.0)
-        assert house.ledger.feedback.counts(LLAMA, "debug", "web") == (0.0, 1.0)
-        assert house.ledger.feedback.counts(LLAMA, "debug", "other") == (0.0, 0.0)
+        assert counts(house, LLAMA, "edit") == (0.0, 0.0)
+        assert counts(house, LLAMA, "debug") == (0.0, 1.0)
         assert await house.rows() == [("said", "bad", "debug")]
 
 
@@ -101,13 +103,13 @@ async def test_a_restart_remembers_and_what_is_old_has_faded(path: Path, autojum
     async with opened(path, clock) as house:
         asked = house.ask()
         house.judge(asked, "good")
-        house.ask(target=PAID, failed=(LLAMA,))
+        house.ask(Caller(principal="bob", task="edit"), target=PAID, failed=(LLAMA,))
     clock.ms += HALF_LIFE_MS
     async with opened(path, clock) as house:
-        assert house.ledger.feedback.counts(LLAMA, "edit") == pytest.approx((0.5, 0.25))
-        assert house.ledger.feedback.counts(PAID, "edit") == (0.0, 0.0)
+        assert counts(house, LLAMA, "edit") == pytest.approx((0.5, 0.25))
+        assert counts(house, PAID, "edit") == (0.0, 0.0)
         house.judge(asked, "bad")  # by its row, for nobody remembers it
-        assert house.ledger.feedback.counts(LLAMA, "edit") == pytest.approx((0.0, 1.25))
+        assert counts(house, LLAMA, "edit") == pytest.approx((0.0, 1.25))
         assert [given.target for given in house.ledger.feedback.of_request(asked)] == [str(LLAMA)]
 
 
@@ -118,8 +120,23 @@ async def test_the_same_again_is_noted_with_its_source_and_beside_what_was_said(
         first = house.ask(mark=7)
         house.judge(first, "good")
         house.ask(mark=7)
-        assert house.ledger.feedback.counts(LLAMA, "edit") == (1.0, 0.25)
+        assert counts(house, LLAMA, "edit") == (1.0, 0.25)
         assert sorted(await house.rows()) == [("resent", "bad", "edit"), ("said", "good", "edit")]
+
+
+async def test_an_answer_that_nobody_complains_of_counts_a_little_also_after_a_restart(
+    path: Path, autojump_clock: object
+) -> None:
+    clock = FakeClock()
+    async with opened(path, clock) as house:
+        for mark in (7, 8, 8, 9):
+            house.ask(mark=mark)
+            clock.ms += 1_000
+        expected = pytest.approx((2 * WENT_ON, 0.25), abs=1e-4)
+        assert counts(house, LLAMA, "edit") == expected
+        assert await house.rows() == [("resent", "bad", "edit")]  # what is usual has no row
+    async with opened(path, clock) as house:
+        assert counts(house, LLAMA, "edit") == expected
 
 
 async def test_a_request_that_is_long_past_is_judged_by_its_row(path: Path, autojump_clock: object) -> None:
@@ -130,7 +147,7 @@ async def test_a_request_that_is_long_past_is_judged_by_its_row(path: Path, auto
             house.judge(house.ask(target=PAID), "bad")
         await house.rows()
         house.judge(first, "bad")
-        assert house.ledger.feedback.counts(LLAMA, "edit") == (0.0, 1.0)
+        assert counts(house, LLAMA, "edit") == (0.0, 1.0)
 
 
 async def test_feedback_goes_with_its_request(path: Path, autojump_clock: object) -> None:

@@ -188,3 +188,52 @@ async def test_some_requests_are_never_switched(caller: Caller, autojump_clock: 
     switches = Switches(MemoryKeepsake(), lambda: 0)
     await switches.set(Switch(alias="all"))
     assert switches.find(caller) is None
+
+
+@pytest.mark.parametrize(
+    "inside", [f"{FOLDER}/src", f"/{FOLDER}", "/home/ann/open/../web/src", f"{FOLDER}//x", f"{FOLDER}/."]
+)
+async def test_a_folder_is_known_however_it_is_written(inside: str, autojump_clock: object) -> None:
+    projects = Projects(MemoryKeepsake(), read_project)
+    await projects.trust(wanted(), ALIASES)
+    await projects.trust(wanted('name = "open"', "/home/ann/open"), ALIASES)
+    await projects.trust(wanted('name = "all"', "/"), ALIASES)
+    for folder, name in ((inside, "web"), ("/home/ann/open", "open"), ("/home/ann", "all"), ("/", "all")):
+        policy = projects.policy(folder)
+        assert policy is not None
+        assert policy.name == name
+
+
+class SlowKeepsake(MemoryKeepsake):
+    """A disk that takes its time."""
+
+    async def save(self, data: bytes) -> None:
+        await trio.sleep(1)
+        await super().save(data)
+
+
+async def test_nothing_is_lost_of_what_comes_while_another_is_saved(autojump_clock: object) -> None:
+    keepsake, kept = SlowKeepsake(), SlowKeepsake()
+    projects, switches = Projects(keepsake, read_project), Switches(kept, lambda: 0)
+    await projects.trust(wanted(), ALIASES)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(projects.trust, wanted('name = "a"', "/a"), ALIASES)
+        nursery.start_soon(projects.trust, wanted('name = "b"', "/b"), ALIASES)
+        nursery.start_soon(projects.see, FOLDER, "changed")
+        nursery.start_soon(switches.set, Switch(alias="one", scope="session", of="s1"))
+        nursery.start_soon(switches.set, Switch(alias="two", scope="session", of="s2"))
+    assert {known.trusted.folder: known.standing for known in projects.known} == {
+        FOLDER: "changed",
+        "/a": "trusted",
+        "/b": "trusted",
+    }
+    assert {switch.alias for switch in switches.active} == {"one", "two"}
+    again, others = Projects(keepsake, read_project), Switches(kept, lambda: 0)
+    await again.load()
+    await others.load()
+    assert len(again.known) == 3
+    assert len(others.active) == 2
+    with pytest.RaisesGroup(pytest.RaisesExc(CallerFault, match="has this name already")):
+        async with trio.open_nursery() as nursery:
+            for folder in ("/one", "/two"):
+                nursery.start_soon(projects.trust, wanted('name = "same"', folder), ALIASES)

@@ -7,6 +7,8 @@ import pytest
 from lodestarctl import exit_codes
 from lodestarctl.project.finding import FILE
 from lodestarctl.project.templates import KINDS, write_project
+from lodestarctl.render.blocks import Note
+from lodestarctl.render.projects import render_switched
 from lodestarctl.table_routing import PROJECT_KINDS
 from lodestard.config.project import read_project
 from lodestard.control.messages.aider import AiderFacts, AiderModel
@@ -122,8 +124,36 @@ def test_a_switch_is_set_shown_and_taken_back(run: Run) -> None:
     assert "gpt-4o" in run.out
     assert run("use", "-", answers={"use.end": SwitchList(switches=())}) == exit_codes.OK
     assert run.client.calls[-1] == ("use.end", {})
+    assert "no such switch" in run.out
+    ended = SwitchList(switches=switched.switches, changed=True)
+    assert run("use", "-", "--session", "s", answers={"use.end": ended}) == exit_codes.OK
+    assert "no such switch" not in run.out
     assert run("use", answers={"use": switched}) == exit_codes.OK
     assert run("use", "--for", "2h") == exit_codes.USAGE
+
+
+def test_each_switch_is_told_with_the_command_that_takes_it_back() -> None:
+    rows = (SwitchRow(alias="a", scope="project", of="my web"), SwitchRow(alias="b"))
+    web, everywhere = (block for block in render_switched(rows) if isinstance(block, Note))
+    assert web.advice == "lodestarctl use - --project 'my web' takes it back."
+    assert everywhere.advice == "lodestarctl use - takes it back."
+    (gone,) = render_switched((SwitchRow(alias="b", gone=True),))
+    assert isinstance(gone, Note)
+    assert gone.text == "b (no model of that name any more) would be asked in place of others (All)."
+
+
+@pytest.mark.parametrize("name", ['we"b', "a/b", "n" * 65, " "])
+def test_no_file_is_written_with_a_name_that_no_project_has(run: Run, tmp_path: Path, name: str) -> None:
+    words = ("project", "init", "--folder", str(tmp_path), "--name", name)
+    assert run(*words, answers={"aider": FACTS}) == exit_codes.USAGE
+    assert "--name" in run.err
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_can_not_be_written_is_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    assert run("project", "init", "--folder", str(tmp_path), answers={"aider": FACTS}) == exit_codes.USAGE
+    assert "can't write" in run.err
 
 
 def test_verdicts_are_given_and_listed(run: Run) -> None:
