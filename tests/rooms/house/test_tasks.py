@@ -53,6 +53,9 @@ async def test_what_a_person_corrects_is_learned_and_kept(autojump_clock: trio.t
     again = Tasks(tasks.dump())
     assert tasks.find(ask(), Caller(), ()).kind == again.find(ask(), Caller(), ()).kind == "explain"
     assert ASKED.encode() not in tasks.dump()
+    before = tasks.dump()
+    assert tasks.correct("req_1", "plan")
+    assert tasks.dump() != before
 
 
 async def test_few_are_remembered_and_what_is_damaged_is_learned_anew(

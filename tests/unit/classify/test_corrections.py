@@ -1,6 +1,7 @@
 """Corrections: they move a decision, fade, stay small, hold no text, and garbage is refused."""
 
 import random
+import zlib
 
 import pytest
 from hypothesis import given
@@ -122,4 +123,12 @@ def test_cut_longer_and_of_another_version() -> None:
         with pytest.raises(ValueError, match="corrections"):
             Corrections.from_bytes(wrong)
     with pytest.raises(ValueError, match="another version"):
-        Corrections.from_bytes(data[:4] + b"\x02" + data[5:])
+        Corrections.from_bytes(data[:4] + b"\x01" + data[5:])
+
+
+def test_corrections_of_other_kinds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many kinds, but one has another name: what was learned would count for something else."""
+    data = correct(NONE, MINE, "plan", RULES).to_bytes()
+    monkeypatch.setattr("lodestard.classify.corrections._KINDS", zlib.crc32(b"other kinds"))
+    with pytest.raises(ValueError, match="another version"):
+        Corrections.from_bytes(data)
