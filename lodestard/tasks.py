@@ -64,12 +64,15 @@ class Tasks:
         return known or _named(found.task, caller)
 
     def correct(self, request_id: str, kind: str) -> bool:
-        """A person says what a request was. Whether anything was learned: it has to be one of the last ones."""
+        """A person says what a request was. Whether anything was learned: it has to be one of the last ones,
+        and of a kind that words tell."""
         found = self._measures.get(request_id)
         if found is None:
             return False
-        self._corrections = self._corrections.learn(*found, kind)
-        self._dump = b""
+        learned = self._corrections.learn(*found, kind)
+        if learned is self._corrections:
+            return False
+        self._corrections, self._dump = learned, b""
         return True
 
     def dump(self) -> bytes:
