@@ -147,7 +147,8 @@ bench-translation: $(DEV_STAMP) ## what each pair of dialects costs beside passi
 	@$(BIN)/python -m tests.bench.translation $(BENCH)
 
 .PHONY: bench-classify
-bench-classify: $(DEV_STAMP) ## how often the kind of a request is told right, beside baselines, and what it costs
+bench-classify: $(DEV_STAMP) ## whether the classifier is what its trainer makes, how often it is right, and what it costs
+	@$(BIN)/python packaging/classifier/train.py --check
 	@$(BIN)/python -m tests.bench.classify $(BENCH)
 
 .PHONY: train-classifier

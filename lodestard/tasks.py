@@ -8,11 +8,12 @@ every generation.
 
 import logging
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import lru_cache
 
 import trio
 
-from lodestard.classify.classify import classify, measure
+from lodestard.classify.classify import Examined, examine
 from lodestard.classify.corrections import NONE, Corrections
 from lodestard.classify.task_rules import TaskRules, compile_rules
 from lodestard.domain.feedback import kind_of
@@ -40,15 +41,13 @@ class Tasks:
     def __init__(self, learned: bytes = b"") -> None:
         """``learned`` is what ``dump`` once gave; what can't be read is nothing."""
         self._corrections = _read(learned)
-        self._measures: OrderedDict[str, tuple[list[int], list[float]]] = OrderedDict()
+        self._dump = b""
+        self._measures: OrderedDict[str, tuple[Sequence[int], Sequence[float]]] = OrderedDict()
         self._second, self._done = 0.0, 0
 
     def find(self, request: Request, caller: Caller, own: tuple[TaskRule, ...]) -> Task:
         """What a request is. A kind that its client named itself stands, however hard it is found to be."""
-        found = classify(request, compiled(own), self._corrections)
-        if caller.task in VAGUE or caller.task not in KINDS:
-            return found
-        return Task(kind=kind_of(caller.task), hardness=found.hardness, sure=1.0, why="said by its client")
+        return _named(self._examine(request, own).task, caller)
 
     def note_end(
         self, request_id: str, request: Request, caller: Caller, known: Task | None, own: tuple[TaskRule, ...]
@@ -57,23 +56,32 @@ class Tasks:
         which it may be corrected are kept, if there is time to measure them."""
         if not self._has_time():
             return known
-        measured = measure(request, compiled(own))
-        if measured[0]:
-            self._measures[request_id] = measured
+        found = self._examine(request, own)
+        if found.features:
+            self._measures[request_id] = (found.features, found.scores)
             if len(self._measures) > MOST_REMEMBERED:
                 self._measures.popitem(last=False)
-        return known or self.find(request, caller, own)
+        return known or _named(found.task, caller)
 
     def correct(self, request_id: str, kind: str) -> bool:
-        """A person says what a request was. Whether anything was learned: it has to be one of the last ones."""
+        """A person says what a request was. Whether anything was learned: it has to be one of the last ones,
+        and of a kind that words tell."""
         found = self._measures.get(request_id)
         if found is None:
             return False
-        self._corrections = self._corrections.learn(*found, kind)
+        learned = self._corrections.learn(*found, kind)
+        if learned is self._corrections:
+            return False
+        self._corrections, self._dump = learned, b""
         return True
 
     def dump(self) -> bytes:
-        return self._corrections.to_bytes()
+        """Asked for every minute, and made where something was learned: it takes 10 ms where much was."""
+        self._dump = self._dump or self._corrections.to_bytes()
+        return self._dump
+
+    def _examine(self, request: Request, own: tuple[TaskRule, ...]) -> Examined:
+        return examine(request, compiled(own), self._corrections)
 
     def _has_time(self) -> bool:
         now_s = trio.current_time()
@@ -81,6 +89,12 @@ class Tasks:
             self._second, self._done = now_s, 0
         self._done += 1
         return self._done <= MOST_A_SECOND
+
+
+def _named(found: Task, caller: Caller) -> Task:
+    if caller.task in VAGUE or caller.task not in KINDS:
+        return found
+    return Task(kind=kind_of(caller.task), hardness=found.hardness, sure=1.0, why="said by its client")
 
 
 def _read(learned: bytes) -> Corrections:

@@ -15,11 +15,20 @@ SOURCES: Mapping[str, str] = {
     "resent": "the same was asked again",
 }
 SHORT_ID = 12
+UNLEARNED = (
+    "It counts for this kind, but nothing was learned for the next such request: only the latest ones since the start"
+    " are remembered, and none whose shape says what it is."
+)
 
 
 def render_given(row: FeedbackRow) -> list[Block]:
     """What was taken in."""
-    return [Note(f"{row.target} was {row.verdict} at {row.kind}: {row.request_id}.", TONES[row.verdict], "✓")]
+    notes: list[Block] = [
+        Note(f"{row.target} was {row.verdict} at {row.kind}: {row.request_id}.", TONES[row.verdict], "✓")
+    ]
+    if row.learned is False:
+        notes.append(Note(UNLEARNED, "dim", "·"))
+    return notes
 
 
 def render_feedback(found: FeedbackList) -> list[Block]:

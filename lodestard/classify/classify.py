@@ -7,6 +7,8 @@ is in the answer. A shape that is known wins over every word: a vector, a gap to
 import math
 from collections.abc import Sequence
 
+import msgspec
+
 from lodestard.classify.corrections import NONE, Corrections
 from lodestard.classify.hardness import rate_hardness
 from lodestard.classify.model import SPOKEN, load_model
@@ -27,37 +29,35 @@ _SHOWN_WORDS = {"trace": "an error's trace", "diff": "a diff", "log": "a log", "
 assert _OF_AIDER.keys() == {task for _, task in AIDER_TASKS}
 
 
+class Examined(msgspec.Struct, frozen=True):
+    """A request's task, and the numbers that it is corrected by: its features, and its scores without any correction.
+    There are none where its shape says what it is. They hold no text, so they may be kept until somebody corrects."""
+
+    task: Task
+    features: Sequence[int] = ()
+    scores: Sequence[float] = ()
+
+
 def classify(request: Request, rules: TaskRules, corrections: Corrections = NONE) -> Task:
     """The request's task. ``sure`` is how much likelier its kind is than the next one."""
+    return examine(request, rules, corrections).task
+
+
+def examine(request: Request, rules: TaskRules, corrections: Corrections = NONE) -> Examined:
+    """The same, with what is learned from where somebody corrects it."""
     reading = read(request)
     said = make_ready(reading.said, reading.user)
     if known := _by_shape(request):
         kind, why = known
-        return _rated(Task(kind=kind, sure=1.0, why=why), reading, said)
+        return Examined(_rated(Task(kind=kind, sure=1.0, why=why), reading, said))
     fired = ask_rules(rules, reading, said)
-    chances = _chances(corrections.adjust(*_score(reading, fired)))
+    features = hash_features(reading, fired)
+    scores = _add(load_model().score(features), fired)
+    chances = _chances(corrections.adjust(features, scores))
     first, second = sorted(chances, reverse=True)[:2]
     kind = SPOKEN[chances.index(first)]
-    return _rated(Task(kind=kind, sure=first - second, why=_tell(kind, fired, reading)), reading, said)
-
-
-def correct(corrections: Corrections, request: Request, kind: str, rules: TaskRules) -> Corrections:
-    """The corrections with one more: this request is of that kind."""
-    return corrections.learn(*measure(request, rules), kind)
-
-
-def measure(request: Request, rules: TaskRules) -> tuple[list[int], list[float]]:
-    """The numbers that a request is corrected by, and its scores without any correction; none where its shape says
-    what it is. They hold no text, so they may be kept until somebody corrects."""
-    if _by_shape(request):
-        return [], []
-    reading = read(request)
-    return _score(reading, ask_rules(rules, reading, make_ready(reading.said, reading.user)))
-
-
-def _score(reading: Reading, fired: Sequence[Fired]) -> tuple[list[int], list[float]]:
-    features = hash_features(reading, fired)
-    return features, _add(load_model().score(features), fired)
+    task = Task(kind=kind, sure=first - second, why=_tell(kind, fired, reading))
+    return Examined(_rated(task, reading, said), features, scores)
 
 
 def _by_shape(request: Request) -> tuple[str, str] | None:

@@ -15,7 +15,7 @@ import msgspec
 from lodestard.classify.model import SPOKEN
 from lodestard.classify.words import BUCKETS
 
-VERSION = 1
+VERSION = 2
 MOST_ROWS = 4096
 MARGIN = 1.0
 MOST_STEP = 4.0
@@ -23,7 +23,10 @@ STEPS = 3
 FADE = 0.995
 _CAP = 8.0
 _UNIT = 127 / _CAP
-_HEAD = struct.Struct("<4sBBHII")
+_HEAD = struct.Struct("<4sBBHIII")
+_KINDS = zlib.crc32("\n".join(SPOKEN).encode())
+"""Columns go by their place: of other kinds, or of these in another order, they would say something else."""
+
 _ROW = struct.Struct(f"<H{len(SPOKEN)}b")
 _MAGIC = b"LSTC"
 MOST_BYTES = _HEAD.size + MOST_ROWS * _ROW.size
@@ -56,39 +59,29 @@ class Corrections(msgspec.Struct, frozen=True):
         if kind not in SPOKEN or not features:
             return self
         right = SPOKEN.index(kind)
-        learned = Corrections({at: _faded(row) for at, row in self.rows.items()}, self.count + 1)
+        rows = {at: _faded(row) for at, row in self.rows.items()}
+        learned = Corrections(rows, self.count + 1)
         for _ in range(STEPS):
-            learned = learned._step(features, right, learned.adjust(features, scores))
-        return learned
-
-    def _step(self, features: Sequence[int], right: int, scores: Sequence[float]) -> "Corrections":
-        rival = max((at for at in range(len(SPOKEN)) if at != right), key=lambda at: scores[at])
-        missing = MARGIN - (scores[right] - scores[rival])
-        if missing <= 0:
-            return self
-        by = min(missing, MOST_STEP) / (2 * math.sqrt(len(features)))
-        rows = dict(self.rows)
-        for at in features:
-            row = list(rows.pop(at, (0.0,) * len(SPOKEN)))
-            row[right] = min(_CAP, row[right] + by)
-            row[rival] = max(-_CAP, row[rival] - by)
-            rows[at] = tuple(row)
+            _step(rows, features, right, learned.adjust(features, scores))
         for oldest in list(rows)[: max(0, len(rows) - MOST_ROWS)]:
             del rows[oldest]
-        return Corrections(rows, self.count)
+        return learned
 
     def to_bytes(self) -> bytes:
         """For a disk: a version, the form of the rows, and a checksum. At most ``MOST_BYTES``."""
-        body = b"".join(_ROW.pack(at, *(round(weight * _UNIT) for weight in row)) for at, row in self.rows.items())
-        return _HEAD.pack(_MAGIC, VERSION, len(SPOKEN), BUCKETS, self.count & 0xFFFFFFFF, zlib.crc32(body)) + body
+        body = b"".join(_ROW.pack(at, *[round(weight * _UNIT) for weight in row]) for at, row in self.rows.items())
+        return (
+            _HEAD.pack(_MAGIC, VERSION, len(SPOKEN), BUCKETS, self.count & 0xFFFFFFFF, _KINDS, zlib.crc32(body))
+            + body
+        )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Corrections":
         """Raises ``ValueError`` for what is no overlay, or one of other kinds or buckets."""
         if not _HEAD.size <= len(data) <= MOST_BYTES or not data.startswith(_MAGIC):
             raise ValueError("not corrections of a classifier")
-        _, version, kinds, buckets, count, checksum = _HEAD.unpack_from(data)
-        if (version, kinds, buckets) != (VERSION, len(SPOKEN), BUCKETS):
+        _, version, width, buckets, count, kinds, checksum = _HEAD.unpack_from(data)
+        if (version, width, buckets, kinds) != (VERSION, len(SPOKEN), BUCKETS, _KINDS):
             raise ValueError("corrections of another version")
         body = data[_HEAD.size :]
         if zlib.crc32(body) != checksum or len(body) % _ROW.size or len(body) // _ROW.size > MOST_ROWS:
@@ -99,8 +92,21 @@ class Corrections(msgspec.Struct, frozen=True):
         return cls(rows, count)
 
 
+def _step(rows: dict[int, Row], features: Sequence[int], right: int, scores: Sequence[float]) -> None:
+    rival = max((at for at in range(len(SPOKEN)) if at != right), key=lambda at: scores[at])
+    missing = MARGIN - (scores[right] - scores[rival])
+    if missing <= 0:
+        return
+    by = min(missing, MOST_STEP) / (2 * math.sqrt(len(features)))
+    for at in features:
+        row = list(rows.pop(at, (0.0,) * len(SPOKEN)))
+        row[right] = min(_CAP, row[right] + by)
+        row[rival] = max(-_CAP, row[rival] - by)
+        rows[at] = tuple(row)
+
+
 def _faded(row: Row) -> Row:
-    return tuple(weight * FADE for weight in row)
+    return tuple([weight * FADE for weight in row])
 
 
 NONE = Corrections()

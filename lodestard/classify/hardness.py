@@ -5,6 +5,7 @@ model does, 1 what few can; about 0.35 is where a small local model begins to fa
 """
 
 import math
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -26,7 +27,10 @@ _DEMANDS = frozenset((
 _MOST_WORDS = 80
 """More of them is a text that was pasted: its length counts less than what is asked."""
 
-_LISTED = frozenset(",;:")
+_LISTED = frozenset(",;:\uff0c\uff1b\uff1a\u3001")
+_UNSPACED = re.compile(r"[\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff]")
+"""Letters of Thai, Japanese and Chinese, which have no spaces between words: about two a word."""
+
 _WEIGHTS = {
     "many words": 0.42, "hard words": 0.75, "easy words": -0.55, "several demands": 0.11, "several files": 0.25,
     "much that was pasted": 0.2, "an error's trace": 0.25, "long": 0.25, "a list of steps": 0.25,
@@ -53,7 +57,7 @@ def rate_hardness(kind: str, reading: Reading, said: Searched) -> tuple[float, t
 
 def _measure(reading: Reading, said: Searched) -> list[tuple[str, float]]:
     lists = _word_lists()
-    words = min(said.row.count(" ") - 1, _MOST_WORDS)
+    words = min(said.row.count(" ") - 1 + len(_UNSPACED.findall(reading.said)) // 2, _MOST_WORDS)
     demands = sum(word in _DEMANDS for word in said.row.split()) + sum(letter in _LISTED for letter in reading.said)
     return [
         ("many words", math.log2(1 + words / 8)),

@@ -2,7 +2,7 @@
 
 Law: what a pattern may cost is worked out before it is tried. Python's ``re`` goes back over what it took: each place
 that may take more or less multiplies the steps by the text's length, each choice doubles them, and one inside another
-(``(a+)+``) has no bound at all, so it is never tried.
+(``(a+)+``) has no bound at all, so it is never tried. A fixed count (``a{9}``) is as long as if it were written out.
 """
 
 import re
@@ -16,6 +16,7 @@ _TOKEN = re.compile(
     r"""(?P<odd>\\[0-9kgpPuxAZzGbB] | \(\?(?!:) | \)[*+?{])   # other languages', look-around, repeated groups
       | \\. | \[\^?\]?(?:\\.|[^\]\\])*\]
       | (?P<gives>[*+] | \{\d*,\d*\})
+      | \{(?P<times>\d+)\}
       | (?P<doubles>[?|])
       | .""",
     re.VERBOSE | re.DOTALL,
@@ -42,12 +43,15 @@ def read_pattern(text: str) -> Pattern | None:
     """``text`` as a pattern; None where it is none, or nobody can say what it may cost."""
     if len(text) > MOST_PATTERN:
         return None
-    gives, doubles = (0 if text.startswith("^") and "|" not in text else 1), 0
+    gives, doubles, length = (0 if text.startswith("^") and "|" not in text else 1), 0, len(text)
     for token in _TOKEN.finditer(text):
         if token["odd"]:
             return None
         gives += bool(token["gives"])
         doubles += bool(token["doubles"])
+        length += int(token["times"] or 0)
+    if gives and length > MOST_PATTERN:
+        return None
     try:
         return Pattern(re.compile(text), gives, doubles) if gives <= 8 and doubles <= 20 else None
     except (re.error, OverflowError, RecursionError):

@@ -66,7 +66,9 @@ def _fault_in_pattern(text: str) -> str:
         return "not a regular expression"
     pattern = read_pattern(text)
     if pattern is None:
-        return "nobody can say how long this pattern may take: no look-around, no repeated groups, fewer choices"
+        return (
+            "nobody can say how long this pattern may take: no look-around or repeated groups, few choices and counts"
+        )
     if reach_of(pattern) < LEAST_READ:
         return "this pattern may take too long: fewer of * + ? | and {}, or begin it with ^"
     return ""

@@ -47,7 +47,7 @@ def _braces(dice: random.Random) -> str:
             f"int {name}(char *{one}) {{\n  int {two} = 0;\n  while (*{one}++) {two}++;\n  return {two};\n}}\n",
             f"template <class T> T {name}(const std::vector<T>& {one}) {{ return {one}.empty() ? T{{}} : {one}[0]; }}\n",
             f"def {name}({one})\n  {one}.map {{ |{two}| {two} * 2 }}\nend\n",
-            f"$%s = $_GET['{two}'];\necho \"<p>$%s</p>\";\n" % (one, one),
+            f"${one} = $_GET['{two}'];\necho \"<p>${one}</p>\";\n",
         )
     )
 

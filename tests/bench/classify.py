@@ -7,7 +7,6 @@ a bag of words, trained on the same generated prompts as the model; rules alone;
 alone says what they are (autocomplete, embeddings, Aider's calls) are counted apart.
 """
 
-import math
 import statistics
 import sys
 import time
@@ -25,6 +24,7 @@ from lodestard.domain.request import Request
 from lodestard.domain.task import KINDS
 from tests.bench.generated import read_generated
 from tests.bench.labelled import LEVELS, Labelled, ask, make_request, read_labelled
+from tests.bench.routing.bag_of_words import Bag
 
 TIMES = 200
 LARGE_BYTES = 100 * 1024
@@ -72,28 +72,14 @@ def by_model(request: Request) -> str:
     return SPOKEN[scores.index(max(scores))]
 
 
-class Bayes:
-    """A naive Bayes on the words of the last message: what a bag of words alone can do."""
+def by_bag_of_words() -> Callable[[Request], str]:
+    """By the words of the last message alone, learned from the same generated prompts as the model."""
+    bag = Bag((_last(request), kind) for request, kind, _ in read_generated())
+    return lambda request: bag.kind_of(_last(request))
 
-    def __init__(self) -> None:
-        self.words: dict[str, Counter[str]] = {kind: Counter() for kind in SPOKEN}
-        for request, kind, _ in read_generated():
-            self.words[kind].update(set(self._of(request)))
-        self.known = set().union(*self.words.values())
-        self.totals = {kind: sum(words.values()) for kind, words in self.words.items()}
 
-    @staticmethod
-    def _of(request: Request) -> list[str]:
-        return request.conversation.messages[-1].text.lower().split()
-
-    def choose(self, request: Request) -> str:
-        words = [word for word in set(self._of(request)) if word in self.known]
-
-        def score(kind: str) -> float:
-            size = self.totals[kind] + len(self.known)
-            return sum(math.log((self.words[kind][word] + 1) / size) for word in words)
-
-        return max(SPOKEN, key=score)
+def _last(request: Request) -> str:
+    return request.conversation.messages[-1].text
 
 
 def level_of(hardness: float) -> str:
@@ -165,7 +151,7 @@ def report(entries: Sequence[Labelled]) -> list[str]:
         f"prompts: {len(judged)}, {len(plain)} of them not told by their shape alone",
         f"right: {accuracy(judged):.1%} of all, {accuracy(unshaped):.1%} of those not told by their shape",
         f"where sure >= 0.5: {accuracy(sure):.1%} right, {len(sure) / len(plain):.0%} of them",
-        f"baselines on those: majority {most / len(plain):.1%}, bag of words {share(plain, Bayes().choose):.1%}",
+        f"baselines on those: majority {most / len(plain):.1%}, bag of words {share(plain, by_bag_of_words()):.1%}",
         f"parts on those: rules alone {share(plain, by_rules):.1%}, model alone {share(plain, by_model):.1%}",
         "",
         "| kind | prompts | right | taken for |",

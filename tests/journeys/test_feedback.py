@@ -50,7 +50,11 @@ async def test_a_verdict_comes_by_endpoint_header_or_verb(world: World) -> None:
     later = await world.ask("local-llama", headers={"x-lodestar-feedback": f"{by_header.id}=bad, {by_verb.id}=good"})
     assert (later.status, later.lodestar["feedback"]) == (200, "2 kept")
     row = await call(world, "feedback.give", id=by_verb.id[-10:], verdict="bad", kind="code")
-    assert (row["request_id"], row["verdict"]) == (by_verb.id, "bad")
+    assert (row["request_id"], row["verdict"], row["learned"]) == (by_verb.id, "bad", True)
+    assert (await call(world, "feedback.give", id=by_verb.id, verdict="bad"))["learned"] is None
+    row = await call(world, "feedback.give", id=by_verb.id, verdict="bad", kind="embedding")
+    assert row["learned"] is False
+    await call(world, "feedback.give", id=by_verb.id, verdict="bad", kind="code")
     assert await told(world, by_endpoint) == [("said", "good", "explain", str(LLAMA))]
     assert await told(world, by_header) == [("said", "bad", "explain", str(LLAMA))]
     assert await told(world, by_verb) == [("said", "bad", "code", str(LLAMA))]

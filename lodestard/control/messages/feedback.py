@@ -4,7 +4,10 @@ from lodestard.control.envelope import Message
 
 
 class FeedbackRow(Message, frozen=True):
-    """A verdict on an answer of ``target``. ``source`` says whose or by which sign; ``weight`` what it counts."""
+    """A verdict on an answer of ``target``. ``source`` says whose or by which sign; ``weight`` what it counts.
+
+    ``learned``: whether the classifier learned from the kind that was said; None where none was said just now.
+    """
 
     request_id: str
     source: str
@@ -14,6 +17,7 @@ class FeedbackRow(Message, frozen=True):
     at_ms: int
     weight: float = 1.0
     project: str = ""
+    learned: bool | None = None
 
 
 class FeedbackList(Message, frozen=True):

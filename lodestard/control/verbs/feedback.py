@@ -1,5 +1,7 @@
 """``feedback.give``, ``feedback.list``."""
 
+import msgspec
+
 from lodestard.control.messages.feedback import FeedbackList, FeedbackRow
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.requests import feedback_row, find_request
@@ -16,9 +18,8 @@ def feedback_verbs(desk: Desk) -> tuple[Verb, ...]:
         found = await find_request(desk, arguments["id"])
         feedback = Feedback(request_id=found.request.id, verdict=arguments["verdict"], kind=arguments["kind"] or "")
         given = desk.feedback.judge(feedback, None)
-        if feedback.kind:
-            desk.runtime.tasks.correct(given.request_id, feedback.kind)
-        return feedback_row(given)
+        learned = desk.runtime.tasks.correct(given.request_id, feedback.kind) if feedback.kind else None
+        return msgspec.structs.replace(feedback_row(given), learned=learned)
 
     async def listed(arguments: Arguments) -> FeedbackList:
         if not 0 < arguments["last"] <= MOST:

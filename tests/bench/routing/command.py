@@ -93,9 +93,7 @@ def _write(options: argparse.Namespace) -> int:
 
 def _read(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench-routing BENCH=", description=__doc__)
-    parser.add_argument(
-        "--parts", nargs="+", choices=("worlds", "choices", "day"), default=("worlds", "choices", "day")
-    )
+    parser.add_argument("--parts", nargs="+", choices=USUAL_PARTS, default=USUAL_PARTS)
     parser.add_argument("--worlds", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--seeds", nargs="+", type=int, default=SEEDS)
     parser.add_argument("--count", type=int, default=COUNT, help="prompts of each world and seed")

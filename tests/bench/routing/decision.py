@@ -127,7 +127,7 @@ def time_choices(decisions: int = DECISIONS) -> Timed:
         ns.append(time.thread_time_ns() - began)
         weighed += len(plan.candidates)
     ns.sort()
-    peak = peak_kib(catalog, turns)
+    peak = peak_kib(catalog, turns[:decisions])
     return Timed(ns[len(ns) // 2] / 1e6, ns[len(ns) * 99 // 100] / 1e6, peak, weighed / decisions)
 
 

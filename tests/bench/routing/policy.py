@@ -16,7 +16,6 @@ from lodestard.classify.classify import classify as classify_request
 from lodestard.classify.task_rules import compile_rules
 from lodestard.domain.choice import UNSEEN, Asked, Figures
 from lodestard.domain.feedback import Given, Verdict
-from lodestard.domain.request import Conversation, Message, Request, TextPart
 from lodestard.domain.routing_settings import Worth
 from lodestard.domain.settings import Model, ModelPrice, Settings, Upstream
 from lodestard.domain.task import Task
@@ -24,6 +23,7 @@ from lodestard.domain.upstream import Candidate
 from lodestard.ledger.outcomes import Outcomes
 from lodestard.routing.catalog import Catalog, build_catalog
 from lodestard.routing.choose import View, choose_route
+from tests.bench.labelled import ask
 from tests.bench.routing.asks import Ask, Choose, Lesson, Market
 from tests.bench.routing.cases import Rate
 
@@ -44,21 +44,7 @@ Seen = Mapping[str, Figures]
 
 def classify(prompt: str) -> Task:
     """What the gateway takes a prompt for."""
-    return classify_request(request_of(prompt), RULES)
-
-
-def request_of(prompt: str) -> Request:
-    """The prompt as a client of OpenAI's dialect sends it, alone."""
-    message = Message(role="user", parts=(TextPart(prompt),))
-    return Request(
-        dialect="openai",
-        alias=ALIAS,
-        stream=False,
-        include_usage=False,
-        members={},
-        conversation=Conversation(messages=(message,)),
-        size_bytes=len(prompt.encode("utf-8", "replace")),
-    )
+    return classify_request(ask(prompt), RULES)
 
 
 class Lodestar:

@@ -1,4 +1,4 @@
-"""A table of prompts and outcomes as CSV, in either of two forms; ``docs/benchmarks.md`` describes them.
+"""A table of prompts and outcomes as CSV, in either of two forms; ``docs/benchmarks-routing.md`` describes them.
 
 Law: a row that can't be right is refused with its line, never repaired: a benchmark on other data than one thinks is
 worth nothing.

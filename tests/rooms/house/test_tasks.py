@@ -1,8 +1,10 @@
 """Kinds of work on the way of requests: what a client names, how often there is time, what people correct."""
 
+import pytest
 import trio
 import trio.testing
 
+from lodestard.classify.reading import Reading, read
 from lodestard.domain.request import Caller, Conversation, Message, Request, TextPart
 from lodestard.domain.task import Task
 from lodestard.tasks import MOST_A_SECOND, MOST_REMEMBERED, Tasks
@@ -51,6 +53,9 @@ async def test_what_a_person_corrects_is_learned_and_kept(autojump_clock: trio.t
     again = Tasks(tasks.dump())
     assert tasks.find(ask(), Caller(), ()).kind == again.find(ask(), Caller(), ()).kind == "explain"
     assert ASKED.encode() not in tasks.dump()
+    before = tasks.dump()
+    assert tasks.correct("req_1", "plan")
+    assert tasks.dump() != before
 
 
 async def test_few_are_remembered_and_what_is_damaged_is_learned_anew(
@@ -63,3 +68,20 @@ async def test_few_are_remembered_and_what_is_damaged_is_learned_anew(
         await trio.sleep(1)
     assert not tasks.correct("0", "plan")
     assert tasks.correct(str(MOST_REMEMBERED), "plan")
+
+
+async def test_what_is_looked_at_after_the_reply_is_read_once(
+    autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times = 0
+
+    def count(request: Request) -> Reading:
+        nonlocal times
+        times += 1
+        return read(request)
+
+    monkeypatch.setattr("lodestard.classify.classify.read", count)
+    tasks = Tasks()
+    assert tasks.note_end("req_1", ask(), Caller(), None, ()) is not None
+    assert tasks.correct("req_1", "explain")
+    assert times == 1

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestard.classify.classify import classify
-from lodestard.classify.reading import BEGINNING_READ, ENDING_READ
+from lodestard.classify.hardness import rate_hardness
+from lodestard.classify.reading import BEGINNING_READ, ENDING_READ, read
 from lodestard.classify.task import AIDER_TASKS
-from lodestard.classify.task_rules import compile_rules
+from lodestard.classify.task_rules import compile_rules, make_ready
 from lodestard.domain.request import (
     Completion,
     Conversation,
@@ -132,6 +133,14 @@ def test_a_rule_may_speak_against_a_kind() -> None:
 )
 def test_what_asks_for_more_is_harder(easier: str, harder: str) -> None:
     assert classify(ask(easier), RULES).hardness < classify(ask(harder), RULES).hardness
+
+
+def test_a_text_without_spaces_has_words_too() -> None:
+    def hardness(text: str) -> float:
+        reading = read(ask(text))
+        return rate_hardness("code", reading, make_ready(reading.said, reading.user))[0]
+
+    assert hardness("实现一个在网络分区时仍然保持线性一致性的分布式锁服务") > hardness("写一个栈") + 0.05
 
 
 def test_the_effort_that_was_asked_for_counts() -> None:

@@ -1,16 +1,18 @@
 """Corrections: they move a decision, fade, stay small, hold no text, and garbage is refused."""
 
 import random
+import zlib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodestard.classify.classify import classify, correct, measure
+from lodestard.classify.classify import classify, examine
 from lodestard.classify.corrections import MOST_BYTES, MOST_ROWS, NONE, Corrections
 from lodestard.classify.model import SPOKEN
-from lodestard.classify.task_rules import compile_rules
+from lodestard.classify.task_rules import TaskRules, compile_rules
 from lodestard.classify.words import BUCKETS
+from lodestard.domain.request import Request
 from tests.bench.labelled import ask, make_request
 
 RULES = compile_rules(())
@@ -18,6 +20,12 @@ MINE = ask("update the swimlanes of team Petrel for sprint nine")
 
 FEATURES = st.lists(st.integers(0, BUCKETS - 1), max_size=40, unique=True)
 SCORES = st.lists(st.floats(-30, 30), min_size=len(SPOKEN), max_size=len(SPOKEN))
+
+
+def correct(corrections: Corrections, request: Request, kind: str, rules: TaskRules) -> Corrections:
+    """One more: this request is of that kind."""
+    found = examine(request, rules)
+    return corrections.learn(found.features, found.scores, kind)
 
 
 def test_a_request_that_was_corrected_is_found_to_be_what_the_person_said() -> None:
@@ -46,7 +54,7 @@ def test_what_is_right_already_by_far_changes_no_weight() -> None:
 def test_a_kind_that_shapes_tell_is_not_learned() -> None:
     assert correct(NONE, MINE, "embedding", RULES) is NONE
     gap = make_request(ask("<fim_prefix>a<fim_suffix>b<fim_middle>").conversation.messages)
-    assert measure(gap, RULES) == ([], [])
+    assert (examine(gap, RULES).features, examine(gap, RULES).scores) == ((), ())
     assert correct(NONE, gap, "code", RULES) is NONE
 
 
@@ -54,8 +62,7 @@ def test_it_fades_as_others_come() -> None:
     corrections = first = correct(NONE, MINE, "plan", RULES)
     for number in range(400):
         corrections = corrections.learn([BUCKETS - 1 - number % 9], [0.0] * len(SPOKEN), "chat")
-    features, _ = measure(MINE, RULES)
-    kept = [at for at in features if at < BUCKETS - 9]
+    kept = [at for at in examine(MINE, RULES).features if at < BUCKETS - 9]
     plan = SPOKEN.index("plan")
     assert all(abs(corrections.rows[at][plan]) < abs(first.rows[at][plan]) * 0.2 for at in kept)
 
@@ -116,4 +123,12 @@ def test_cut_longer_and_of_another_version() -> None:
         with pytest.raises(ValueError, match="corrections"):
             Corrections.from_bytes(wrong)
     with pytest.raises(ValueError, match="another version"):
-        Corrections.from_bytes(data[:4] + b"\x02" + data[5:])
+        Corrections.from_bytes(data[:4] + b"\x01" + data[5:])
+
+
+def test_corrections_of_other_kinds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many kinds, but one has another name: what was learned would count for something else."""
+    data = correct(NONE, MINE, "plan", RULES).to_bytes()
+    monkeypatch.setattr("lodestard.classify.corrections._KINDS", zlib.crc32(b"other kinds"))
+    with pytest.raises(ValueError, match="another version"):
+        Corrections.from_bytes(data)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodestard.classify.classify import measure
+from lodestard.classify.classify import examine
 from lodestard.classify.model import SPOKEN, load_model, read_model, write_model
 from lodestard.classify.reading import read
 from lodestard.classify.task_rules import compile_rules
@@ -56,7 +56,8 @@ def test_the_installed_file_is_small_and_whole() -> None:
 
 
 def test_features_are_the_same_on_every_machine() -> None:
-    features, scores = measure(ask("fix it"), compile_rules(()))
+    found = examine(ask("fix it"), compile_rules(()))
+    features, scores = found.features, found.scores
     assert features == sorted(set(features))
     assert all(0 <= at < BUCKETS for at in features)
     assert len(scores) == len(SPOKEN)

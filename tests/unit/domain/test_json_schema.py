@@ -109,7 +109,7 @@ def test_schemas_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["(a+)+$", "(a|b)*", r"(a)\1", "(?=a)b", "(", "a" * 501, "?" * 3, "a{2,1}", "a?" * 30]
+    "text", ["(a+)+$", "(a|b)*", r"(a)\1", "(?=a)b", "(", "a" * 501, "?" * 3, "a{2,1}", "a?" * 30, "[^b]{600}b"]
 )
 def test_patterns_that_are_not_tried(text: str) -> None:
     assert read_pattern(text) is None
@@ -123,6 +123,8 @@ def test_what_a_pattern_may_cost() -> None:
     code = read_pattern(r"^\d{4}-\d{2}$")
     assert code is not None
     assert code.cost("x" * 1000) == 1
+    long = read_pattern(r"^[0-9a-f]{4096}$")
+    assert long is not None, "tried in one place only"
 
 
 _VALUES = st.recursive(

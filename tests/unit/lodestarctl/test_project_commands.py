@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lodestarctl import exit_codes
@@ -159,6 +160,10 @@ def test_what_can_not_be_written_is_told(run: Run, tmp_path: Path) -> None:
 def test_verdicts_are_given_and_listed(run: Run) -> None:
     assert run("feedback", "9012", "bad", "--kind", "edit", answers={"feedback.give": GIVEN}) == exit_codes.OK
     assert run.client.calls == [("feedback.give", {"id": "9012", "verdict": "bad", "kind": "edit"})]
+    assert "nothing was learned" not in run.out
+    unlearned = msgspec.structs.replace(GIVEN, learned=False)
+    assert run("feedback", "9012", "bad", "--kind", "edit", answers={"feedback.give": unlearned}) == exit_codes.OK
+    assert "nothing was learned" in run.out
     assert run("feedback", "list", answers={"feedback.list": FeedbackList(feedback=(GIVEN,))}) == exit_codes.OK
     assert "the same was asked" in run.out
 
