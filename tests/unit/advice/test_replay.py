@@ -143,8 +143,9 @@ def test_cache_hits_stay_hits_and_failures_stay_failures() -> None:
     candidate = catalog(models={**MODELS, "big": Model(route=(LOCAL,))})
     hit = a_past(cache="hit", attempts=0, cost_nano_usd=0)
     failed = a_past(outcome="upstream_error", target="", cost_nano_usd=9)
-    tally = replayed(candidate, hit, failed).tally
-    assert (tally.kept, tally.failed, tally.changed) == (1, 1, 0)
+    refused = a_past(alias="gone", outcome="model_not_found", target="", attempts=0, cost_nano_usd=0)
+    tally = replayed(candidate, hit, failed, refused).tally
+    assert (tally.kept, tally.failed, tally.changed) == (1, 2, 0)
     assert tally.candidate.cost_nano_usd == tally.recorded.cost_nano_usd == 9
 
 
