@@ -133,7 +133,6 @@ class Replay:
     def add(self, past: Past) -> None:
         """One more request; they come in the order of time."""
         tally = self.tally
-        tally.see(past)
         if past.kept:
             tally.keep(past)
             return

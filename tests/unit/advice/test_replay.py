@@ -200,7 +200,8 @@ def test_an_unknown_hardness_is_that_kinds_usual_one() -> None:
 
 def test_what_can_not_be_known_is_said() -> None:
     rules = (Rule(name="secret", when=When(tag=("private",)), model="local"), Rule(when=When(images=True)))
-    replay = replayed(catalog(rules=rules), a_past(), a_past(hardness=0.3, kind="edit", target=MINI))
+    kept = a_past(hardness=0.3, cache="hit")
+    replay = replayed(catalog(rules=rules), a_past(), a_past(hardness=0.3, kind="edit", target=MINI), kept)
     told = " ".join(say_unknowns(replay.tally, catalog(rules=rules).rules))
     assert "How hard 1 requests" in told
     assert "secret, rule 2" in told
