@@ -21,7 +21,7 @@ from lodestard.domain.request import Caller, Request
 from lodestard.domain.routing_settings import Prefer
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Merit, Plan, Target
-from lodestard.planning import Facts, figures_of, find_policy, plan_request, read_asked
+from lodestard.planning import Facts, figures_of, find_policy, plan_request, read_asked, tag_caller
 from lodestard.routing.choose import know_nothing
 from lodestard.runtime import Runtime
 
@@ -67,8 +67,7 @@ def open_trial(wanted: WantedRoute, runtime: Runtime) -> Trial:
     """Raises ``CallerFault`` for what is no request."""
     request, caller = read_wanted(wanted, runtime)
     entry, policy = runtime.ledger.foresee(caller, request.alias), find_policy(caller, runtime)
-    if policy is not None and policy.tags:
-        caller = msgspec.structs.replace(caller, tags=tuple(dict.fromkeys((*caller.tags, *policy.tags))))
+    caller = tag_caller(caller, policy)
     asked = read_asked(request, caller, runtime, runtime.routes.interest(policy))
     task = runtime.tasks.find(request, caller, runtime.settings.tasks)
     return Trial(request, caller, task, asked, entry, runtime, policy)
