@@ -5,6 +5,7 @@ what a request would get at this moment. Where a route stands in its order the s
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
 
 import msgspec
 
@@ -26,6 +27,7 @@ from lodestard.routing.choose import know_nothing
 from lodestard.runtime import Runtime
 
 USUAL: Prefer = "balanced"
+PREFERENCES: Sequence[Prefer] = get_args(Prefer)
 FiguresOf = Callable[[Candidate], Figures]
 
 
@@ -91,8 +93,7 @@ def explain_route(wanted: WantedRoute, runtime: Runtime) -> RouteAdvice:
 
 def preference(said: str) -> Prefer:
     """What is preferred; where nothing is, what is usual."""
-    named: Mapping[str, Prefer] = {"cheap": "cheap", "balanced": "balanced", "fast": "fast", "best": "best"}
-    return named.get(said, USUAL)
+    return next((known for known in PREFERENCES if known == said), USUAL)
 
 
 def with_merits(plan: Plan, merits: Mapping[Target, Merit]) -> Plan:

@@ -193,6 +193,7 @@ async def test_a_recommendation_is_over_all_models_and_says_what_it_stands_on(wo
     best = adviser(world).recommend(WantedRoute(text="Why?", prefer="best"))
     assert best.target == "anthropic/claude-sonnet-4-5-20250929"
     assert best.good_enough is (best.enough <= (best.route.candidates[0].quality or 0))
+    assert "less than enough" not in best.why  # where the best is wanted nothing is enough
     private = adviser(world).recommend(WantedRoute(text="Why?", tags="private", prefer="best"))
     assert all(each.target.split("/")[0] in ("t600", "gone") for each in private.route.candidates)
 

@@ -181,6 +181,10 @@ def test_a_recommendation_names_one_model_why_and_the_runner_up(run: Run) -> Non
     for words in ("Take", "t600/llama3.1:8b", "It is good.", "openai/gpt-4o: 95 %.", "42 answers", "local-llama"):
         assert words in run.out
     assert "best bet" not in run.out
+    for enough, bet in ((0.99, True), (1.0, False)):  # where the best is asked for, nothing is enough
+        below = replace(RECOMMENDED, enough=enough, good_enough=False)
+        assert run("recommend", "x", answers={"recommend": below}) == exit_codes.OK
+        assert ("best bet" in run.out) is bet
 
 
 def test_nothing_seen_is_said_plainly(run: Run) -> None:
@@ -201,6 +205,8 @@ def test_a_backtest_shows_both_policies_and_who_would_have_gone_where(run: Run) 
     for words in ("4 (40.0 %)", "$0.007", "$0.00042", "swaps on t600", "95.0 %", "gpt-4o-mini", "nobody", "Tags are"):
         assert words in run.out
     assert "50.0 %" in run.err  # how far it is
+    assert backtest(run, BacktestItem(report=BacktestReport(name="new.toml", since_ms=0, until_ms=1))) == 0
+    assert "0.0 %" not in run.out  # nobody has answered
 
 
 def test_a_wrong_policy_is_told_with_its_place(run: Run) -> None:
