@@ -94,6 +94,9 @@ def _guarded(run: Run, session: Session) -> int:
     except UsageError as error:
         _complain(session.output, Refusal(code=Code.INVALID_REQUEST.value, message=str(error)))
         return exit_codes.USAGE
+    except UnicodeError:  # of a word or of standard input; what it says would quote it
+        _complain(session.output, Refusal(code=Code.INVALID_REQUEST.value, message="what was given is no UTF-8 text"))
+        return exit_codes.USAGE
 
 
 def _with_advice(refusal: Refusal, words: Sequence[str]) -> Refusal:

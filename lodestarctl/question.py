@@ -3,6 +3,8 @@
 Law: read once, bounded, and kept nowhere; a file goes into the prompt under its name.
 """
 
+from collections.abc import Sequence
+
 from lodestarctl.folder import work_folder
 from lodestarctl.session import Session
 from lodestarctl.usage import UsageError
@@ -13,16 +15,23 @@ FENCE = "```"
 
 def read_prompt(session: Session, *, needed: bool = True) -> str:
     """The words of the command line or standard input, then the files. Raises ``UsageError``."""
-    words = session.args.prompt or []
     files = session.args.file or []
-    text = " ".join(words)
-    if words == ["-"] or (not words and not files and needed and not session.stdin.isatty()):
-        text = session.stdin.read(MOST_BYTES)
+    text = read_words(session, session.args.prompt or [], needed=needed and not files)
     parts = [text] if text else []
     parts += [f"{name}\n{fenced(read_file(name))}" for name in files]
     if not parts and needed:
         raise UsageError("what is the prompt?")
     return "\n\n".join(parts)
+
+
+def read_words(session: Session, words: Sequence[str], *, needed: bool = True) -> str:
+    """The words as they stand; for ``-``, or for none where some are needed and nobody types, standard input."""
+    if words != ["-"] and (words or not needed or session.stdin.isatty()):
+        return " ".join(words)
+    text = session.stdin.read(MOST_BYTES + 1)
+    if len(text) > MOST_BYTES:
+        raise UsageError(f"what stands in standard input is larger than {MOST_BYTES:,} bytes")
+    return text
 
 
 def fenced(text: str) -> str:

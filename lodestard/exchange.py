@@ -32,7 +32,7 @@ from lodestard.protocols import error_bodies
 from lodestard.protocols.codec import ClientCodec, StreamWriter
 from lodestard.runtime import Runtime
 from lodestard.tasks import VAGUE
-from lodestard.trace import NS_PER_US, may_quote, quote, write_trace
+from lodestard.trace import NS_PER_US, may_quote, quote, told_task, write_trace
 
 CLIENT_LEFT_STATUS = 499  # nobody reads it; the name that access logs have given it
 NO_PLAN = Plan(alias="", candidates=())
@@ -390,7 +390,7 @@ class Exchange(msgspec.Struct, eq=False):
             total_us=total_us,
             first_piece_us=(first_ns - received_ns) // NS_PER_US if first_ns else None,
             overhead_us=overhead_us,
-            trace=trace,
+            trace=told_task(task) | trace,
         )
 
 

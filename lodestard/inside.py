@@ -30,7 +30,14 @@ async def ask_inside(handler: Handler, exchange: "InnerExchange") -> Asked:
 
     Raises ``Fault`` as the answer gives it. What the sink raises ends the request as if the client had left.
     """
-    await carry_inside(handler, exchange)
+
+    async def heed_fault(http: HttpExchange) -> None:
+        try:
+            await handler(http)
+        except Fault as fault:  # what never came to an answer of its own
+            exchange.broken = fault
+
+    await carry_inside(heed_fault, exchange)
     if exchange.broken is not None:
         raise exchange.broken
     return exchange.result()

@@ -10,19 +10,16 @@ import msgspec
 import trio
 
 from lodestard.domain.clock import NS_PER_S
+from lodestard.domain.last_answers import LastAnswer, LastAnswers
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.upstream import Target
 
 MOST_TARGETS = 512
-MOST_SESSIONS = 2_048
 WEIGHT = 0.2
 """How much the newest answer counts for a running mean."""
 
 LEAST_TOKENS = 16
 """A shorter answer tells nothing of how fast a model writes."""
-
-CACHE_S = 300.0
-"""How long a provider remembers a prompt for: OpenAI 5 to 10 minutes ("Prompt caching"), Anthropic 5."""
 
 
 class Pace(msgspec.Struct):
@@ -30,14 +27,6 @@ class Pace(msgspec.Struct):
 
     first_s: float | None = None
     tokens_per_s: float | None = None
-
-
-class Last(msgspec.Struct, frozen=True):
-    """A session's last answer. ``read_tokens``: its prompt and what was answered, which the next one begins with."""
-
-    target: Target
-    read_tokens: int
-    at_s: float
 
 
 UNKNOWN = Pace()
@@ -48,21 +37,18 @@ class Paces:
 
     def __init__(self) -> None:
         self._paces: OrderedDict[Target, Pace] = OrderedDict()
-        self._last: OrderedDict[str, Last] = OrderedDict()
+        self._last = LastAnswers()
 
     def of(self, target: Target) -> Pace:
         return self._paces.get(target, UNKNOWN)
 
-    def last_of(self, session: str) -> Last | None:
-        """Who gave the session's last answer, and how much of it is likely still remembered there."""
-        return self._last.get(session) if session else None
+    def answered_last(self, session: str, target: Target) -> bool:
+        """Whether ``target`` gave the session's last answer."""
+        return self._last.came_from(session, target)
 
     def cached_tokens(self, session: str, target: Target) -> int:
         """How much of the session's next prompt ``target`` has read lately."""
-        last = self.last_of(session)
-        if last is None or last.target != target or trio.current_time() - last.at_s > CACHE_S:
-            return 0
-        return last.read_tokens
+        return self._last.cached_tokens(session, target, trio.current_time())
 
     def learn_attempt(self, ended: AttemptEnded) -> None:
         """A plain answer comes all at once: it tells how fast it was as a whole, not when it began."""
@@ -83,14 +69,11 @@ class Paces:
 
     def learn_request(self, ended: RequestEnded) -> None:
         """Only what was asked of a model now: a cached answer was read by nobody."""
-        session, closing = ended.caller.session, ended.closing
-        if not session or not ended.attempts or closing.target is None or closing.usage is None:
+        closing = ended.closing
+        if not ended.attempts or closing.target is None or closing.usage is None:
             return
         read_tokens = closing.usage.prompt_tokens + closing.usage.completion_tokens
-        self._last[session] = Last(closing.target, read_tokens, trio.current_time())
-        self._last.move_to_end(session)
-        if len(self._last) > MOST_SESSIONS:
-            self._last.popitem(last=False)
+        self._last.note(ended.caller.session, LastAnswer(closing.target, read_tokens, trio.current_time()))
 
 
 def _mean(known: float | None, new: float) -> float:

@@ -49,8 +49,7 @@ def plan_request(request: Request, caller: Caller, runtime: Runtime, entry: Entr
     plain = policy is None and not instead and not caller.tags and not caller.prefer
     if plain and needs is not None and is_plain(request, needs):
         return routes.choose(request.alias)
-    if policy is not None and policy.tags:
-        caller = msgspec.structs.replace(caller, tags=tuple(dict.fromkeys((*caller.tags, *policy.tags))))
+    caller = tag_caller(caller, policy)
     interest = routes.interest(policy)
     asked = read_asked(request, caller, runtime, interest)
     if instead:
@@ -89,6 +88,13 @@ def find_policy(caller: Caller, runtime: Runtime) -> ProjectPolicy | None:
             [rule if usable(rule.model) else msgspec.structs.replace(rule, model="") for rule in policy.rules]
         ),
     )
+
+
+def tag_caller(caller: Caller, policy: ProjectPolicy | None) -> Caller:
+    """Who asks, with the tags that its project's file adds."""
+    if policy is None or not policy.tags:
+        return caller
+    return msgspec.structs.replace(caller, tags=tuple(dict.fromkeys((*caller.tags, *policy.tags))))
 
 
 def is_plain(request: Request, needs: Needs) -> bool:
@@ -154,7 +160,7 @@ class Facts(NamedTuple):
 def figures_of(facts: Facts, runtime: Runtime, candidate: Candidate) -> Figures:
     """What is known of a candidate at this moment, for this request."""
     target, caller = candidate.target, facts.caller
-    pace, last = runtime.paces.of(target), runtime.paces.last_of(caller.session)
+    pace = runtime.paces.of(target)
     wait = runtime.admission.predicted_wait(target, guess_tokens(facts.request))
     return Figures(
         wait_s=None if wait is None else wait.likely_s,
@@ -162,7 +168,7 @@ def figures_of(facts: Facts, runtime: Runtime, candidate: Candidate) -> Figures:
         tokens_per_s=pace.tokens_per_s,
         cells=seen_of(facts, runtime, target),
         cached_tokens=runtime.paces.cached_tokens(caller.session, target),
-        last=last is not None and last.target == target,
+        last=runtime.paces.answered_last(caller.session, target),
         no_room="" if facts.entry is None else say_no_room(facts.entry, candidate, runtime),
     )
 

@@ -16,6 +16,7 @@ from lodestard.domain.news import RequestEnded
 from lodestard.domain.price import Price
 from lodestard.domain.reply import Reply
 from lodestard.domain.request import Caller, Request
+from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Merit, Plan, Rejection
 
 ASKED_WITH = (
@@ -95,9 +96,7 @@ def _members(request: Request, names: Sequence[str]) -> dict[str, msgspec.Raw]:
 
 def _choice(plan: Plan) -> dict[str, Any]:
     """What was found of the request, and what was wanted of the choice, where there is something to say."""
-    said: dict[str, Any] = {}
-    if plan.task is not None:
-        said["task"] = msgspec.to_builtins(plan.task)
+    said = told_task(plan.task)
     if plan.prefer:
         said["prefer"] = plan.prefer
     if plan.rules:
@@ -105,6 +104,11 @@ def _choice(plan: Plan) -> dict[str, Any]:
     if plan.labels:
         said["labels"] = sorted(plan.labels)
     return said
+
+
+def told_task(task: Task | None) -> dict[str, Any]:
+    """What a request was found to be: by the choice where that has looked, otherwise once it was answered."""
+    return {} if task is None else {"task": msgspec.to_builtins(task)}
 
 
 @lru_cache(maxsize=256)

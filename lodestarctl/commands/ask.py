@@ -2,6 +2,7 @@
 
 from lodestarctl import exit_codes
 from lodestarctl.folder import work_folder
+from lodestarctl.question import read_words
 from lodestarctl.render.words import clean, usd
 from lodestarctl.session import Session
 from lodestarctl.usage import UsageError
@@ -22,11 +23,9 @@ def run(session: Session) -> int:
 
 def _question(session: Session) -> str:
     words = session.args.question
-    if words and words != ["-"]:
-        return " ".join(words)
     if not words and session.stdin.isatty():
         raise UsageError('what is the question? lodestarctl ask "…"')
-    return session.stdin.read()
+    return read_words(session, words)
 
 
 class _Answer:

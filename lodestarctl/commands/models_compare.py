@@ -35,11 +35,12 @@ def run(session: Session) -> int:
     prompt = read_prompt(session)
     models = shuffled(args.a, args.b) if args.blind else (args.a, args.b)
     comparison = Comparison(answers=_ask_both(session, models, prompt))
-    if args.blind:
+    voted = args.blind and all(answer.outcome == "ok" for answer in comparison.answers)
+    if voted:
         comparison = _vote(session, comparison)
     data = msgspec.Raw(msgspec.json.encode(comparison))
     width = session.output.width
-    session.show(VERB, data, Comparison, lambda read: render_comparison(read, width, texts=not args.blind))
+    session.show(VERB, data, Comparison, lambda read: render_comparison(read, width, texts=not voted))
     failed = [answer.outcome for answer in comparison.answers if answer.outcome != "ok"]
     return exit_codes.exit_code_of(failed[0]) if failed else exit_codes.OK
 
@@ -58,7 +59,7 @@ class Asking(Thread):
         self.text = ""
         self.first_s: float | None = None
         self.refusal: Refusal | None = None
-        self.gone: DaemonNotRunning | None = None
+        self.broken: DaemonNotRunning | UnicodeError | None = None
         self.last = AskItem()
         self.ended_s = 0.0
         self._client = client
@@ -71,8 +72,8 @@ class Asking(Thread):
                 self._hear(read_data(data, AskItem))
         except ControlError as error:
             self.refusal = error.refusal
-        except DaemonNotRunning as error:
-            self.gone = error
+        except (DaemonNotRunning, UnicodeError) as error:
+            self.broken = error
         self.ended_s = time.monotonic() - self._began_s
 
     def _hear(self, item: AskItem) -> None:
@@ -115,16 +116,19 @@ def _ask_both(session: Session, models: tuple[str, str], prompt: str) -> tuple[C
     finally:
         progress.end()
     for asking in askings:
-        if asking.gone is not None:
-            raise asking.gone
+        if asking.broken is not None:
+            raise asking.broken
     return tuple(_with_figures(session, asking.answer()) for asking in askings)
 
 
 def _with_figures(session: Session, answer: ComparedAnswer) -> ComparedAnswer:
-    """The ledger's own figures, where it has a row."""
+    """The ledger's own figures, where it has a row: an answer that was paid for is shown without them too."""
     if not answer.request_id:
         return answer
-    row = session.client.ask("explain", {"id": answer.request_id}, Explanation).request
+    try:
+        row = session.client.ask("explain", {"id": answer.request_id}, Explanation).request
+    except ControlError:
+        return answer
     writing_ms = (row.total_ms or 0) - (row.first_piece_ms or 0)
     fast = row.completion_tokens is not None and writing_ms > 0 and row.cache not in ("hit", "shared")
     return replace(

@@ -16,6 +16,8 @@ CANDIDATE_COLUMNS = (
     Column("worth", "decimal"),
 )
 EASY, HARD = 0.35, 0.65
+ALL = 1.0
+"""Where so much is enough, nothing is: the best was asked for."""
 
 
 def render_advice(advice: RouteAdvice) -> list[Block]:
@@ -112,10 +114,9 @@ def render_recommendation(found: Recommendation) -> list[Block]:
         pairs.append(("Task", Cell(task_words(found.route.task))))
     if found.alias != found.target:
         pairs.append(("Ask for it as", Cell(found.alias)))
-    heading = Heading(
-        (Cell("Take"), Cell(found.target, "strong"), *(() if found.good_enough else (Cell("(a best bet)", "warn"),))),
-        _price(found.route.candidates[0]),
-    )
+    bet = not found.good_enough and found.enough < ALL
+    named = (Cell("Take"), Cell(found.target, "strong"), *((Cell("(a best bet)", "warn"),) if bet else ()))
+    heading = Heading(named, _price(found.route.candidates[0]))
     return [heading, Facts(tuple(pairs)), *_tables(found.route)]
 
 

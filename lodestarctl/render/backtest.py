@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from lodestarctl.render.blocks import Block, Cell, Column, Facts, Heading, Note, Table
-from lodestarctl.render.words import count, moment, plural, share, span, usd
+from lodestarctl.render.words import UNKNOWN, count, moment, plural, share, span, usd
 from lodestard.control.messages.advice import BacktestItem, BacktestReport, Move, PolicyFigures, ShadowReport
 
 BAR = 20
@@ -55,7 +55,8 @@ def _figures(recorded: PolicyFigures, candidate: PolicyFigures) -> Table:
 
 
 def _quality(figures: PolicyFigures) -> str:
-    return f"{100 * figures.quality:.1f} %"
+    """Nothing where nobody has answered: a quality is never quite none."""
+    return f"{100 * figures.quality:.1f} %" if figures.quality else UNKNOWN
 
 
 def moves_table(moves: tuple[Move, ...], title: str, empty: str) -> Table:

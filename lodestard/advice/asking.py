@@ -15,12 +15,12 @@ from lodestard.domain.client import LOCAL
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.request import Caller, Request
 from lodestard.http import Headers
+from lodestard.planning import BYTES_PER_TOKEN
 from lodestard.protocols import clients
 from lodestard.protocols.codec import ClientCodec
 from lodestard.protocols.responses.client import Responses
 from lodestard.runtime import Runtime
 
-BYTES_PER_TOKEN = 4
 DEFAULT_MODEL = "auto"
 CODECS: Mapping[str, Callable[[], ClientCodec]] = {
     "openai": lambda: clients.OPENAI_CHAT,

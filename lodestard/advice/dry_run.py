@@ -5,6 +5,7 @@ what a request would get at this moment. Where a route stands in its order the s
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import get_args
 
 import msgspec
 
@@ -21,11 +22,12 @@ from lodestard.domain.request import Caller, Request
 from lodestard.domain.routing_settings import Prefer
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Candidate, Merit, Plan, Target
-from lodestard.planning import Facts, figures_of, find_policy, plan_request, read_asked
+from lodestard.planning import Facts, figures_of, find_policy, plan_request, read_asked, tag_caller
 from lodestard.routing.choose import know_nothing
 from lodestard.runtime import Runtime
 
 USUAL: Prefer = "balanced"
+PREFERENCES: Sequence[Prefer] = get_args(Prefer)
 FiguresOf = Callable[[Candidate], Figures]
 
 
@@ -67,8 +69,7 @@ def open_trial(wanted: WantedRoute, runtime: Runtime) -> Trial:
     """Raises ``CallerFault`` for what is no request."""
     request, caller = read_wanted(wanted, runtime)
     entry, policy = runtime.ledger.foresee(caller, request.alias), find_policy(caller, runtime)
-    if policy is not None and policy.tags:
-        caller = msgspec.structs.replace(caller, tags=tuple(dict.fromkeys((*caller.tags, *policy.tags))))
+    caller = tag_caller(caller, policy)
     asked = read_asked(request, caller, runtime, runtime.routes.interest(policy))
     task = runtime.tasks.find(request, caller, runtime.settings.tasks)
     return Trial(request, caller, task, asked, entry, runtime, policy)
@@ -92,8 +93,7 @@ def explain_route(wanted: WantedRoute, runtime: Runtime) -> RouteAdvice:
 
 def preference(said: str) -> Prefer:
     """What is preferred; where nothing is, what is usual."""
-    named: Mapping[str, Prefer] = {"cheap": "cheap", "balanced": "balanced", "fast": "fast", "best": "best"}
-    return named.get(said, USUAL)
+    return next((known for known in PREFERENCES if known == said), USUAL)
 
 
 def with_merits(plan: Plan, merits: Mapping[Target, Merit]) -> Plan:

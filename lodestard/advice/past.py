@@ -68,8 +68,8 @@ class Past(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def kept(self) -> bool:
-        """Whether no model was asked for it: it came from the cache, or shared another one's answer."""
-        return self.cache in ("hit", "shared") or not self.attempts
+        """Whether it was answered though no model was asked for it: from the cache, or by another one's answer."""
+        return self.cache in ("hit", "shared") or (not self.attempts and self.outcome == "ok")
 
 
 class Pace(msgspec.Struct, frozen=True):

@@ -16,6 +16,9 @@ from lodestard.domain.settings import Model
 from lodestard.routing.choose import AUTO
 from lodestard.runtime import Runtime
 
+ALL = 1.0
+"""Where so much is enough, nothing is: the best is wanted."""
+
 
 def recommend(wanted: WantedRoute, runtime: Runtime) -> Recommendation:
     """The model to take. Raises ``CallerFault`` for what is no request."""
@@ -54,9 +57,11 @@ def say_why(best: RouteCandidate, enough: float) -> str:
     )
     if (best.quality or 0.0) >= enough:
         return f"Its answer is {likely}, which is enough ({percent(enough)}); {cost}, and {wait}."
+    if enough >= ALL:
+        return f"Its answer is {likely}, and no other model is worth more; {cost}, and {wait}."
     return (
-        f"Its answer is {likely}. That is less than enough ({percent(enough)}), but no other model is worth what it"
-        f" costs more; {cost}, and {wait}."
+        f"Its answer is {likely}. That is less than enough ({percent(enough)}), but no other model is worth more;"
+        f" {cost}, and {wait}."
     )
 
 

@@ -5,7 +5,6 @@ changes nothing to the cent; only what they choose otherwise is estimated, by th
 price of its time, with the pace that was recorded. Bounded memory; pure.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import get_args
@@ -19,6 +18,7 @@ from lodestard.advice.tally import Estimate, Tally
 from lodestard.domain.choice import Asked, Figures
 from lodestard.domain.errors import CallerFault
 from lodestard.domain.feedback import Cell, kind_of
+from lodestard.domain.last_answers import LastAnswer, LastAnswers
 from lodestard.domain.request import Caller
 from lodestard.domain.routing_settings import Day
 from lodestard.domain.task import Task
@@ -29,11 +29,8 @@ from lodestard.routing.choose import View, choose_route
 from lodestard.routing.quality import PLACE, expect_quality, fit_abilities
 from lodestard.routing.score import likely_cost, likely_wait
 
-CACHE_MS = 300_000
-"""How long a provider remembers a prompt for (``paces.py``)."""
-
-MOST_SESSIONS = 2_048
 MOST_OFFERS = 4_096
+MS_PER_S = 1_000
 DAYS = get_args(Day)
 USUAL_HARDNESS = 0.5
 
@@ -51,21 +48,13 @@ class Known(msgspec.Struct, frozen=True, kw_only=True):
         return self.judged.get(str(target), ())
 
 
-class Last(msgspec.Struct, frozen=True):
-    """A session's last answer under one policy."""
-
-    target: Target
-    read_tokens: int
-    at_ms: int
-
-
 class Chooser:
     """One policy, and what it remembers of sessions."""
 
     def __init__(self, catalog: Catalog, known: Known) -> None:
         self.catalog = catalog
         self._known = known
-        self._last: OrderedDict[str, Last] = OrderedDict()
+        self._last = LastAnswers()
         self._plain: dict[str, Target | None] = {}
 
     def choose(self, asked: Asked, task: Task, past: Past) -> Target | None:
@@ -84,39 +73,29 @@ class Chooser:
 
     def _is_plain(self, asked: Asked) -> bool:
         """Whether the choice depends on nothing but the alias."""
-        catalog, needs = self.catalog, self.catalog.needs.get(asked.alias)
-        if catalog.rules.rules or asked.alias in catalog.prefer or needs is None or asked.labels:
+        needs = self.catalog.needs_of(asked.alias)
+        if needs is None or asked.labels or (needs.tools and asked.tools):
             return False
-        return not (needs.tools and asked.tools) and asked.prompt_tokens <= (
-            needs.context_tokens or asked.prompt_tokens
-        )
+        return not needs.context_tokens or asked.prompt_tokens <= needs.context_tokens
 
     def _figures(self, candidate: Candidate, past: Past) -> Figures:
         pace = self._known.paces.get(str(candidate.target))
-        last = self._last.get(past.session)
         return Figures(
             first_s=None if pace is None else pace.first_s,
             tokens_per_s=None if pace is None else pace.tokens_per_s,
             cells=self._known.cells(candidate.target),
             cached_tokens=self.cached_tokens(candidate.target, past),
-            last=last is not None and last.target == candidate.target,
+            last=self._last.came_from(past.session, candidate.target),
         )
 
     def cached_tokens(self, target: Target, past: Past) -> int:
         """How much of its prompt ``target`` would have read before, for its session."""
-        last = self._last.get(past.session) if past.session else None
-        if last is None or last.target != target or past.received_ms - last.at_ms > CACHE_MS:
-            return 0
-        return last.read_tokens
+        return self._last.cached_tokens(past.session, target, past.received_ms / MS_PER_S)
 
     def remember(self, target: Target, past: Past) -> None:
         """It was asked."""
-        if not past.session:
-            return
-        self._last[past.session] = Last(target, past.prompt_tokens + past.completion_tokens, past.received_ms)
-        self._last.move_to_end(past.session)
-        if len(self._last) > MOST_SESSIONS:
-            self._last.popitem(last=False)
+        read_tokens = past.prompt_tokens + past.completion_tokens
+        self._last.note(past.session, LastAnswer(target, read_tokens, past.received_ms / MS_PER_S))
 
 
 class Replay:
@@ -133,7 +112,6 @@ class Replay:
     def add(self, past: Past) -> None:
         """One more request; they come in the order of time."""
         tally = self.tally
-        tally.see(past)
         if past.kept:
             tally.keep(past)
             return
@@ -166,7 +144,7 @@ class Replay:
 
     def _asked(self, past: Past) -> Asked:
         """As far as it was kept: its tags, its images and its text were not, its tools only in its label."""
-        at = datetime.fromtimestamp(past.received_ms / 1_000, self._zone)
+        at = datetime.fromtimestamp(past.received_ms / MS_PER_S, self._zone)
         return Asked(
             alias=past.alias,
             caller=Caller(

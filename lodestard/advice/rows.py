@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+import msgspec
+
 from lodestard.control.messages.advice import RouteAdvice, RouteCandidate, RouteRejection, TaskFound
 from lodestard.domain.choice import Asked
 from lodestard.domain.errors import CallerFault
@@ -54,12 +56,8 @@ def candidate_of(candidate: Candidate, prior: Merit | None) -> RouteCandidate:
     )
     if merit is None:
         return bare
-    return RouteCandidate(
-        target=bare.target,
-        free=bare.free,
-        up=bare.up,
-        prior=bare.prior,
-        first_wait_s=bare.first_wait_s,
+    return msgspec.structs.replace(
+        bare,
         quality=round(merit.quality, 4),
         seen=round(merit.seen, 2),
         cost_nano_usd=merit.cost_nano_usd,

@@ -76,10 +76,6 @@ class Tally:
         self.recorded, self.candidate = Sums(), Sums()
         self._moves: dict[tuple[str, str], Moved] = {}
 
-    def see(self, past: Past) -> None:
-        self.requests += 1
-        self.hardness_known += past.hardness is not None
-
     def keep(self, past: Past) -> None:
         """It came from the cache, and would again."""
         self.kept += 1
@@ -91,11 +87,14 @@ class Tally:
         self._both(past)
 
     def _both(self, past: Past) -> None:
+        self.requests += 1
         for sums in (self.recorded, self.candidate):
             sums.cost(past.cost_nano_usd, past.total_us / US_PER_S)
 
     def record(self, past: Past, target: Target, quality: float, *, free: bool) -> None:
         """As it was."""
+        self.requests += 1
+        self.hardness_known += past.hardness is not None
         self.recorded.answer(target, Estimate(past.cost_nano_usd, past.total_us / US_PER_S, quality, free))
 
     def stay(self, past: Past, target: Target, quality: float, *, free: bool) -> None:

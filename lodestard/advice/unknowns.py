@@ -17,7 +17,7 @@ def say_unknowns(tally: Tally, rules: Rulebook) -> Iterator[str]:
             "What would have changed is estimated: recorded tokens at the other model's price, its recorded pace, and"
             " no word of what it would have answered. Quality is what the router assumes, not what anybody read."
         )
-    unknown = tally.requests - tally.hardness_known - tally.kept
+    unknown = tally.requests - tally.kept - tally.failed - tally.hardness_known
     if unknown > 0:
         yield f"How hard {unknown} requests were was not kept (texts never are): such work's usual hardness is taken."
     if blind := [ready.name for ready in rules.rules if looks_at_lost(ready.rule.when)]:

@@ -9,7 +9,7 @@ from lodestard.domain.ports import Row
 
 SHADOWS = """
 SELECT source, target, count(*), sum(differs), sum(cost), sum(iif(differs, coalesce(shadow_cost, cost), cost)) FROM (
-    SELECT request.upstream || '/' || request.model AS source, request.cost_nano_usd AS cost,
+    SELECT iif(upstream = '', '', upstream || '/' || model) AS source, cost_nano_usd AS cost,
         json_extract(body, '$.shadow.target') AS target, json_extract(body, '$.shadow.differs') AS differs,
         json_extract(body, '$.shadow.cost_nano_usd') AS shadow_cost
     FROM request JOIN trace ON trace.request_seq = request.seq

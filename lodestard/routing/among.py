@@ -7,6 +7,7 @@ for the targets are given. Pure.
 from msgspec.structs import replace
 
 from lodestard.domain.choice import Among, Asked
+from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.project import ProjectPolicy
 from lodestard.domain.task import Task
 from lodestard.domain.upstream import Plan, Target
@@ -22,6 +23,8 @@ def choose_among(among: Among, asked: Asked, task: Task, view: View) -> Plan:
     """All of its targets that may answer, the best first. Raises ``CallerFault`` where none may."""
     catalog = view.catalog
     offers = tuple([offer for target in among.targets if (offer := catalog.offer(target)) is not None])
+    if not offers:
+        raise CallerFault(Code.MODEL_NOT_FOUND, "No model that can chat is configured.", param="model")
     widened = replace(
         catalog,
         aliases={**catalog.aliases, asked.alias: offers},

@@ -99,6 +99,10 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     at_ms: int = 0
     until_ms: int | None = None
 
+    def needs_of(self, alias: str) -> Needs | None:
+        """What has to be known of a request for it; None where rules or a sum decide, which look at more."""
+        return None if self.rules.rules or alias in self.prefer else self.needs.get(alias)
+
     def offer(self, target: Target) -> Offer | None:
         """What is offered as ``target``, or None where there is no such upstream."""
         known = self.upstreams.get(target.upstream)

@@ -58,8 +58,7 @@ class Routes:
 
     def needs(self, alias: str) -> Needs | None:
         """See the port."""
-        catalog = self.catalog
-        return None if catalog.rules.rules or alias in catalog.prefer else catalog.needs.get(alias)
+        return self.catalog.needs_of(alias)
 
     def prefers(self, alias: str) -> bool:
         """See the port."""

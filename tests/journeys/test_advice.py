@@ -193,6 +193,7 @@ async def test_a_recommendation_is_over_all_models_and_says_what_it_stands_on(wo
     best = adviser(world).recommend(WantedRoute(text="Why?", prefer="best"))
     assert best.target == "anthropic/claude-sonnet-4-5-20250929"
     assert best.good_enough is (best.enough <= (best.route.candidates[0].quality or 0))
+    assert "less than enough" not in best.why  # where the best is wanted nothing is enough
     private = adviser(world).recommend(WantedRoute(text="Why?", tags="private", prefer="best"))
     assert all(each.target.split("/")[0] in ("t600", "gone") for each in private.route.candidates)
 
@@ -209,7 +210,9 @@ async def test_the_running_policy_against_itself_changes_nothing_and_costs_what_
     assert report.recorded.cost_nano_usd == sum(row.cost_nano_usd for row in rows)
     (line,) = await world.ledger.reports.costs("all")
     assert report.recorded.cost_nano_usd == line.cost_nano_usd
-    assert (report.requests, report.kept, report.failed) == (8, 3, 0)
+    assert (report.requests, report.kept, report.failed) == (8, 2, 1)
+    assert report.hardness_known == 5  # also where a route stands in its order, so that no choice has looked
+    assert not any("How hard" in note for note in report.notes)
     whole = await report_of(world, (world.folder / "lodestard.toml").read_text())  # as it was without our rules
     assert (whole.requests, whole.recorded) == (8, report.recorded)
 

@@ -118,7 +118,8 @@ class BacktestReport(Message, frozen=True):
 
     Of ``requests`` in the time, ``kept`` were answered from the cache or shared and ``failed`` got no answer: both
     stay as they were, in both sums. ``changed`` would have gone elsewhere, ``refused`` nowhere. ``drifted``: the
-    running policy itself would choose otherwise now than was recorded. ``hardness_known``: of how many it was kept.
+    running policy itself would choose otherwise now than was recorded. ``hardness_known``: of how many of those that
+    were answered afresh it was kept.
     ``notes`` say what can't be known.
     """
 

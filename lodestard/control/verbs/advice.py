@@ -76,11 +76,15 @@ def advice_verbs(desk: Desk) -> tuple[Verb, ...]:
 
 
 def read_wanted(arguments: Arguments, model: str) -> WantedRoute:
-    """Raises ``CallerFault`` for a size that is none. Pure."""
+    """Raises ``CallerFault`` for a size that is none, and for what says two things. Pure."""
     if arguments["tokens"] < 0:
         raise CallerFault(Code.INVALID_REQUEST, "tokens must not be negative.", param="tokens")
     if arguments["body"] and arguments["text"]:
         raise CallerFault(Code.INVALID_REQUEST, "Say a prompt or a whole body, not both.", param="body")
+    if arguments["body"] and (arguments["images"] or arguments["tools"]):
+        raise CallerFault(
+            Code.INVALID_REQUEST, "A whole body says itself whether it has images or tools.", param="body"
+        )
     who = {argument.name: arguments[argument.name] or "" for argument in WHO}
     return WantedRoute(
         text=arguments["text"],

@@ -75,6 +75,14 @@ async def test_ask_goes_through_the_endpoint_and_is_accounted_for(tmp_path: Path
         assert told.candidates[0].target == "openai/gpt-4o-mini"
 
 
+async def test_ask_raises_what_can_not_even_be_read(tmp_path: Path) -> None:
+    async with opened(tmp_path) as (_, verbs):
+        with pytest.raises(Fault) as caught:
+            await verbs.stream("ask", [], question="why?", model="")
+        assert (caught.value.code, caught.value.param) == (Code.INVALID_REQUEST, "model")
+        assert (await verbs.call("requests")).requests == ()
+
+
 async def test_ask_raises_what_the_endpoint_refuses(tmp_path: Path) -> None:
     async with opened(tmp_path) as (world, verbs):
         with pytest.raises(Fault) as caught:

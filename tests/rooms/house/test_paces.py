@@ -5,13 +5,15 @@ import trio
 import trio.testing
 
 from lodestard import paces
+from lodestard.domain import last_answers
 from lodestard.domain.clock import NS_PER_S
 from lodestard.domain.closing import Closing
+from lodestard.domain.last_answers import CACHE_S
 from lodestard.domain.news import AttemptEnded, RequestEnded
 from lodestard.domain.request import Caller
 from lodestard.domain.upstream import Target
 from lodestard.domain.usage import Usage
-from lodestard.paces import CACHE_S, LEAST_TOKENS, Paces
+from lodestard.paces import LEAST_TOKENS, Paces
 
 MODEL, OTHER = Target("openai", "gpt-4o"), Target("t600", "llama3.1:8b")
 
@@ -73,19 +75,18 @@ async def test_a_prompt_is_remembered_where_it_was_read_for_a_while(autojump_clo
     assert (known.cached_tokens("s", MODEL), known.cached_tokens("s", OTHER)) == (1_200, 0)
     assert known.cached_tokens("other", MODEL) == known.cached_tokens("", MODEL) == 0
     known.learn_request(request("s", OTHER, attempts=0))  # from the cache: nobody has read it
-    last = known.last_of("s")
-    assert last is not None
-    assert last.target == MODEL
+    assert known.answered_last("s", MODEL)
+    assert not known.answered_last("s", OTHER)
     await trio.sleep(CACHE_S + 1)
     assert known.cached_tokens("s", MODEL) == 0
 
 
 async def test_both_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(paces, "MOST_SESSIONS", 2)
+    monkeypatch.setattr(last_answers, "MOST_SESSIONS", 2)
     monkeypatch.setattr(paces, "MOST_TARGETS", 2)
     known = Paces()
     for number in range(3):
         known.learn_request(request(f"s{number}"))
         known.learn_attempt(attempt(100, 0.5, 2.5, target=Target("o", f"m{number}")))
-    assert [known.last_of(f"s{number}") is not None for number in range(3)] == [False, True, True]
+    assert [known.answered_last(f"s{number}", MODEL) for number in range(3)] == [False, True, True]
     assert [known.of(Target("o", f"m{number}")).first_s is not None for number in range(3)] == [False, True, True]

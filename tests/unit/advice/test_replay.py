@@ -143,8 +143,9 @@ def test_cache_hits_stay_hits_and_failures_stay_failures() -> None:
     candidate = catalog(models={**MODELS, "big": Model(route=(LOCAL,))})
     hit = a_past(cache="hit", attempts=0, cost_nano_usd=0)
     failed = a_past(outcome="upstream_error", target="", cost_nano_usd=9)
-    tally = replayed(candidate, hit, failed).tally
-    assert (tally.kept, tally.failed, tally.changed) == (1, 1, 0)
+    refused = a_past(alias="gone", outcome="model_not_found", target="", attempts=0, cost_nano_usd=0)
+    tally = replayed(candidate, hit, failed, refused).tally
+    assert (tally.kept, tally.failed, tally.changed) == (1, 2, 0)
     assert tally.candidate.cost_nano_usd == tally.recorded.cost_nano_usd == 9
 
 
@@ -199,7 +200,8 @@ def test_an_unknown_hardness_is_that_kinds_usual_one() -> None:
 
 def test_what_can_not_be_known_is_said() -> None:
     rules = (Rule(name="secret", when=When(tag=("private",)), model="local"), Rule(when=When(images=True)))
-    replay = replayed(catalog(rules=rules), a_past(), a_past(hardness=0.3, kind="edit", target=MINI))
+    kept = a_past(hardness=0.3, cache="hit")
+    replay = replayed(catalog(rules=rules), a_past(), a_past(hardness=0.3, kind="edit", target=MINI), kept)
     told = " ".join(say_unknowns(replay.tally, catalog(rules=rules).rules))
     assert "How hard 1 requests" in told
     assert "secret, rule 2" in told

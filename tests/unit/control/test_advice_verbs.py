@@ -62,6 +62,8 @@ async def test_a_recommendation_asks_for_no_alias(desk: FakeDesk) -> None:
     [
         ({"text": "x", "tokens": -1}, "negative"),
         ({"text": "x", "body": "{}"}, "not both"),
+        ({"body": "{}", "images": True}, "says itself"),
+        ({"body": "{}", "tools": True}, "says itself"),
         ({"text": "x", "prefer": "dear"}, "one of cheap"),
         ({"text": "x", "dialect": "latin"}, "one of openai"),
     ],

@@ -1,12 +1,15 @@
 """The commands that ask the router: what they ask of the daemon, what they show, and how they end."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
 from lodestarctl import exit_codes
+from lodestard.control.client import ControlClient
 from lodestard.control.messages import CandidateRow, ConfigProblem, Explanation, MeritRow, RequestRow, ShadowRow
 from lodestard.control.messages.advice import (
     BacktestItem,
@@ -21,7 +24,7 @@ from lodestard.control.messages.advice import (
     TaskFound,
 )
 from tests.fakes.command_line import Run
-from tests.fakes.control_client import refusal
+from tests.fakes.control_client import FakeClient, refusal
 
 LOCAL = RouteCandidate(
     target="t600/llama3.1:8b", free=True, quality=0.91, prior=0.77, seen=42.0, cost_nano_usd=0, wait_s=6.5,
@@ -137,6 +140,33 @@ def test_what_can_not_be_meant_is_a_usage_error(run: Run, words: list[str], said
     assert run.client.calls == []
 
 
+class NotUtf8(FakeClient):
+    """As the client is: what it is given becomes JSON."""
+
+    def call(self, verb: str, arguments: Mapping[str, Any] | None = None) -> msgspec.Raw:
+        return ControlClient.call(self, verb, arguments)
+
+    stream = ControlClient.stream
+
+
+@pytest.mark.parametrize("words", [["route", "explain"], ["ask"], ["models", "compare", "a", "b"]])
+def test_what_is_no_text_is_a_usage_error_that_does_not_quote_it(
+    run: Run, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.fakes.command_line.FakeClient", NotUtf8)
+    assert run(*words, "caf\udce9 secret", answers={}) == exit_codes.USAGE
+    assert run.err.endswith("lodestarctl: what was given is no UTF-8 text\n")
+    assert "secret" not in run.err
+
+
+def test_a_prompt_that_is_too_long_is_refused_not_cut(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lodestarctl.question.MOST_BYTES", 10)
+    for words in (["route", "explain", "-"], ["models", "compare", "a", "b"], ["ask", "-"]):
+        assert run(*words, answers={}, stdin="0123456789a") == exit_codes.USAGE
+        assert "larger than 10 bytes" in run.err
+        assert run.client.calls == []
+
+
 def test_a_request_that_nobody_may_answer_fails(run: Run) -> None:
     refused = RouteAdvice(alias="auto", refusal="The model 'auto' can't be used: nobody is left.")
     assert run("route", "explain", "x", answers={"route.explain": refused}) == exit_codes.FAILURE
@@ -151,6 +181,10 @@ def test_a_recommendation_names_one_model_why_and_the_runner_up(run: Run) -> Non
     for words in ("Take", "t600/llama3.1:8b", "It is good.", "openai/gpt-4o: 95 %.", "42 answers", "local-llama"):
         assert words in run.out
     assert "best bet" not in run.out
+    for enough, bet in ((0.99, True), (1.0, False)):  # where the best is asked for, nothing is enough
+        below = replace(RECOMMENDED, enough=enough, good_enough=False)
+        assert run("recommend", "x", answers={"recommend": below}) == exit_codes.OK
+        assert ("best bet" in run.out) is bet
 
 
 def test_nothing_seen_is_said_plainly(run: Run) -> None:
@@ -171,6 +205,8 @@ def test_a_backtest_shows_both_policies_and_who_would_have_gone_where(run: Run) 
     for words in ("4 (40.0 %)", "$0.007", "$0.00042", "swaps on t600", "95.0 %", "gpt-4o-mini", "nobody", "Tags are"):
         assert words in run.out
     assert "50.0 %" in run.err  # how far it is
+    assert backtest(run, BacktestItem(report=BacktestReport(name="new.toml", since_ms=0, until_ms=1))) == 0
+    assert "0.0 %" not in run.out  # nobody has answered
 
 
 def test_a_wrong_policy_is_told_with_its_place(run: Run) -> None:

@@ -61,6 +61,22 @@ def test_one_that_is_refused_is_shown_beside_the_other(run: Run) -> None:
     assert "It is the third one." in run.out
 
 
+def test_a_blind_comparison_with_one_that_is_refused_has_nothing_to_vote_on(run: Run) -> None:
+    answers = {**ANSWERS, "ask": [TEXT, refusal("upstream_error", "It broke off.")]}
+    words = ["models", "compare", "local-llama", "gpt-4o", "x", "--blind"]
+    assert run(*words, answers=answers, stdin=Terminal("a\n")) == exit_codes.exit_code_of("upstream_error")
+    assert "Which is better?" not in run.err
+    assert run.out.count("It is the third one.") == 2  # what had come of each
+    assert run.out.count("It broke off.") == 2
+
+
+def test_answers_are_shown_where_the_ledger_tells_nothing_of_them(run: Run) -> None:
+    answers = {**ANSWERS, "explain": refusal("store_unavailable", "The ledger is away.")}
+    assert run("models", "compare", "local-llama", "gpt-4o", "x", answers=answers) == exit_codes.OK
+    assert run.out.count("It is the third one.") == 2
+    assert "$0.000000005" in run.out  # as the answer itself said
+
+
 def test_nobody_there_is_no_comparison(run: Run) -> None:
     assert run("models", "compare", "a", "b", "x") == exit_codes.NOT_RUNNING
 

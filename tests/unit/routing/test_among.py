@@ -55,6 +55,11 @@ def test_it_is_the_choice_that_an_alias_with_all_of_them_would_get() -> None:
     assert among.prefer == "balanced"
 
 
+def test_among_none_nobody_is_chosen() -> None:
+    with pytest.raises(CallerFault, match="No model that can chat is configured"):
+        choose_among(Among((), "balanced"), Asked(alias="auto"), TASK, a_view())
+
+
 def test_a_rule_that_sends_elsewhere_has_no_say_but_one_that_forbids_has() -> None:
     elsewhere = Rule(name="up", model="strong")
     never = Rule(name="not paid", when=When(alias=("auto",)), forbid=("paid",))
