@@ -9,6 +9,7 @@ from lodestarctl.command import Command as Command
 from lodestarctl.command import Option as Option
 from lodestarctl.table_advice import ADVICE_COMMANDS, COMPARE_COMMAND
 from lodestarctl.table_gpu import GPU_COMMANDS
+from lodestarctl.table_house import HOUSE_COMMANDS
 from lodestarctl.table_keys import KEY_COMMANDS
 from lodestarctl.table_routing import ROUTING_COMMANDS
 
@@ -31,6 +32,7 @@ UNTIL = "to when, as --since (a date is included)"
 SINCE = "from when: 7d, 24h, today, month, or a date like 2025-11-30"
 
 COMMANDS = (
+    *HOUSE_COMMANDS,
     Command("status", "one screen about the house", "status"),
     Command(
         "costs",

@@ -1,0 +1,37 @@
+"""The address of an Ollama server, as people write it. Pure."""
+
+from urllib.parse import urlsplit
+
+PORT = 11434
+HERE = f"http://127.0.0.1:{PORT}"
+
+
+def read_address(text: str) -> str:
+    """``gpu-box``, ``192.168.1.50:11434``, ``http://…`` → the base URL. Raises ``ValueError`` with a sentence."""
+    given = text.strip().rstrip("/")
+    if not given or any(char.isspace() for char in given):
+        raise ValueError("an address has no spaces: http://192.168.1.50:11434")
+    whole = given if "://" in given else f"http://{given}"
+    try:
+        parts = urlsplit(whole)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(f"not an address: {given!r}; it looks like http://192.168.1.50:11434") from None
+    if parts.scheme not in ("http", "https") or not host or not host.isascii():
+        raise ValueError(f"not an address: {given!r}; it looks like http://192.168.1.50:11434")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("an address has no user, password or query")
+    if host == "0.0.0.0":  # noqa: S104 - what OLLAMA_HOST says; nobody can connect to it
+        host = "127.0.0.1"
+    bare = f"[{host}]" if ":" in host else host
+    if port is None and parts.scheme == "http" and not parts.path:
+        port = PORT
+    return f"{parts.scheme}://{bare}{f':{port}' if port else ''}{parts.path}"
+
+
+def same(one: str, other: str) -> bool:
+    """Whether both lead to the same server."""
+    try:
+        return read_address(one) == read_address(other)
+    except ValueError:
+        return False

@@ -1,0 +1,37 @@
+"""What was decided, by a person or by options: plain data that no print shows a key of."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class Key:
+    """A provider's key. ``reveal`` is called only where it is stored or sent."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Key(…)"
+
+
+class Choices(msgspec.Struct, frozen=True, kw_only=True):
+    """``hosts``: an upstream's name → the address that it is to have. ``aliases``: an alias → its local model,
+    as "upstream/model". ``swaps``: a model that a server lacks → the one that stands in, both as "upstream/model".
+    ``pulls`` are downloaded once the daemon knows their server. ``budget_usd`` and ``timezone`` are as in the
+    configuration.
+    """
+
+    hosts: Mapping[str, str] = {}
+    aliases: Mapping[str, str] = {}
+    swaps: Mapping[str, str] = {}
+    pulls: tuple[str, ...] = ()
+    keys: Mapping[str, Key] = {}
+    removed: tuple[str, ...] = ()
+    budget_usd: str | None = None
+    timezone: str | None = None
