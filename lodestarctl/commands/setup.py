@@ -8,18 +8,19 @@ from lodestarctl import exit_codes
 from lodestarctl.session import Session
 from lodestarctl.setup.apply import Refused, Work
 from lodestarctl.setup.choices import Choices
-from lodestarctl.setup.facts import Facts
+from lodestarctl.setup.facts import Facts, table_of
 from lodestarctl.setup.finish import Finish
 from lodestarctl.setup.guide import Ports, agree_to_write, guide
-from lodestarctl.setup.look import look, look_at_server, machine_zone, systemd_version
+from lodestarctl.setup.look import look, look_at_server, machine_zone, read_files, systemd_version
 from lodestarctl.setup.options import FLAGS, Options, read_options
-from lodestarctl.setup.place import find_place
+from lodestarctl.setup.place import Place, find_place
 from lodestarctl.setup.plan import overruled, tables_for
 from lodestarctl.setup.probe import try_key
 from lodestarctl.setup.render import render_report
 from lodestarctl.setup.steps import Report, report_on
 from lodestarctl.setup.terminal import LeftError, RealTerminal
 from lodestarctl.usage import UsageError
+from lodestard.control.client import ControlClient
 
 
 def run(session: Session) -> int:
@@ -29,6 +30,7 @@ def run(session: Session) -> int:
     place = find_place(options.place, os.environ, os.geteuid(), systemd=systemd)
     if not session.args.check and not terminal.interactive and not options.say_something:
         raise UsageError(f"nobody is there to ask (no terminal); say what to do: {FLAGS}")
+    session.client = client_for(session, place)
     facts = look(place, options.ollama, session.client)
     if session.args.check:
         return show_check(session, facts)
@@ -46,6 +48,15 @@ def read_line(session: Session, terminal: RealTerminal, name: str) -> str:
         except LeftError:
             return ""
     return session.stdin.readline()
+
+
+def client_for(session: Session, place: Place) -> ControlClient:
+    """Of the control socket that the configuration names, where the person names none."""
+    if session.args.socket or os.environ.get("LODESTAR_SOCKET"):
+        return session.client
+    named = [table_of(file.tables, "control").get("socket") for file in read_files(place)[0]]
+    said = [socket for socket in named if isinstance(socket, str) and socket]
+    return ControlClient(said[-1]) if said else session.client
 
 
 def show_check(session: Session, facts: Facts) -> int:

@@ -4,23 +4,24 @@ from urllib.parse import urlsplit
 
 PORT = 11434
 HERE = f"http://127.0.0.1:{PORT}"
+EXPECTED = "an address such as http://192.168.1.50:11434"
 
 
 def read_address(text: str) -> str:
     """``gpu-box``, ``192.168.1.50:11434``, ``http://…`` → the base URL. Raises ``ValueError`` with a sentence."""
     given = text.strip().rstrip("/")
     if not given or any(char.isspace() for char in given):
-        raise ValueError("an address has no spaces: http://192.168.1.50:11434")
+        raise ValueError(EXPECTED)
     whole = given if "://" in given else f"http://{given}"
     try:
         parts = urlsplit(whole)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise ValueError(f"not an address: {given!r}; it looks like http://192.168.1.50:11434") from None
+        raise ValueError(EXPECTED) from None
     if parts.scheme not in ("http", "https") or not host or not host.isascii():
-        raise ValueError(f"not an address: {given!r}; it looks like http://192.168.1.50:11434")
+        raise ValueError(EXPECTED)
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise ValueError("an address has no user, password or query")
+        raise ValueError(f"{EXPECTED}, without a user, password or query")
     if host == "0.0.0.0":  # noqa: S104 - what OLLAMA_HOST says; nobody can connect to it
         host = "127.0.0.1"
     bare = f"[{host}]" if ":" in host else host

@@ -7,6 +7,7 @@ the unit, then the daemon. What was done is in ``done``, one sentence each.
 import os
 import subprocess
 from collections.abc import Mapping
+from difflib import unified_diff
 from typing import Any
 
 from lodestarctl import exit_codes
@@ -16,6 +17,7 @@ from lodestarctl.setup.check import faults_with
 from lodestarctl.setup.choices import Choices
 from lodestarctl.setup.facts import Facts
 from lodestarctl.setup.files import drop_in_text, keep_backup, main_text, write_whole
+from lodestarctl.setup.look import look_for_daemon
 from lodestarctl.setup.place import SOCKETS, UNIT
 from lodestarctl.setup.plan import credential_of
 from lodestarctl.setup.store import remove_key, store_key, write_unit_drop_in
@@ -28,6 +30,10 @@ START_S = 90.0
 
 class Refused(Exception):
     """Nothing (more) can be written; the message says why, a fault a line."""
+
+
+def _rows(text: str) -> list[str]:
+    return [row for row in text.splitlines() if row and not row.startswith("#")]
 
 
 class Work:
@@ -55,12 +61,20 @@ class Work:
         lines = [f"write {place.config_file} (a start: comments alone)"] if self.main else []
         if self._new_file:
             lines.append(f"write {place.drop_in}:")
-            lines += [f"  {row}" for row in self.text.splitlines() if row and not row.startswith("#")]
+            lines += [f"  {row}" for row in self._changed_rows()]
         for name in self._choices.keys:
             kinds = place.places_of(self._credential(name))
             lines.append(f"keep the key of {name} in {kinds[place.store]}")
         lines += [f"remove the key of {name}" for name in self._choices.removed]
         return lines
+
+    def _changed_rows(self) -> list[str]:
+        """All of the file where it is new; otherwise what goes (-) and what comes (+)."""
+        rows = _rows(self.text)
+        if not self._facts.own:
+            return rows
+        changes = unified_diff(_rows(drop_in_text(self._facts.own)), rows, n=1, lineterm="")
+        return [change for change in changes if not change.startswith(("---", "+++", "@@"))]
 
     def write(self) -> None:
         """Check, then write. Raises ``Refused``."""
@@ -109,15 +123,18 @@ class Work:
         if self._unit_changed:
             self._systemctl("daemon-reload")
         try:
-            if not self._facts.running:
+            if not look_for_daemon(self._place, session.client).running:
                 return self._start()
             if not self._keys_changed:
                 return self._reload(session)
-            self._terminal.say("lodestard begins anew with the keys; no request is lost.")
-            good = restart.run(session) == exit_codes.OK
+            return self._restart(session, "the keys")
         except (ControlError, DaemonNotRunning) as error:
             self._terminal.say(str(error), "bad", next_="lodestarctl doctor")
             return False
+
+    def _restart(self, session: Session, what: str) -> bool:
+        self._terminal.say(f"lodestard begins anew with {what}; no request is lost.")
+        good = restart.run(session) == exit_codes.OK
         if good:
             self.done.append("Restarted lodestard.")
         return good
@@ -130,8 +147,7 @@ class Work:
             self._terminal.say("lodestard goes on with what it had.", "bad", next_="lodestarctl config check")
             return False
         if report.restart:
-            names = ", ".join(report.restart)
-            self._terminal.say(f"Needs a restart: {names}.", "warn", next_="lodestarctl restart")
+            return self._restart(session, ", ".join(report.restart))
         self._tell("lodestard has taken it in.")
         return True
 

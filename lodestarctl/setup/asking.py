@@ -36,7 +36,7 @@ def ask_for(terminal: Terminal, question: str, read: Callable[[str], T], default
         try:
             return read(answer)
         except ValueError as error:
-            terminal.say(f"{error}".rstrip(".") + ".", "warn")
+            terminal.say(f"Expected {error}.", "warn")
 
 
 def choose(terminal: Terminal, question: str, rows: Sequence[tuple[str, str]], default: int) -> int:

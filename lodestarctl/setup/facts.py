@@ -53,7 +53,10 @@ class File(msgspec.Struct, frozen=True):
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
-    """``running``: a daemon answers, and its configuration is this one. ``elsewhere`` is another one's."""
+    """``running``: a daemon answers, and its configuration is this one. ``elsewhere`` is another one's.
+
+    ``problems`` are the daemon's own, with what to do. ``hidden``: some files can't be read by whoever runs this.
+    """
 
     place: Place
     files: tuple[File, ...] = ()
@@ -63,6 +66,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[KeyFact, ...] = ()
     running: bool = False
     elsewhere: str = ""
+    problems: tuple[tuple[str, str], ...] = ()
     hidden: bool = False
 
     @property

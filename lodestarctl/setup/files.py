@@ -4,6 +4,7 @@ Law: a new file, synced, renamed over the old one; a name that is a link is repl
 """
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ FILE_MODE = 0o644
 FOLDER_MODE = 0o755
 BACKUP = ".bak"
 OWNER = "lodestar"
+_LIST = re.compile(r"(?<== )\[\n((?: {4}\"[^\"\\\n]*\",\n)+)\]")
 
 
 def main_text() -> str:
@@ -35,10 +37,14 @@ def drop_in_text(tables: Mapping[str, Any]) -> str:
     head = (
         "# Written by lodestarctl setup, which writes it anew when it is run again. To undo all of it, remove this\n"
         "# file and say lodestarctl config reload; the one before is beside it, as .bak. Your own settings belong\n"
-        "# in the main file or in a drop-in of another name: one that sorts after this one has the last word, and so\n"
-        "# has what lodestarctl config set writes. Keys of providers are never in here.\n\n"
+        "# in the main file or in a drop-in of another name: one that sorts after this one has the last word, and\n"
+        "# so has what lodestarctl config set writes. Keys of providers are never in here.\n\n"
     )
-    return head + tomli_w.dumps(dict(tables))
+    return head + _LIST.sub(_on_one_line, tomli_w.dumps(dict(tables)))
+
+
+def _on_one_line(found: re.Match[str]) -> str:
+    return f"[{', '.join(line.strip().rstrip(',') for line in found[1].splitlines())}]"
 
 
 def write_whole(path: Path, data: bytes, *, secret: bool = False) -> None:

@@ -3,6 +3,7 @@
 Law: words go to standard error; standard output has the answer, or the JSON, and nothing else.
 """
 
+import os
 from argparse import Namespace
 from pathlib import Path
 
@@ -20,15 +21,13 @@ from lodestarctl.setup.asking import agree
 from lodestarctl.setup.choices import Choices
 from lodestarctl.setup.facts import Facts
 from lodestarctl.setup.options import Options
-from lodestarctl.setup.steps import how_to_start
+from lodestarctl.setup.steps import how_to_start, shown_usd
 from lodestarctl.setup.terminal import Terminal
 from lodestarctl.setup.trial import Subject, Trial, ask, choose_subject
 from lodestarctl.usage import UsageError
 from lodestard.control.client import ControlError, DaemonNotRunning
 from lodestard.control.messages import DoctorReport, ModelsReport, format_usd
 from lodestard.control.messages.aider import AiderFacts
-
-AS_ROOT = 0
 
 
 class Finish:
@@ -56,7 +55,12 @@ class Finish:
             self._clients()
             if self._options.test:
                 status = self._try()
-        elif self._choices.pulls or self._options.test:
+        else:
+            for target in self._choices.pulls:
+                self._terminal.say(
+                    f"{target} is still to be downloaded.", "warn", next_=f"lodestarctl models pull {target}"
+                )
+        if not runs and self._options.test:
             self._terminal.say("Run setup again when it runs: it goes on with a first request.", "dim")
         if self._session.output.json:
             self._say_json(facts, runs=runs)
@@ -104,7 +108,8 @@ class Finish:
         if self._options.aider:
             self._write_aider(Path(self._options.aider))
         else:
-            self._terminal.say("Aider, in a project's folder (as yourself, not as root):")
+            root = " (as yourself, not as root)" if os.geteuid() == 0 else ""
+            self._terminal.say(f"Aider, in a project's folder{root}:")
             self._terminal.line("lodestarctl aider --write")
 
     def _write_aider(self, folder: Path) -> None:
@@ -127,7 +132,7 @@ class Finish:
     def _try(self) -> int:
         self._terminal.title("A first request")
         try:
-            subject = choose_subject(self._session.client.ask("models.list", {}, ModelsReport))
+            subject = choose_subject(self._session.client.ask("models", {}, ModelsReport))
             facts = self._aider_facts()
             if subject is None or facts is None:
                 self._terminal.say("There is no model that could be asked.", "bad")
@@ -158,7 +163,7 @@ class Finish:
             return exit_codes.FAILURE
         if not self._session.output.json:
             self._session.output.write(f"{trial.answer.strip()}\n")
-        cost = f"${trial.cost_usd}" if trial.cost_usd else "an unknown amount"
+        cost = shown_usd(trial.cost_usd) if trial.cost_usd else "an unknown amount"
         self._terminal.say(f"{trial.model} answered in {millis(trial.seconds * 1000)}; it cost {cost}.", "good")
         self._terminal.say("Why it went as it did:")
         self._terminal.line(f"lodestarctl explain {trial.request_id}")

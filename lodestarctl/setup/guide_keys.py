@@ -68,6 +68,7 @@ class KeysGuide:
                 return [(word.removeprefix("-"), word.startswith("-")) for word in dict.fromkeys(asked)]
             if any(len(word) > len("openrouter") for word in unknown):
                 self._terminal.say("That is no provider's name. A key is asked for afterwards, unseen.", "warn")
+                self._terminal.say("If it was one, this terminal has shown it: a new one would be better.", "warn")
             else:
                 self._terminal.say(f"Not known: {', '.join(unknown)}.", "warn")
 

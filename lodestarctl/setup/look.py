@@ -9,7 +9,7 @@ import ssl
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import msgspec
@@ -34,7 +34,7 @@ def look(place: Place, given: Iterable[str], client: ControlClient) -> Facts:
     for file in files:
         tables = lay_over(tables, file.tables)
     addresses = dict.fromkeys([*given, *_configured(tables), HERE])
-    running, elsewhere = look_for_daemon(place, client)
+    daemon = look_for_daemon(place, client)
     upstreams = tables.get("upstreams")
     facts = Facts(
         place=place,
@@ -42,8 +42,9 @@ def look(place: Place, given: Iterable[str], client: ControlClient) -> Facts:
         tables=tables,
         faults=faults,
         servers=tuple(look_at_server(url) for url in addresses),
-        running=running,
-        elsewhere=elsewhere,
+        running=daemon.running,
+        elsewhere=daemon.elsewhere,
+        problems=daemon.problems,
         hidden=hidden,
     )
     providers = known_to(upstreams if isinstance(upstreams, dict) else {})
@@ -83,15 +84,24 @@ def read_files(place: Place) -> tuple[tuple[File, ...], tuple[str, ...], bool]:
     return tuple(files), tuple(faults), hidden
 
 
-def look_for_daemon(place: Place, client: ControlClient) -> tuple[bool, str]:
+class Daemon(NamedTuple):
+    """As in ``Facts``."""
+
+    running: bool = False
+    elsewhere: str = ""
+    problems: tuple[tuple[str, str], ...] = ()
+
+
+def look_for_daemon(place: Place, client: ControlClient) -> Daemon:
     """Whether the daemon of this configuration runs; and, if it is another's that answers, whose."""
     try:
         status = client.ask("status", {}, Status)
     except (DaemonNotRunning, ControlError):
-        return False, ""
+        return Daemon()
     if status.config and Path(status.config).absolute() != place.config_file:
-        return False, status.config
-    return True, ""
+        return Daemon(elsewhere=status.config)
+    errors = [problem for problem in status.problems if problem.severity == "error"]
+    return Daemon(True, problems=tuple((problem.what, problem.advice) for problem in errors))
 
 
 def look_at_server(url: str) -> Server:

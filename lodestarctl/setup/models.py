@@ -19,13 +19,18 @@ def nearest(wanted: str, models: Sequence[LocalModel]) -> str:
     able = chatty(models)
     if not able:
         return ""
-    family = wanted.partition(":")[0].lower()
+    family = _family(wanted)
 
     def likeness(model: LocalModel) -> tuple[bool, bool, int, str]:
         name = model.name.lower()
-        return (name.partition(":")[0] != family, ("code" in name) != ("code" in family), -model.size_bytes, name)
+        return (_family(name) != family, ("code" in name) != ("code" in family), -model.size_bytes, name)
 
     return min(able, key=likeness).name
+
+
+def _family(name: str) -> str:
+    """``llama3.2:3b`` → ``llama``."""
+    return name.lower().rpartition("/")[2].partition(":")[0].rstrip("0123456789.-")
 
 
 def missing_targets(tables: Tables, upstream: str, server: Server) -> dict[str, list[str]]:

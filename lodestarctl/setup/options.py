@@ -77,7 +77,7 @@ def _address(url: str) -> str:
     try:
         return read_address(url)
     except ValueError as error:
-        raise UsageError(f"--ollama: {error}") from None
+        raise UsageError(f"--ollama: expected {error}") from None
 
 
 def _pair(text: str, flag: str, form: str) -> tuple[str, str]:
@@ -129,7 +129,7 @@ def _budget(text: str | None) -> str | None:
     try:
         return read_amount(text)
     except ValueError as error:
-        raise UsageError(f"--budget: {error}") from None
+        raise UsageError(f"--budget: expected {error}") from None
 
 
 def read_amount(text: str) -> str:
@@ -150,7 +150,7 @@ def _zone(text: str | None) -> str | None:
     try:
         return read_zone(text)
     except ValueError as error:
-        raise UsageError(f"--timezone: {error}") from None
+        raise UsageError(f"--timezone: expected {error}") from None
 
 
 def read_zone(text: str) -> str:

@@ -92,7 +92,7 @@ def read_key(text: str) -> str:
     if not key:
         raise ValueError("it is empty")
     if any(char.isspace() for char in key):
-        raise ValueError("it has spaces or line breaks in it; was more than the key pasted?")
+        raise ValueError("it has spaces or line breaks in it, so more than the key was pasted")
     if not _USABLE.fullmatch(key):
         raise ValueError("it has characters that no key has")
     if len(key) > MOST_CHARACTERS:

@@ -115,11 +115,14 @@ def how_to_listen(url: str) -> str:
 
 
 def _keys(facts: Facts) -> Iterator[Step]:
+    without = [fact.provider for fact in facts.keys if fact.state == "missing"]
+    if without:
+        way = f"{facts.place.command} --key {without[0]}=-"
+        yield Step("providers", "optional", f"No key for {', '.join(without)}.", way)
     for fact in facts.keys:
         if fact.state == "missing":
-            way = f"{facts.place.command} --key {fact.provider}=-"
-            yield Step("providers", "optional", f"{fact.provider} has no key.", way)
-        elif fact.state == "unknown":
+            continue
+        if fact.state == "unknown":
             yield Step("providers", "optional", f"{fact.provider}: can't be seen from here ({fact.where}).")
         else:
             yield Step("providers", "done", f"{fact.provider} has a key ({fact.where}).")
@@ -147,6 +150,8 @@ def shown_usd(amount: str) -> str:
 def _daemon(facts: Facts) -> Iterator[Step]:
     if facts.running:
         yield Step("daemon", "done", "It runs.")
+        for what, advice in facts.problems:
+            yield Step("daemon", "missing", what, advice)
     else:
         yield Step("daemon", "missing", "It does not run.", how_to_start(facts))
 
