@@ -37,6 +37,14 @@ def run(session: Session) -> int:
     if facts.faults or facts.elsewhere:
         show_check(session, facts)
         return exit_codes.FAILURE
+    if not place.may_write and not options.dry_run:
+        terminal.say(
+            f"This machine's Lodestar is root's to set up ({place.config_file}). Nothing was written.", "bad"
+        )
+        terminal.line(place.command)
+        terminal.say("A Lodestar of your own, beside it:")
+        terminal.line("lodestarctl setup --user")
+        return exit_codes.NOT_PERMITTED
     return Run(session, terminal, options, facts).run()
 
 
@@ -113,9 +121,6 @@ class Run:
             self._terminal.line(line)
         for sentence in overruled(self._facts, tables):
             self._terminal.say(sentence, "warn")
-        place = self._facts.place
-        if not place.may_write:
-            raise Refused(f"Only root may write there. Run it again as root: {place.command}")
         if not agree_to_write(self._terminal, self._options):
             self._terminal.say("Nothing was written.")
             return False

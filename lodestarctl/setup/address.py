@@ -9,7 +9,7 @@ EXPECTED = "an address such as http://192.168.1.50:11434"
 
 def read_address(text: str) -> str:
     """``gpu-box``, ``192.168.1.50:11434``, ``http://…`` → the base URL. Raises ``ValueError`` with a sentence."""
-    given = text.strip().rstrip("/")
+    given = text.strip()
     if not given or any(char.isspace() for char in given):
         raise ValueError(EXPECTED)
     whole = given if "://" in given else f"http://{given}"
@@ -24,15 +24,8 @@ def read_address(text: str) -> str:
         raise ValueError(f"{EXPECTED}, without a user, password or query")
     if host == "0.0.0.0":  # noqa: S104 - what OLLAMA_HOST says; nobody can connect to it
         host = "127.0.0.1"
+    path = parts.path.rstrip("/")
     bare = f"[{host}]" if ":" in host else host
-    if port is None and parts.scheme == "http" and not parts.path:
+    if port is None and parts.scheme == "http" and not path:
         port = PORT
-    return f"{parts.scheme}://{bare}{f':{port}' if port else ''}{parts.path}"
-
-
-def same(one: str, other: str) -> bool:
-    """Whether both lead to the same server."""
-    try:
-        return read_address(one) == read_address(other)
-    except ValueError:
-        return False
+    return f"{parts.scheme}://{bare}{f':{port}' if port else ''}{path}"

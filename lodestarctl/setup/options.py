@@ -98,8 +98,9 @@ def _read_keys(words: Iterable[str], read_line: Callable[[str], str]) -> dict[st
     keys = {}
     for word in words:
         name, source = _pair(word, "--key", f"NAME=SOURCE, with SOURCE {WAYS}")
+        _known(name)
         try:
-            keys[_known(name)] = Key(read_key(_fetch(name, source, read_line)))
+            keys[name] = Key(read_key(_fetch(name, source, read_line)))
         except ValueError as error:
             raise UsageError(f"--key {name}: {error}") from None
     return keys
