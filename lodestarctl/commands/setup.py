@@ -26,6 +26,7 @@ from lodestard.control.client import ControlClient
 def run(session: Session) -> int:
     terminal = RealTerminal(session.output, session.stdin)
     options = read_options(session.args, lambda name: read_line(session, terminal, name))
+    terminal.interactive &= not options.yes
     systemd = systemd_version() if os.geteuid() == 0 else 0
     place = find_place(options.place, os.environ, os.geteuid(), systemd=systemd)
     if not session.args.check and not terminal.interactive and not options.say_something:

@@ -1,10 +1,19 @@
 """The address of an Ollama server, as people write it. Pure."""
 
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 PORT = 11434
 HERE = f"http://127.0.0.1:{PORT}"
 EXPECTED = "an address such as http://192.168.1.50:11434"
+
+
+def own_address(environ: Mapping[str, str]) -> str:
+    """Where this machine's own server listens: as ``ollama`` itself finds it, by ``OLLAMA_HOST``."""
+    try:
+        return read_address(environ.get("OLLAMA_HOST") or HERE)
+    except ValueError:
+        return HERE
 
 
 def read_address(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from lodestarctl.setup.address import HERE
 from lodestarctl.setup.place import Place
 from lodestarctl.setup.providers import Provider, known_to, upstream_of
 
@@ -55,7 +56,8 @@ class File(msgspec.Struct, frozen=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """``running``: a daemon answers, and its configuration is this one. ``elsewhere`` is another one's.
 
-    ``problems`` are the daemon's own, with what to do. ``hidden``: some files can't be read by whoever runs this.
+    ``own_server`` is where this machine's own Ollama would be. ``problems`` are the daemon's own, with what to do.
+    ``hidden``: some files can't be read by whoever runs this.
     """
 
     place: Place
@@ -64,6 +66,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     faults: tuple[str, ...] = ()
     servers: tuple[Server, ...] = ()
     keys: tuple[KeyFact, ...] = ()
+    own_server: str = HERE
     running: bool = False
     elsewhere: str = ""
     problems: tuple[tuple[str, str], ...] = ()

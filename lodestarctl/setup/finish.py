@@ -14,7 +14,7 @@ from lodestarctl.commands import aider as aider_command
 from lodestarctl.commands import models_pull
 from lodestarctl.output import Output
 from lodestarctl.render.blocks import Tone
-from lodestarctl.render.words import millis
+from lodestarctl.render.words import clean, millis
 from lodestarctl.session import Session
 from lodestarctl.setup.apply import Work
 from lodestarctl.setup.asking import agree
@@ -28,6 +28,9 @@ from lodestarctl.usage import UsageError
 from lodestard.control.client import ControlError, DaemonNotRunning
 from lodestard.control.messages import DoctorReport, ModelsReport, format_usd
 from lodestard.control.messages.aider import AiderFacts
+
+
+KEEP = "\n\t"
 
 
 class Finish:
@@ -162,7 +165,9 @@ class Finish:
             self._say_findings()
             return exit_codes.FAILURE
         if not self._session.output.json:
-            self._session.output.write(f"{trial.answer.strip()}\n")
+            answer = trial.answer.strip()
+            output = self._session.output
+            output.write(f"{clean(answer, keep=KEEP) if output.terminal else answer}\n")
         cost = shown_usd(trial.cost_usd) if trial.cost_usd else "an unknown amount"
         self._terminal.say(f"{trial.model} answered in {millis(trial.seconds * 1000)}; it cost {cost}.", "good")
         self._terminal.say("Why it went as it did:")

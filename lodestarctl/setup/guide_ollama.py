@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lodestarctl.render.words import size
-from lodestarctl.setup.address import HERE, read_address
+from lodestarctl.setup.address import read_address
 from lodestarctl.setup.asking import agree, ask_for, choose
 from lodestarctl.setup.facts import Facts, LocalModel, Server, lay_over, ollama_upstreams
 from lodestarctl.setup.models import RECOMMENDED, chatty, local_aliases, missing_targets, nearest
@@ -60,15 +60,16 @@ class OllamaGuide:
 
     def _offer_own(self) -> None:
         """This machine's own server, where the configuration does not know it."""
-        server = self._servers.get(HERE)
-        if server is None or server.error or HERE in self._urls().values():
+        own = self._facts.own_server
+        server = self._servers.get(own)
+        if server is None or server.error or own in self._urls().values():
             if not self._urls() and not self._options.ollama:
-                self._terminal.say(f"Nothing answers at {HERE}.", "warn", next_=how_to_listen(HERE))
+                self._terminal.say(f"Nothing answers at {own}.", "warn", next_=how_to_listen(own))
             return
         alone = not self._urls()
         self._terminal.say(f"{describe(server)}.", "good" if alone else "dim")
         if alone or (self._terminal.interactive and agree(self._terminal, "Use it too?", default=False)):
-            self._assign(HERE)
+            self._assign(own)
 
     def _take(self, url: str, *, asked_for: bool) -> None:
         """An address that somebody gave."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from lodestarctl.setup.address import HERE, read_address
+from lodestarctl.setup.address import own_address, read_address
 from lodestarctl.setup.facts import Facts, File, KeyFact, LocalModel, Server, key_place, lay_over, ollama_upstreams
 from lodestarctl.setup.facts import upstream_or_name as name_of
 from lodestarctl.setup.place import Place
@@ -33,7 +33,8 @@ def look(place: Place, given: Iterable[str], client: ControlClient) -> Facts:
     tables: dict[str, Any] = {}
     for file in files:
         tables = lay_over(tables, file.tables)
-    addresses = dict.fromkeys([*given, *_configured(tables), HERE])
+    own = own_address(os.environ)
+    addresses = dict.fromkeys([*given, *_configured(tables), own])
     daemon = look_for_daemon(place, client)
     upstreams = tables.get("upstreams")
     facts = Facts(
@@ -42,6 +43,7 @@ def look(place: Place, given: Iterable[str], client: ControlClient) -> Facts:
         tables=tables,
         faults=faults,
         servers=tuple(look_at_server(url) for url in addresses),
+        own_server=own,
         running=daemon.running,
         elsewhere=daemon.elsewhere,
         problems=daemon.problems,

@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from lodestarctl.render.words import usd
-from lodestarctl.setup.address import HERE, read_address
+from lodestarctl.setup.address import read_address
 from lodestarctl.setup.facts import Facts, Server, month_budget, ollama_upstreams, table_of
 from lodestarctl.setup.models import missing_targets
 from lodestarctl.setup.place import SOCKETS, UNIT
@@ -79,8 +79,8 @@ def _ollama(facts: Facts) -> Iterator[Step]:
             what = f"{describe(server)} is not configured."
             yield Step("ollama", "optional", what, f"{facts.place.command} --ollama {server.url}")
     if not configured and all(server.error for server in facts.servers):
-        what = f"No Ollama server is configured, and none answers at {HERE}."
-        yield Step("ollama", "missing", what, how_to_listen(HERE))
+        what = f"No Ollama server is configured, and none answers at {facts.own_server}."
+        yield Step("ollama", "missing", what, how_to_listen(facts.own_server))
 
 
 def _models_of(name: str, server: Server, facts: Facts) -> Iterator[Step]:

@@ -98,6 +98,12 @@ def take_terminal(descriptor: int) -> None:
     fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
+@pytest.fixture(autouse=True)
+def no_server_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever runs on this machine: no test asks it."""
+    monkeypatch.setenv("OLLAMA_HOST", DOWN)
+
+
 @pytest.fixture
 def sit_down() -> Iterator[Callable[..., Person]]:
     """Puts somebody at a terminal."""
@@ -186,6 +192,9 @@ def test_ctrl_c_and_a_no_write_nothing(
     doubter.answer("Write this? [Y/n]", "n")
     assert doubter.end() == 0
     assert files_of(daemon) == []
+    silent = sit_down(daemon, "--yes", "--dry-run", "--budget", "5")  # a terminal is there, and nobody is asked
+    assert silent.end() == 0
+    assert " ? " not in silent.seen
 
 
 def test_a_script_sets_all_of_it_up_and_a_second_run_changes_nothing(

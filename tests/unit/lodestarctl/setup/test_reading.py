@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lodestarctl.parser import command_parser
-from lodestarctl.setup.address import read_address
+from lodestarctl.setup.address import own_address, read_address
 from lodestarctl.setup.choices import Choices, Key
 from lodestarctl.setup.options import read_amount, read_options
 from lodestarctl.setup.place import UNIT, UNIT_CREDENTIALS, Asked, find_place, unit_drop_in_text
@@ -58,6 +58,11 @@ def test_an_address_may_be_written_as_people_do(text: str, url: str) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="an address such as"):
         read_address(text)
+
+
+def test_this_machine_s_own_server_is_where_ollama_would_look() -> None:
+    assert own_address({}) == own_address({"OLLAMA_HOST": "not one"}) == "http://127.0.0.1:11434"
+    assert own_address({"OLLAMA_HOST": "0.0.0.0:8080"}) == "http://127.0.0.1:8080"
 
 
 @given(st.text())
