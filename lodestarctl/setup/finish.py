@@ -29,7 +29,6 @@ from lodestard.control.client import ControlError, DaemonNotRunning
 from lodestard.control.messages import DoctorReport, ModelsReport, format_usd
 from lodestard.control.messages.aider import AiderFacts
 
-
 KEEP = "\n\t"
 
 
