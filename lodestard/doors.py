@@ -127,6 +127,7 @@ def write_proxy_fault(fault: Fault, path: str) -> tuple[int, list[tuple[str, str
 
 async def close_proxy(house: House, notifier: Notifier, proxy: HttpServer) -> None:
     """No new connections; what is under way gets its time. Cancelled when the time or the patience is up."""
+    await trio.lowlevel.checkpoint()  # signals that came together: the one that tells of a restart may be the second
     drain_s = house.drain_s
     logger.info("draining: %d requests under way, at most %g s", proxy.exchanges, drain_s)
     if not house.restarts_with:
