@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 SUITE = "bookworm"
 PACKAGES = "systemd,dbus,python3"
@@ -87,11 +88,13 @@ def run(*command: str, timeout_s: float = 300) -> str:
     return done.stdout
 
 
-@dataclass(frozen=True)
+@dataclass
 class Debian:
-    """A booted one. Commands run in all of its namespaces, as its root."""
+    """A booted one. Commands run in all of its namespaces, as its root. ``leader``: its process 1, seen from here."""
 
     leader: int
+    container: subprocess.Popen[bytes]
+    console: Path
 
     def ask(self, *command: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run ``command`` inside; whatever its exit status."""
@@ -116,6 +119,24 @@ class Debian:
             raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}\n{journal}")
         return done.stdout
 
+    def write(self, inside: str, text: str, *, mode: int = 0o644) -> None:
+        """Write a file of the Debian's, whole."""
+        path = self.path(inside)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+            file.write(text)
+
+    def path(self, inside: str) -> Path:
+        """A place of the Debian's, seen from here."""
+        return Path(f"/proc/{self.leader}/root") / inside.lstrip("/")
+
+    def reboot(self) -> None:
+        """Go down and come up again. What is in the volatile layer is gone then."""
+        was = self.leader
+        self.ask("systemctl", "reboot")
+        self.wait_until(lambda: _leader(self.container.pid) not in (None, was), "the reboot")
+        self.leader = _booted(self.container, self.console).leader
+
     def wait_until(self, condition: Callable[[], bool], what: str, *, timeout_s: float = BOOT_S) -> float:
         """Seconds until ``condition`` held."""
         started = time.monotonic()
@@ -127,13 +148,19 @@ class Debian:
 
 
 @contextmanager
-def boot(tree: Path, binds: Mapping[Path, str], console: Path) -> Iterator[Debian]:
-    """Boot ``tree`` with each of ``binds`` (outside: inside) laid into it; power off when the context ends."""
+def boot(
+    tree: Path, binds: Mapping[Path, str], console: Path, kept: Mapping[Path, str] = MappingProxyType({})
+) -> Iterator[Debian]:
+    """Boot ``tree`` with each of ``binds`` (outside: inside) laid into it; power off when the context ends.
+
+    ``kept`` are laid in too, may be written to, and stand a reboot.
+    """
     command = [
         *("setpriv", "--pdeathsig", "KILL"),
         *("systemd-nspawn", "--directory", str(tree), "--volatile=overlay", "--boot"),
         *("--register=no", "--keep-unit", "--private-network", "--console=read-only"),
         *(f"--bind-ro={outside}:{inside}" for outside, inside in binds.items()),
+        *(f"--bind={outside}:{inside}" for outside, inside in kept.items()),
     ]
     with console.open("wb") as output:
         container = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
@@ -149,7 +176,7 @@ def _booted(container: subprocess.Popen[bytes], console: Path) -> Debian:
     while time.monotonic() < deadline and container.poll() is None:
         leader = _leader(container.pid)
         if leader is not None:
-            debian = Debian(leader)
+            debian = Debian(leader, container, console)
             state = debian.ask("systemctl", "is-system-running").stdout.strip()
             if state in ("running", "degraded"):
                 return debian
