@@ -1,4 +1,4 @@
-"""What systemd does when the daemon fails: it freezes, it is killed, it can't start, its disk is full, the machine reboots.
+"""What systemd does when the daemon fails: it freezes, it is killed, it can't start, its disk is full, a reboot.
 
 The ledger is whole after each, and knows as much as the provider's own meter.
 """
