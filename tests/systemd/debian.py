@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 SUITE = "bookworm"
 PACKAGES = "systemd,dbus,python3"
@@ -22,6 +23,8 @@ TOOLS = ("mmdebstrap", "systemd-nspawn", "nsenter", "setpriv")
 BOOT_S = 60.0
 STOP_S = 20.0
 TICK_S = 0.05
+REBOOT_ASKED = 133
+"""What systemd-nspawn --keep-unit ends with, so that whoever keeps it begins it anew."""
 
 
 def missing_tools() -> str:
@@ -132,10 +135,10 @@ class Debian:
 
     def reboot(self) -> None:
         """Go down and come up again. What is in the volatile layer is gone then."""
-        was = self.leader
         self.ask("systemctl", "reboot")
-        self.wait_until(lambda: _leader(self.container.pid) not in (None, was), "the reboot")
-        self.leader = _booted(self.container, self.console).leader
+        assert self.container.wait(BOOT_S) == REBOOT_ASKED
+        self.container = _begin(self.container.args, self.console)
+        self.leader = _booted(self.container, self.console)
 
     def wait_until(self, condition: Callable[[], bool], what: str, *, timeout_s: float = BOOT_S) -> float:
         """Seconds until ``condition`` held."""
@@ -162,15 +165,21 @@ def boot(
         *(f"--bind-ro={outside}:{inside}" for outside, inside in binds.items()),
         *(f"--bind={outside}:{inside}" for outside, inside in kept.items()),
     ]
-    with console.open("wb") as output:
-        container = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        try:
-            yield _booted(container, console)
-        finally:
-            _power_off(container)
+    debian = Debian(0, _begin(command, console), console)
+    try:
+        debian.leader = _booted(debian.container, console)
+        yield debian
+    finally:
+        _power_off(debian.container)
 
 
-def _booted(container: subprocess.Popen[bytes], console: Path) -> Debian:
+def _begin(command: Any, console: Path) -> subprocess.Popen[bytes]:
+    with console.open("ab") as output:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+
+def _booted(container: subprocess.Popen[bytes], console: Path) -> int:
+    """Its process 1, once it is up."""
     deadline = time.monotonic() + BOOT_S
     state = ""
     while time.monotonic() < deadline and container.poll() is None:
@@ -179,7 +188,7 @@ def _booted(container: subprocess.Popen[bytes], console: Path) -> Debian:
             debian = Debian(leader, container, console)
             state = debian.ask("systemctl", "is-system-running").stdout.strip()
             if state in ("running", "degraded"):
-                return debian
+                return leader
         time.sleep(TICK_S)
     raise AssertionError(f"Debian did not boot ({state!r}):\n{console.read_text(errors='replace')[-4000:]}")
 
