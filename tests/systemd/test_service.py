@@ -59,6 +59,11 @@ def test_it_starts(debian: Debian) -> None:
     assert ready_s <= READY_S
 
 
+def test_it_listens_where_localhost_may_lead(debian: Debian) -> None:
+    for at in ("127.0.0.1", "[::1]", "localhost"):
+        debian.run("/usr/bin/python3", "-c", f"import urllib.request as r; r.urlopen('http://{at}:4000/health/live')")
+
+
 def test_it_lives_behind_the_units_walls(debian: Debian) -> None:
     """The kernel's word: the filter of system calls is on, no privilege can be had, the limits are the unit's."""
     pid = shown(debian, "MainPID")

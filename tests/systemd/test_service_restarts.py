@@ -87,6 +87,21 @@ def test_a_long_answer_ends_before_the_new_one_begins(debian: Debian) -> None:
     assert seen.stream_s > 2
 
 
+def test_a_drain_that_is_longer_than_the_unit_has_time_for_is_heeded(debian: Debian) -> None:
+    debian.write(f"/run/systemd/system/{UNIT}.d/test.conf", "[Service]\nTimeoutStopSec=1\n")
+    debian.run("systemctl", "daemon-reload")
+    crowd = Crowd(until="/run/enough", short=0, kept=0, streams=1, streamed="paced", stream_tokens=2)
+    with load(debian, crowd) as seen:
+        debian.wait_until(lambda: ctl(debian, "status")["exchanges"] > 0, "the stream")
+        debian.run("touch", crowd.until)
+        debian.run("systemctl", "stop", UNIT)
+        assert shown(debian, "Result") == "success"
+    assert (seen.streamed, seen.broken) == (1, [])
+    debian.run("rm", f"/run/systemd/system/{UNIT}.d/test.conf")
+    debian.run("systemctl", "daemon-reload")
+    start(debian)
+
+
 def test_what_does_not_end_in_time_holds_up_new_clients_no_longer_than_that(debian: Debian) -> None:
     crowd = Crowd(until="/run/enough", kept=0, streams=1, streamed="stuck")
     with load(debian, crowd) as seen:
