@@ -84,9 +84,7 @@ def _guarded(run: Run, session: Session) -> int:
     try:
         return run(session)
     except DaemonNotRunning as error:
-        _complain(session.output, Refusal(code="not_running", message=str(error)))
-        if not session.output.json:
-            session.output.say("Start it with: systemctl start lodestard (or: lodestard --config FILE)")
+        _tell_why_not(session, str(error))
         return exit_codes.NOT_RUNNING
     except ControlError as error:
         _complain(session.output, _with_advice(error.refusal, session.args.words))
@@ -97,6 +95,17 @@ def _guarded(run: Run, session: Session) -> int:
     except UnicodeError:  # of a word or of standard input; what it says would quote it
         _complain(session.output, Refusal(code=Code.INVALID_REQUEST.value, message="what was given is no UTF-8 text"))
         return exit_codes.USAGE
+
+
+def _tell_why_not(session: Session, message: str) -> None:
+    """Nobody answers; systemd may know why."""
+    from lodestarctl import service
+
+    shown = service.look() if service.is_ours_to_ask(session.args.socket) else {}
+    _complain(session.output, Refusal(code="not_running", message=f"{message} {service.explain(shown)}".rstrip()))
+    if not session.output.json:
+        for line in service.advise(shown, service.last_words() if shown else ""):
+            session.output.say(line)
 
 
 def _with_advice(refusal: Refusal, words: Sequence[str]) -> Refusal:

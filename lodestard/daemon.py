@@ -62,6 +62,7 @@ TASKS_FILE = "tasks.bin"
 PROJECTS_FILE = "projects.json"
 SWITCHES_FILE = "use.json"
 COLLECT_AFTER = (10_000, 20, 20)
+HEEDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGURG)
 
 logger = logging.getLogger(__name__)
 
@@ -260,13 +261,18 @@ async def open_cache_room(state_dir: Path, settings: Settings, clock: Clock) -> 
 async def heed_signals(
     house: House, boot: Boot, life: trio.CancelScope, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """SIGTERM or SIGINT drains, a second one stops at once, SIGHUP reloads. Heeded before any door is open."""
+    """SIGTERM or SIGINT drains, a second one stops at once, SIGHUP reloads. Heeded before any door is open.
+
+    SIGURG comes before the SIGTERM of a restart (the unit's ExecStop=): the drain is a restart's.
+    """
     boot.stand_by()
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+    with trio.open_signal_receiver(*HEEDED) as signals:
         task_status.started()
         async for number in signals:
             if number == signal.SIGHUP:
                 await reload(house, boot)
+            elif number == signal.SIGURG:
+                house.expect_restart()
             elif house.restarts_with:
                 logger.warning("stopping instead of restarting")
                 house.restarts_with = None

@@ -39,6 +39,8 @@ from lodestard.protocols import error_bodies
 from lodestard.systemd import Notifier
 
 LAST_WORDS_S = 2.0
+CLOSING_S = 30.0
+"""After the drain, for the rooms behind the doors; as in the unit."""
 PROXY, PROXY_TLS, CONTROL = "proxy", "proxy-tls", "control"
 
 Sockets = Mapping[str, Sequence[int]]
@@ -127,10 +129,11 @@ def write_proxy_fault(fault: Fault, path: str) -> tuple[int, list[tuple[str, str
 
 async def close_proxy(house: House, notifier: Notifier, proxy: HttpServer) -> None:
     """No new connections; what is under way gets its time. Cancelled when the time or the patience is up."""
+    await trio.lowlevel.checkpoint()  # signals that came together: the one that tells of a restart may be the second
     drain_s = house.drain_s
     logger.info("draining: %d requests under way, at most %g s", proxy.exchanges, drain_s)
     if not house.restarts_with:
-        notifier.stopping()
+        notifier.stopping(drain_s + CLOSING_S)
     notifier.status("draining")
     proxy.begin_drain()
     with trio.move_on_after(drain_s):

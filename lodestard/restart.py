@@ -2,7 +2,8 @@
 
 Law: nothing of the old image is open any more when this is called, but the listening sockets. They keep their
 clients waiting until the new image accepts. SIGTERM and SIGINT that come in between end the process, for nothing is
-open that they could harm; SIGHUP is not needed, for the configuration is about to be read anyway.
+open that they could harm; SIGHUP is not needed, for the configuration is about to be read anyway. SIGURG is
+ignored by whoever does not heed it.
 """
 
 import fcntl

@@ -84,9 +84,9 @@ class Notifier:
         """A reload begins; ``ready`` ends it. ``monotonic_usec`` is CLOCK_MONOTONIC's (``Type=notify-reload``)."""
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={monotonic_usec}")
 
-    def stopping(self) -> None:
-        """The shutdown begins."""
-        self._tell("STOPPING=1")
+    def stopping(self, within_s: float) -> None:
+        """The shutdown begins, and may take so long, also where the unit has less time for it."""
+        self._tell(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={round(within_s * USEC_PER_S)}")
 
     def watchdog(self) -> None:
         """Still alive. Due at least every ``watchdog_interval_s``."""

@@ -15,6 +15,8 @@ from tests.architecture.house import ROOT
 
 UNITS = ROOT / "packaging/systemd"
 SOCKETS_PER_REQUEST = 2
+NO_CREDENTIALS = "243"
+"""systemd.exec(5), "process exit codes"."""
 
 
 def options(unit: str) -> dict[str, list[str]]:
@@ -38,7 +40,10 @@ def test_there_are_file_descriptors_for_every_connection() -> None:
 
 
 def test_a_wrong_configuration_is_not_started_again() -> None:
-    assert options("lodestard.service")["RestartPreventExitStatus"] == [str(EXIT_CONFIG)]
+    service = options("lodestard.service")
+    (statuses,) = service["RestartPreventExitStatus"]
+    assert statuses.split() == [str(EXIT_CONFIG), NO_CREDENTIALS]
+    assert f"in {EXIT_CONFIG}|{NO_CREDENTIALS})" in service["ExecStopPost"][0]
 
 
 def test_debian_12_knows_the_units_type() -> None:
@@ -74,7 +79,8 @@ def test_every_credential_of_the_example_is_loaded() -> None:
 def test_the_socket_units_listen_where_the_daemon_would(unit: str, name: str, address: str) -> None:
     socket = options(unit)
     assert socket["FileDescriptorName"] == [name]
-    assert socket["ListenStream"] == [address]
+    assert socket["ListenStream"][0] == address
+    assert socket["ListenStream"][1:] == (["[::1]:4000"] if name == "proxy" else [])
     assert socket["Service"] == ["lodestard.service"]
 
 

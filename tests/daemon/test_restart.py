@@ -150,6 +150,18 @@ def listens(daemon: Daemon) -> bool:
     return any(str(each.readlink()).endswith("ledger.db") for each in folder.iterdir() if each.is_symlink())
 
 
+def test_a_manager_that_restarts_says_so_before_it_stops(make_daemon: MakeDaemon) -> None:
+    """As the unit's ExecStop= does. Both signals are taken together here, the number of SIGTERM is the lower one."""
+    daemon = make_daemon({"server": {"restart_drain_s": 0.3}}).start()
+    stream = daemon.stream("stuck", "never mind")
+    stream.wait_text()
+    for number in (signal.SIGSTOP, signal.SIGURG, signal.SIGTERM, signal.SIGCONT):
+        daemon.signal(number)
+    assert not stream.rest().done
+    assert daemon.wait() == 0
+    assert "draining: 1 requests under way, at most 0.3 s" in daemon.log
+
+
 def test_another_address_is_taken(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon().start()
     port = free_port()

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 SUITE = "bookworm"
 PACKAGES = "systemd,dbus,python3"
@@ -21,6 +23,8 @@ TOOLS = ("mmdebstrap", "systemd-nspawn", "nsenter", "setpriv")
 BOOT_S = 60.0
 STOP_S = 20.0
 TICK_S = 0.05
+REBOOT_ASKED = 133
+"""What systemd-nspawn --keep-unit ends with, so that whoever keeps it begins it anew."""
 
 
 def missing_tools() -> str:
@@ -87,11 +91,13 @@ def run(*command: str, timeout_s: float = 300) -> str:
     return done.stdout
 
 
-@dataclass(frozen=True)
+@dataclass
 class Debian:
-    """A booted one. Commands run in all of its namespaces, as its root."""
+    """A booted one. Commands run in all of its namespaces, as its root. ``leader``: its process 1, seen from here."""
 
     leader: int
+    container: subprocess.Popen[bytes]
+    console: Path
 
     def ask(self, *command: str, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
         """Run ``command`` inside; whatever its exit status."""
@@ -116,6 +122,24 @@ class Debian:
             raise AssertionError(f"{' '.join(command)}: {done.returncode}\n{done.stdout}{done.stderr}\n{journal}")
         return done.stdout
 
+    def write(self, inside: str, text: str, *, mode: int = 0o644) -> None:
+        """Write a file of the Debian's, whole."""
+        path = self.path(inside)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+            file.write(text)
+
+    def path(self, inside: str) -> Path:
+        """A place of the Debian's, seen from here."""
+        return Path(f"/proc/{self.leader}/root") / inside.lstrip("/")
+
+    def reboot(self) -> None:
+        """Go down and come up again. What is in the volatile layer is gone then."""
+        self.ask("systemctl", "reboot")
+        assert self.container.wait(BOOT_S) == REBOOT_ASKED
+        self.container = _begin(self.container.args, self.console)
+        self.leader = _booted(self.container, self.console)
+
     def wait_until(self, condition: Callable[[], bool], what: str, *, timeout_s: float = BOOT_S) -> float:
         """Seconds until ``condition`` held."""
         started = time.monotonic()
@@ -127,32 +151,44 @@ class Debian:
 
 
 @contextmanager
-def boot(tree: Path, binds: Mapping[Path, str], console: Path) -> Iterator[Debian]:
-    """Boot ``tree`` with each of ``binds`` (outside: inside) laid into it; power off when the context ends."""
+def boot(
+    tree: Path, binds: Mapping[Path, str], console: Path, kept: Mapping[Path, str] = MappingProxyType({})
+) -> Iterator[Debian]:
+    """Boot ``tree`` with each of ``binds`` (outside: inside) laid into it; power off when the context ends.
+
+    ``kept`` are laid in too, may be written to, and stand a reboot.
+    """
     command = [
         *("setpriv", "--pdeathsig", "KILL"),
         *("systemd-nspawn", "--directory", str(tree), "--volatile=overlay", "--boot"),
         *("--register=no", "--keep-unit", "--private-network", "--console=read-only"),
         *(f"--bind-ro={outside}:{inside}" for outside, inside in binds.items()),
+        *(f"--bind={outside}:{inside}" for outside, inside in kept.items()),
     ]
-    with console.open("wb") as output:
-        container = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        try:
-            yield _booted(container, console)
-        finally:
-            _power_off(container)
+    debian = Debian(0, _begin(command, console), console)
+    try:
+        debian.leader = _booted(debian.container, console)
+        yield debian
+    finally:
+        _power_off(debian.container)
 
 
-def _booted(container: subprocess.Popen[bytes], console: Path) -> Debian:
+def _begin(command: Any, console: Path) -> subprocess.Popen[bytes]:
+    with console.open("ab") as output:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+
+
+def _booted(container: subprocess.Popen[bytes], console: Path) -> int:
+    """Its process 1, once it is up."""
     deadline = time.monotonic() + BOOT_S
     state = ""
     while time.monotonic() < deadline and container.poll() is None:
         leader = _leader(container.pid)
         if leader is not None:
-            debian = Debian(leader)
+            debian = Debian(leader, container, console)
             state = debian.ask("systemctl", "is-system-running").stdout.strip()
             if state in ("running", "degraded"):
-                return debian
+                return leader
         time.sleep(TICK_S)
     raise AssertionError(f"Debian did not boot ({state!r}):\n{console.read_text(errors='replace')[-4000:]}")
 

@@ -46,7 +46,7 @@ def without_systemd_python(monkeypatch: pytest.MonkeyPatch) -> None:
         (lambda notifier: notifier.ready("two upstreams"), "READY=1\nSTATUS=two upstreams"),
         (lambda notifier: notifier.status("draining 3\nREADY=1"), "STATUS=draining 3 READY=1"),
         (lambda notifier: notifier.reloading(123_456), "RELOADING=1\nMONOTONIC_USEC=123456"),
-        (lambda notifier: notifier.stopping(), "STOPPING=1"),
+        (lambda notifier: notifier.stopping(150), "STOPPING=1\nEXTEND_TIMEOUT_USEC=150000000"),
         (lambda notifier: notifier.watchdog(), "WATCHDOG=1"),
     ],
 )
@@ -87,8 +87,8 @@ def test_news_arrive_at_an_abstract_socket(monkeypatch: pytest.MonkeyPatch) -> N
         listening.bind(f"\0{name}")
         listening.settimeout(1)
         monkeypatch.setenv("NOTIFY_SOCKET", f"@{name}")
-        Notifier.from_environ(os.environ).stopping()
-        assert listening.recv(4096) == b"STOPPING=1"
+        Notifier.from_environ(os.environ).stopping(1.5)
+        assert listening.recv(4096) == b"STOPPING=1\nEXTEND_TIMEOUT_USEC=1500000"
 
 
 def test_under_systemd_the_extra_is_required(monkeypatch: pytest.MonkeyPatch) -> None:
