@@ -1,9 +1,12 @@
 """What every test gets: a process whose settings are put back when the test is over."""
 
+import functools
 import gc
 import logging
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -28,3 +31,46 @@ def process_as_it_was() -> Iterator[None]:
         logger.setLevel(level)
         logger.handlers[:] = handlers
     gc.set_threshold(*thresholds)
+
+
+# Coverage traces every line: what it looks at takes three to six times as long. It looks at the first examples of a
+# property, which show it next to all that the others do, and not at a test that says that it repeats itself.
+LOOKED_AT = 10
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """A test as it is; where coverage traces, only as much of it as shows something new."""
+    tracer, property_ = sys.gettrace(), getattr(pyfuncitem.obj, "hypothesis", None)
+    repeats = pyfuncitem.get_closest_marker("repeats") is not None
+    if not type(tracer).__module__.startswith("coverage") or not (property_ or repeats):
+        return (yield)
+    inner_test = property_.inner_test if property_ else None
+    if property_ and not repeats:
+        property_.inner_test = _looked_at_first(inner_test, tracer)
+    sys.settrace(None)
+    try:
+        return (yield)
+    finally:
+        sys.settrace(tracer)
+        if property_:
+            property_.inner_test = inner_test
+
+
+def _looked_at_first(test: Any, tracer: Any) -> Callable[..., object]:
+    """``test``, traced the first times that it is called."""
+    left = LOOKED_AT
+
+    @functools.wraps(test)
+    def example(*args: Any, **kwargs: Any) -> object:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            return test(*args, **kwargs)
+        sys.settrace(tracer)
+        try:
+            return test(*args, **kwargs)
+        finally:
+            sys.settrace(None)
+
+    return example

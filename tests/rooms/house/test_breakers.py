@@ -149,6 +149,7 @@ def test_who_has_no_breaker_any_more_is_passed_over_no_more(changed: dict[str, A
     assert not list(desk.breakers.views())
 
 
+@pytest.mark.repeats
 def test_it_remembers_so_many_and_no_more() -> None:
     desk = Desk()
     for number in range(MOST_KNOWN + 5):

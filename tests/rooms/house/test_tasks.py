@@ -58,6 +58,7 @@ async def test_what_a_person_corrects_is_learned_and_kept(autojump_clock: trio.t
     assert tasks.dump() != before
 
 
+@pytest.mark.repeats
 async def test_few_are_remembered_and_what_is_damaged_is_learned_anew(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

@@ -118,6 +118,7 @@ def _growing(dice: Random, day: int) -> float:
     return dice.lognormvariate(0, 0.4) * 1.02**day
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize(
     ("cost", "days", "left", "percent"),
     [

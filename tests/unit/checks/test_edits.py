@@ -239,6 +239,7 @@ def test_what_is_no_listing(text: str) -> None:
     assert list(find_listings(text.split("\n"))) == []
 
 
+@pytest.mark.repeats
 def test_many_unclosed_fences_take_linear_time() -> None:
     assert list(find_listings(["x", "````"] * 100_000)) != []
     assert list(find_listings(["x", "<source>"] * 100_000)) == []

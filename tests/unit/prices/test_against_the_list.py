@@ -129,6 +129,7 @@ def rates_of(value: Decimal | TieredPrices) -> list[Decimal]:
     return [value.base, *(tier.price for tier in value.tiers)] if isinstance(value, TieredPrices) else [value]
 
 
+@pytest.mark.repeats
 def test_five_thousand_usages_cost_what_the_list_says() -> None:
     dice = random.Random(20_261_125)
     compared = exact = tiered = served = dated = 0

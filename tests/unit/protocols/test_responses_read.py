@@ -303,6 +303,7 @@ def test_a_file_that_is_not_in_the_body_is_refused_where_it_is_billed(named: dic
     assert find_unpriced(read([{"role": "user", "content": [inline]}]), PRICE) == ""
 
 
+@pytest.mark.repeats
 def test_many_tools_and_calls_take_linear_time() -> None:
     functions = [{"type": "function", "name": f"f{number}"} for number in range(20_000)]
     calls = [{**tool, "type": "function_call", "call_id": "c", "namespace": "n"} for tool in functions]

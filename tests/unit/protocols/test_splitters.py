@@ -106,6 +106,7 @@ def flood(parser: Splitter, first: bytes, unit: bytes, total_bytes: int) -> tupl
     raise AssertionError("it was never refused")
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize(
     ("kind", "first", "unit"),
     [
@@ -123,12 +124,14 @@ def test_an_event_of_64_mib_is_refused_in_bounded_memory(kind: str, first: bytes
     assert peak_bytes <= (16 + 4) * MIB
 
 
+@pytest.mark.repeats
 def test_short_lines_take_no_more_memory_than_long_ones() -> None:
     for unit in (b"data\n", b"data:\n", b"data: xy\n", b"data:\r"):
         _, peak_bytes = flood(SseParser(MIB // 2), b"", unit, 2 * MIB)
         assert peak_bytes <= MIB // 2 + 4 * MIB  # a portion cut into its lines is most of it
 
 
+@pytest.mark.repeats
 def test_time_is_linear_in_an_event_however_it_is_dribbled() -> None:
     """Three bytes at a time: quadratic work would be 10 ** 11 copied bytes."""
     parser = SseParser(2 * MIB)

@@ -82,6 +82,7 @@ def test_medians_come_near_the_truth_and_intervals_hold_four_in_five(seed: int) 
         assert 0.75 <= sum(hits) / len(hits) <= 0.9, (kind, sum(hits) / len(hits))
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("factor", [2.0, 0.5, 1.35])
 def test_twenty_requests_after_a_change_it_is_believed(factor: float) -> None:
     errors = []

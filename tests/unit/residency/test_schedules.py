@@ -86,6 +86,7 @@ def chunk_size() -> int:
     return max(1, round(SCHEDULES / CHUNKS * float(os.environ.get("LODESTAR_DOSE", "0.2"))))
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize("chunk", range(CHUNKS))
 def test_nobody_waits_past_the_bound_and_nothing_impossible_is_done(chunk: int) -> None:
     for seed in range(chunk * 1_000_000, chunk * 1_000_000 + chunk_size()):

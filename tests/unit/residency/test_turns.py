@@ -3,6 +3,8 @@
 import random
 from itertools import pairwise
 
+import pytest
+
 from lodestard.residency.planner import decide
 from lodestard.residency.view import BACKGROUND, IDLE, INTERACTIVE, Policy, Resident, View
 from tests.fakes.schedule import Costs, Job, Schedule
@@ -64,6 +66,7 @@ def test_overdue_requests_that_came_at_once_are_served_one_model_after_the_other
     assert len(schedule.log.began_s) == len(jobs)
 
 
+@pytest.mark.repeats
 def test_in_random_schedules_hardly_a_swap_is_undone() -> None:
     """Some are: whoever a model went for has left, or somebody more urgent has come since."""
     undone_swaps = swaps = 0

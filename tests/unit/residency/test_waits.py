@@ -362,6 +362,7 @@ def truths() -> dict[str, Truth]:
     return {CODER: Truth(), LLAMA: Truth(load_s=5.5, prefill_s=1 / 150, decode_s=1 / 13)}
 
 
+@pytest.mark.repeats
 @pytest.mark.parametrize(("pace_s", "parallel"), [(30, 1), (60, 1), (20, 2)])
 def test_four_in_five_waits_come_to_be_within_what_was_told(pace_s: float, parallel: int) -> None:
     told = [
@@ -375,6 +376,7 @@ def test_four_in_five_waits_come_to_be_within_what_was_told(pace_s: float, paral
     assert 0.4 <= late <= 0.6
 
 
+@pytest.mark.repeats
 def test_waits_are_believed_again_twenty_requests_after_everything_takes_twice_as_long() -> None:
     def slow_down(host: ImaginedHost, number: int) -> None:
         if number == 150:

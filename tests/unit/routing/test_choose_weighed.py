@@ -146,6 +146,7 @@ def look(plan: Plan, asked: Asked, view: View) -> None:
             assert offer.context_tokens is None or asked.prompt_tokens <= offer.context_tokens
 
 
+@pytest.mark.repeats
 def test_ten_thousand_choices() -> None:
     luck, refusals, preferred, fenced = random.Random(20_261_126), 0, 0, 0
     for _ in range(500):
