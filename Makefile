@@ -36,7 +36,7 @@ run: $(RUN_STAMP) ## start the demo: the real daemon in front of a simulated ups
 
 ##@ Check
 .PHONY: test
-test: systemd-tools ## lint, types, architecture contracts and all tests, with coverage >= 90 %
+test: systemd-tools manual-tools ## lint, types, architecture contracts and all tests, with coverage >= 90 %
 	@$(MAKE) systemd-extra
 	@$(MAKE) clients-env
 	@$(BIN)/coverage erase
@@ -192,6 +192,11 @@ docs-http: $(DEV_STAMP) ## write docs/http-strictness.md from the rules that the
 docs-compatibility: $(DEV_STAMP) ## write docs/compatibility.md from the tests of real clients
 	@$(BIN)/python -m tests.clients.matrix.page
 
+.PHONY: manuals
+manuals: $(RUN_STAMP) ## write the manual pages to build/manuals
+	@$(BIN)/python packaging/manuals --out build/manuals
+	@echo "written: build/manuals"
+
 .PHONY: lock
 lock: ## resolve packaging/locks/*.txt anew (UPGRADE=1 takes the newest versions)
 	@bash packaging/setup/lock.sh "$(PYTHON)" $(if $(UPGRADE),--upgrade)
@@ -225,6 +230,10 @@ clients-env: node-tools aider-env $(LLM_STAMP) $(NODE_STAMP) $(CODEX_STAMP) $(CL
 .PHONY: node-tools
 node-tools:
 	@$(UNLESS_ROOT_AND_TOOLS) node=nodejs npm=npm
+
+.PHONY: manual-tools
+manual-tools: ## what checks the manual pages, as root
+	@$(UNLESS_ROOT_AND_TOOLS) mandoc=mandoc groff=groff-base
 
 .PHONY: bench-rivals
 bench-rivals: bench-tools $(LITELLM_STAMP) $(PORTKEY_STAMP) ## what `make bench` compares with, each in a folder of its own

@@ -15,6 +15,16 @@ NOT_PERMITTED = 4
 BUDGET_REFUSED = 5
 UNAVAILABLE = 6
 INTERRUPTED = 130
+MEANINGS: Mapping[int, str] = {
+    OK: "ok",
+    FAILURE: "failure",
+    USAGE: "usage",
+    NOT_RUNNING: "daemon not running",
+    NOT_PERMITTED: "not permitted",
+    BUDGET_REFUSED: "budget refused",
+    UNAVAILABLE: "provider unavailable",
+    INTERRUPTED: "interrupted",
+}
 
 EXIT_CODES: Mapping[Code, int] = {
     Code.INVALID_JSON: FAILURE,

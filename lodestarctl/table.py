@@ -73,21 +73,21 @@ COMMANDS = (
         ),
     ),
     Command(
-        "dashboard",
-        "live figures on the whole terminal, as they change",
-        "dashboard",
-        (
-            Option(("--screen",), "the screen to begin with", choices=SCREENS, default="overview"),
-            Option(("--span",), "the span to begin with", choices=("today", "month"), default="today"),
-            Option(("--once",), "print the screen once and exit", "flag"),
-            Option(("--ascii",), "draw with ASCII characters alone", "flag"),
-        ),
-    ),
-    Command(
         "costs explain",
         "how a request came to its cost, line by line",
         "costs_explain",
         (Option(("id",), "the request's id, or the end of it"),),
+    ),
+    Command(
+        "dashboard",
+        "live figures on the whole terminal, as they change",
+        "dashboard",
+        (
+            Option(("--screen",), "the screen to begin with", choices=SCREENS, default="overview", metavar="NAME"),
+            Option(("--span",), "the span to begin with", choices=("today", "month"), default="today"),
+            Option(("--once",), "print the screen once and exit", "flag"),
+            Option(("--ascii",), "draw with ASCII characters alone", "flag"),
+        ),
     ),
     Command(
         "prices",
@@ -114,8 +114,8 @@ COMMANDS = (
             Option(("--tokens",), "tokens, in and out, of free models too", "integer", metavar="N"),
             Option(("--requests",), "requests that are sent to a model", "integer", metavar="N"),
             Option(("--window",), "day, week, month, total, or hours that roll on: 24h"),
-            Option(("--scope",), "of whom", choices=SCOPES),
-            Option(("--of",), "of which one; without it each has a budget of its own"),
+            Option(("--scope",), "of whom", choices=SCOPES, metavar="SCOPE"),
+            Option(("--of",), "of which one; without it each has a budget of its own", metavar="NAME"),
             Option(("--hard",), "it is never overrun", "flag"),
             Option(("--soft",), "it alerts and refuses nothing", "flag"),
             Option(("--at-limit",), "go on with free models, or refuse", choices=("free", "refuse")),
@@ -128,10 +128,12 @@ COMMANDS = (
         "budget_override",
         (
             Option(("budget",), "its name"),
-            Option(("--for",), "for how long: 2h, 30m, 1d", metavar="AGE", dest="time"),
-            Option(("--reason",), "why; it is kept", metavar="TEXT"),
-            Option(("--of",), "of which project, user …; without it of all"),
-            Option(("--extra",), "by how much; without it altogether", metavar="AMOUNT"),
+            Option(("--for",), "for how long: 2h, 30m, 1d (needed)", metavar="AGE", dest="time"),
+            Option(("--reason",), "why (needed); it is kept", metavar="TEXT"),
+            Option(("--of",), "of which project, user …; without it of all", metavar="NAME"),
+            Option(
+                ("--extra",), "by how much (US dollars, tokens or requests); without it altogether", metavar="AMOUNT"
+            ),
         ),
     ),
     Command("budget revoke", "take back a budget's overrides", "budget_override", (Option(("budget",), "its name"),)),
@@ -312,7 +314,7 @@ COMMANDS = (
     Command("version", "the versions of lodestarctl and lodestard", "version"),
     Command(
         "completion",
-        "the shell's completions",
+        "print a script that completes commands in your shell",
         "completion",
         (Option(("shell",), "for which shell", choices=("bash", "zsh", "fish")),),
     ),

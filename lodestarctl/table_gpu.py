@@ -8,9 +8,7 @@ ONLY_HOST = Option(("host",), "only this host", "host", optional=True)
 
 GPU_COMMANDS = (
     Command("models pull", "download a model to its host; says how far it is", "models_pull", (MODEL,)),
-    Command(
-        "gpu", "what is on each card and why, how fast its models are, what it says of itself", "gpu", (ONLY_HOST,)
-    ),
+    Command("gpu", "what is on each card and why, and how fast its models are", "gpu", (ONLY_HOST,)),
     Command("gpu queue", "who is on the card and who waits, in the order expected", "gpu_queue", (ONLY_HOST,)),
     Command(
         "gpu pin",

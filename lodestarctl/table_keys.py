@@ -15,7 +15,7 @@ KEY_COMMANDS = (
             Option(("--project",), "bind its requests to this project", metavar="P"),
             Option(("--user",), "bind its requests to this user", metavar="U"),
             Option(("--models",), "the aliases that it may use, with commas between (default: all)", metavar="LIST"),
-            Option(("--priority",), "how urgent, where a request says nothing", choices=PRIORITIES),
+            Option(("--priority",), "how urgent, where a request says nothing", choices=PRIORITIES, metavar="RANK"),
             Option(("--expires",), "its last day: 2026-12-31", metavar="DAY"),
             Option(("--requests-per-minute",), "requests in any minute", "integer", metavar="N"),
             Option(("--tokens-per-minute",), "tokens in any minute", "integer", metavar="N"),

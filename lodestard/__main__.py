@@ -23,6 +23,7 @@ MODULES: tuple[Module, ...] = (
 
 EXIT_OK = 0
 EXIT_FAILURE = 1
+EXIT_USAGE = 2  # argparse's own
 EXIT_CONFIG = 78  # sysexits.h's EX_CONFIG: systemd does not restart into the same mistake
 EXIT_INTERRUPTED = 130
 
@@ -52,6 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The arguments; exits with status 2 where they are wrong."""
+    return option_parser().parse_args(argv)
+
+
+def option_parser() -> argparse.ArgumentParser:
+    """What ``--help`` and the manual page are made from."""
     parser = argparse.ArgumentParser(
         prog="lodestard",
         description="A gateway for language models: free local models first, exact money, one port for every client.",
@@ -66,7 +72,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--doctor", action="store_true", help="say what is wrong and how to mend it, and exit")
     parser.add_argument("--verify-ledger", nargs="?", const="", metavar="FILE", help="check the ledger and exit")
     parser.add_argument("--json", action="store_true", help="with --check, --doctor, --verify-ledger: as JSON")
-    return parser.parse_args(argv)
+    return parser
 
 
 if __name__ == "__main__":

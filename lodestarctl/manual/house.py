@@ -1,0 +1,78 @@
+"""What is told of the commands about the house itself: configuration, ledger, log, start and end."""
+
+from collections.abc import Mapping
+
+from lodestarctl.manual.about import About
+
+ABOUT: Mapping[str, About] = {
+    "config check": About(
+        "With --config, or with the daemon down, lodestard --check does it. Every fault is told with its "
+        "key, file and line; no value is repeated, because one could be a key.",
+        (
+            ("lodestarctl config check", "the daemon's own files"),
+            ("lodestarctl config check --config new.toml", "another file"),
+        ),
+        "1 if there are faults.",
+    ),
+    "config show": About(
+        "",
+        (
+            ("lodestarctl config show", "every value"),
+            ("lodestarctl config show --origin", "and which line of which file says it"),
+        ),
+    ),
+    "config reload": About(
+        "As systemctl reload does, but tells what is wrong. The new configuration is taken in whole or not at all.",
+        (("lodestarctl config reload", "after a change to the files"),),
+        "1 if it has faults and the old one goes on.",
+    ),
+    "config set": About(
+        "The value is checked with everything else, written to conf.d/90-lodestarctl.toml beside the "
+        "configuration, and taken in. Your own files are never touched. Says so where the value holds only "
+        "after a restart.",
+        (
+            ("lodestarctl config set cache.ttl_s 3600", "a number"),
+            ("lodestarctl config set server.listen '[\"127.0.0.1:4000\"]'", "an array, quoted for the shell"),
+            ("lodestarctl config set 'models.\"gpt-4o\".prefer' best", "a name with a dot in it"),
+        ),
+        "1 if the value would make a faulty configuration.",
+    ),
+    "config unset": About(
+        "What your own files say holds again, or the default.",
+        (("lodestarctl config unset cache.ttl_s", "take it back"),),
+        "1 if the configuration would be faulty without it.",
+    ),
+    "ledger verify": About(
+        "Proves that rows, sums and postings agree. Reads only; about a second per 100,000 requests. With a file, or "
+        "with the daemon down, lodestard --verify-ledger does it.",
+        (
+            ("lodestarctl ledger verify", "the daemon's ledger"),
+            ("lodestarctl ledger verify copy.db", "a copy"),
+        ),
+        "1 if it does not add up.",
+    ),
+    "log-level": About(
+        "log.level in the configuration is the level of the next start.",
+        (("lodestarctl log-level debug", "much, for a while"), ("lodestarctl log-level info", "as usual")),
+    ),
+    "drain": About(
+        "As SIGTERM does: answers under way have server.drain_s.",
+        (("lodestarctl drain", "end well"),),
+    ),
+    "restart": About(
+        "Asks a new lodestard first whether it would start; where it would not, nothing is stopped and you "
+        "are told why. Connections wait in the listening sockets meanwhile; answers under way have "
+        "server.restart_drain_s.",
+        (("lodestarctl restart", "after an update, or a change that needs a start"),),
+        "0 if the new one answers, 1 if it would not start, 3 if it did not come back, 4 if you may not.",
+    ),
+    "doctor": About(
+        "Works with the daemon down too: then lodestard --doctor looks from outside.",
+        (
+            ("lodestarctl doctor", "what is wrong, with what to do"),
+            ("lodestarctl doctor --config new.toml", "of another file, with the daemon down"),
+        ),
+        "1 if something is an error.",
+    ),
+    "version": About("", (("lodestarctl version", "both, and what they run on"),)),
+}
