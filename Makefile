@@ -192,6 +192,10 @@ docs-http: $(DEV_STAMP) ## write docs/http-strictness.md from the rules that the
 docs-compatibility: $(DEV_STAMP) ## write docs/compatibility.md from the tests of real clients
 	@$(BIN)/python -m tests.clients.matrix.page
 
+.PHONY: docs-reference
+docs-reference: $(DEV_STAMP) ## write docs/reference from the daemon's verbs, routes and docstrings
+	@$(BIN)/python -m tests.reference.write
+
 .PHONY: manuals
 manuals: $(RUN_STAMP) ## write the manual pages to build/manuals
 	@$(BIN)/python packaging/manuals --out build/manuals

@@ -14,6 +14,7 @@ from lodestard.control.messages import VerbInfo
 
 PROGRAM = "lodestarctl"
 DESCRIPTION = "Asks a running lodestard, and tells it what to do."
+MORE = f"{PROGRAM} COMMAND --help says more of each, with examples."
 WIDEST = 100
 """Columns of running text; a wider line is hard to read."""
 
@@ -26,7 +27,7 @@ class HelpfulParser(ArgumentParser):
     def format_help(self) -> str:
         if self.command is None:
             exits = "\n".join(f"  {status:<3}  {meaning}" for status, meaning in MEANINGS.items())
-            self.epilog = f"commands:\n{_command_list()}\n\nexit status:\n{exits}"
+            self.epilog = f"commands:\n{_command_list()}\n\n{MORE}\n\nexit status:\n{exits}"
         else:
             from lodestarctl.manual import about
 

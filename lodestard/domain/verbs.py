@@ -5,14 +5,18 @@ it, call it and print what it answers.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
+
+Item = TypeVar("Item")
 
 Need = Literal["read", "admin"]
 Kind = Literal["text", "integer", "flag", "list", "object", "caller"]
 Arguments = Mapping[str, Any]
-Emit = Callable[[object], Awaitable[None]]
+Emits = Callable[[Item], Awaitable[None]]
+"""How a stream tells an item. Its kind is what the reference of the control API says of the verb."""
+Emit = Emits[object]
 
 
 class Argument(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -3,13 +3,13 @@
 from typing import get_args
 from zoneinfo import ZoneInfo
 
-from lodestard.control.messages.advice import Move, Recommendation, RouteAdvice, ShadowReport
+from lodestard.control.messages.advice import BacktestItem, Move, Recommendation, RouteAdvice, ShadowReport
 from lodestard.control.verbs.advice_desk import DIALECTS, ShadowMove, WantedBacktest, WantedRoute
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.when import read_since_ms, read_until_ms
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.routing_settings import Prefer
-from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
+from lodestard.domain.verbs import Argument, Arguments, Emits, Verb
 
 SINCE = "30d"
 MOST_MOVES = 50
@@ -47,7 +47,7 @@ def advice_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def recommend(arguments: Arguments) -> Recommendation:
         return desk.advice.recommend(read_wanted(arguments, ""))
 
-    async def backtest(arguments: Arguments, emit: Emit) -> None:
+    async def backtest(arguments: Arguments, emit: Emits[BacktestItem]) -> None:
         async with desk.advice.backtest(read_backtest(desk, arguments)) as items:
             async for item in items:
                 await emit(item)

@@ -6,11 +6,11 @@ from lodestard.control.messages import AskItem
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.requests import target_of
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
+from lodestard.domain.verbs import Argument, Arguments, Emits, Verb
 
 
 def ask_verbs(desk: Desk) -> tuple[Verb, ...]:
-    async def ask(arguments: Arguments, emit: Emit) -> None:
+    async def ask(arguments: Arguments, emit: Emits[AskItem]) -> None:
         await ask_one(desk, arguments, emit)
 
     taken = (
@@ -21,7 +21,7 @@ def ask_verbs(desk: Desk) -> tuple[Verb, ...]:
     return (Verb(name="ask", summary="ask a model one question", needs="admin", arguments=taken, stream=ask),)
 
 
-async def ask_one(desk: Desk, arguments: Arguments, emit: Emit) -> None:
+async def ask_one(desk: Desk, arguments: Arguments, emit: Emits[AskItem]) -> None:
     """Pieces as they come, then one item with what is known of the request."""
     question = arguments["question"]
     if not question.strip():

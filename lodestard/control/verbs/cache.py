@@ -12,7 +12,7 @@ from lodestard.control.verbs.when import read_age_s
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.domain.near import did_you_mean
 from lodestard.domain.upstream import Target
-from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
+from lodestard.domain.verbs import Argument, Arguments, Emits, Verb
 
 OUTCOMES = {"miss": "kept", "hit": "hit", "bypass": "not kept"}
 
@@ -24,12 +24,12 @@ def cache_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def clear(arguments: Arguments) -> CacheCleared:
         return await clear_cache(desk, arguments["model"] or "", arguments["older_than"] or "")
 
-    async def warm(arguments: Arguments, emit: Emit) -> None:
+    async def warm(arguments: Arguments, emit: Emits[CacheWarmed]) -> None:
         for number, line in enumerate(arguments["lines"], start=1):
             if line.strip():
                 await emit(await warm_with(desk, number, line, arguments["folder"] or ""))
 
-    async def export(_arguments: Arguments, emit: Emit) -> None:
+    async def export(_arguments: Arguments, emit: Emits[msgspec.Raw]) -> None:
         async for line in desk.export_cache():
             await emit(msgspec.Raw(line))
 

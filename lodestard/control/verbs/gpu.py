@@ -3,14 +3,23 @@
 Law: a verb decides nothing: what is on a card its owner decides, and who may say so is told by ``needs``.
 """
 
-from lodestard.control.messages.gpu import GpuQueue, GpuReport, HostQueue, Lent, Pinned
+from lodestard.control.messages.gpu import (
+    GpuQueue,
+    GpuReport,
+    HostQueue,
+    Lent,
+    Pinned,
+    PullItem,
+    UnloadItem,
+    WarmItem,
+)
 from lodestard.control.verbs.desk import Desk
 from lodestard.control.verbs.gpu_hosts import look_at_hosts, pick_host, residency_of
 from lodestard.control.verbs.pulling import find_pulled, pull_model
 from lodestard.control.verbs.warming import unload, warm_up
 from lodestard.control.verbs.when import read_age_s
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
+from lodestard.domain.verbs import Argument, Arguments, Emits, Verb
 
 MS_PER_S = 1_000
 HOST = Argument(name="host", help="which host; needed where there are more")
@@ -102,15 +111,15 @@ def read_until_ms(age: str, now_ms: int) -> int | None:
 
 
 def loading_verbs(desk: Desk) -> tuple[Verb, ...]:
-    async def warm(arguments: Arguments, emit: Emit) -> None:
+    async def warm(arguments: Arguments, emit: Emits[WarmItem]) -> None:
         residency = residency_of(desk)
         await warm_up(residency, residency.find(arguments["model"]), emit)
 
-    async def take_off(arguments: Arguments, emit: Emit) -> None:
+    async def take_off(arguments: Arguments, emit: Emits[UnloadItem]) -> None:
         residency = residency_of(desk)
         await unload(residency, residency.find(arguments["model"]), emit)
 
-    async def pull(arguments: Arguments, emit: Emit) -> None:
+    async def pull(arguments: Arguments, emit: Emits[PullItem]) -> None:
         residency = residency_of(desk)
         await pull_model(residency, find_pulled(residency, arguments["model"]), emit)
 

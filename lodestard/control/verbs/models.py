@@ -16,7 +16,7 @@ from lodestard.domain.near import did_you_mean
 from lodestard.domain.price import Price
 from lodestard.domain.residency import HostState, ModelState
 from lodestard.domain.upstream import Target
-from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
+from lodestard.domain.verbs import Argument, Arguments, Emits, Verb
 from lodestard.runtime import Runtime
 
 QUESTION = "Reply with the word ok."
@@ -32,7 +32,7 @@ def model_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def plan(arguments: Arguments) -> TestPlans:
         return TestPlans(calls=tuple(plan_calls(desk.runtime, arguments["aliases"] or ())))
 
-    async def test(arguments: Arguments, emit: Emit) -> None:
+    async def test(arguments: Arguments, emit: Emits[TestResult]) -> None:
         for call in plan_calls(desk.runtime, arguments["aliases"] or ()):
             if call.max_cost_nano_usd is not None:
                 await emit(await make_call(desk, call))

@@ -10,7 +10,7 @@ from lodestard.domain.errors import CallerFault, Code, UpstreamFault
 from lodestard.domain.host_ports import ResidencyDesk
 from lodestard.domain.residency import PullProgress
 from lodestard.domain.upstream import Target
-from lodestard.domain.verbs import Emit
+from lodestard.domain.verbs import Emits
 
 TELL_S = 0.25
 SPAN_S = 8.0
@@ -18,7 +18,7 @@ LEAST_SPAN_S = 1.0
 NO_MANIFEST = "pull model manifest"
 
 
-async def pull_model(residency: ResidencyDesk, target: Target, emit: Emit) -> None:
+async def pull_model(residency: ResidencyDesk, target: Target, emit: Emits[PullItem]) -> None:
     """Have ``target`` downloaded, telling how far it is a few times a second; the last item is ``finished``.
 
     Raises ``UpstreamFault``. Cancelled, the download stops; the next one goes on from there.
@@ -41,7 +41,7 @@ def find_pulled(residency: ResidencyDesk, name: str) -> Target:
         raise CallerFault(fault.code, f"{fault.message} {advice}", param=fault.param) from None
 
 
-async def _follow(residency: ResidencyDesk, target: Target, emit: Emit) -> "Meter":
+async def _follow(residency: ResidencyDesk, target: Target, emit: Emits[PullItem]) -> "Meter":
     meter = Meter(target)
     told_s, told_status = -TELL_S, ""
     async with residency.pull(target) as lines:

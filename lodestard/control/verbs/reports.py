@@ -20,7 +20,7 @@ from lodestard.control.verbs.figures import IN_TIME, read_rows
 from lodestard.control.verbs.projecting import ONE_DAY, day_of, next_month, read_month, start_ms
 from lodestard.control.verbs.when import read_since_ms, read_until_ms
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
+from lodestard.domain.verbs import Argument, Arguments, Emits, Verb
 
 SECTIONS = ("day", "model", "provider", "project", "user", "session", "task", "client")
 FORMS = ("csv", "json", "jsonl")
@@ -33,7 +33,7 @@ def report_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def report(arguments: Arguments) -> MonthReport:
         return await read_report(desk, arguments["month"], max(0, arguments["top"]))
 
-    async def export(arguments: Arguments, emit: Emit) -> None:
+    async def export(arguments: Arguments, emit: Emits[ExportPiece]) -> None:
         await export_costs(desk, read_wanted(desk, arguments), emit)
 
     month = (
@@ -124,7 +124,7 @@ def read_wanted(desk: Desk, arguments: Arguments) -> WantedExport:
     )
 
 
-async def export_costs(desk: Desk, wanted: WantedExport, emit: Emit) -> None:
+async def export_costs(desk: Desk, wanted: WantedExport, emit: Emits[ExportPiece]) -> None:
     """Pass the export's bytes on as text; a character that is cut waits for its rest."""
     decoder = getincrementaldecoder("utf-8")()
     async with desk.export_costs(wanted) as pieces:

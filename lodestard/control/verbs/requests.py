@@ -23,7 +23,7 @@ from lodestard.control.verbs.desk import Desk, Explained, RequestRecord
 from lodestard.domain.errors import CallerFault, Code
 from lodestard.domain.feedback import Given
 from lodestard.domain.news import RequestEnded
-from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
+from lodestard.domain.verbs import Argument, Arguments, Emits, Verb
 
 US_PER_MS = 1_000
 MOST = 1_000
@@ -36,7 +36,7 @@ def request_verbs(desk: Desk) -> tuple[Verb, ...]:
     async def requests(arguments: Arguments) -> RequestList:
         return RequestList(requests=tuple(await read_latest(desk, arguments["last"])))
 
-    async def follow(arguments: Arguments, emit: Emit) -> None:
+    async def follow(arguments: Arguments, emit: Emits[RequestRow]) -> None:
         await follow_requests(desk, arguments["last"], emit)
 
     async def explain(arguments: Arguments) -> Explanation:
@@ -61,7 +61,7 @@ async def read_latest(desk: Desk, last: int) -> list[RequestRow]:
     return [request_row(row) for row in reversed(rows)]
 
 
-async def follow_requests(desk: Desk, last: int, emit: Emit) -> None:
+async def follow_requests(desk: Desk, last: int, emit: Emits[RequestRow]) -> None:
     """The latest, then each one as it ends, until cancelled. A caller that is too slow misses some."""
     news, listen = trio.open_memory_channel[RequestEnded](NEWS_KEPT)
 

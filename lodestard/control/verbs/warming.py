@@ -10,7 +10,7 @@ from lodestard.domain.errors import Code, Fault, UpstreamFault
 from lodestard.domain.host_ports import ResidencyDesk
 from lodestard.domain.residency import HostState, ModelState
 from lodestard.domain.upstream import Target
-from lodestard.domain.verbs import Emit
+from lodestard.domain.verbs import Emits
 
 LOOK_S = 0.25
 STEPS = ("draining", "unloading", "loading")
@@ -18,7 +18,7 @@ STEPS = ("draining", "unloading", "loading")
 T = TypeVar("T")
 
 
-async def warm_up(residency: ResidencyDesk, target: Target, emit: Emit) -> None:
+async def warm_up(residency: ResidencyDesk, target: Target, emit: Emits[WarmItem]) -> None:
     """Have ``target`` loaded, telling how far it is a few times a second; the last item says that it is ready.
 
     Raises ``Fault``. Cancelled, nobody waits for it any more; a load that has begun goes on.
@@ -39,7 +39,7 @@ async def warm_up(residency: ResidencyDesk, target: Target, emit: Emit) -> None:
     )
 
 
-async def unload(residency: ResidencyDesk, target: Target, emit: Emit) -> None:
+async def unload(residency: ResidencyDesk, target: Target, emit: Emits[UnloadItem]) -> None:
     """Have ``target`` unloaded, telling what it waits for. Raises ``Fault``."""
 
     async def tell() -> None:
