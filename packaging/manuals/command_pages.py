@@ -91,11 +91,8 @@ def _command(command: Command) -> Iterator[str]:
         yield from [".PP", *prose(paragraph)]
     yield from [".SH OPTIONS", *tagged(map(_option, command.options))]
     yield from [*([".SS Global options"] if command.options else []), *tagged(map(_option, GLOBAL_OPTIONS))]
-    yield ".SH EXIT STATUS"
-    yield from [
-        *prose(f"{told.exits} Otherwise as told in" if told.exits else "As told in"),
-        reference(PROGRAM, 1, "."),
-    ]
+    own = f"{told.exits} Other statuses are" if told.exits else "As"
+    yield from [".SH EXIT STATUS", *prose(f"{own} told in"), reference(PROGRAM, 1, ".")]
     yield from [".SH ENVIRONMENT AND FILES", "As told in", reference(PROGRAM, 1, ".")]
     if told.examples:
         yield from [".SH EXAMPLES", *_examples(told.examples)]
