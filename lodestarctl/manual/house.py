@@ -5,6 +5,19 @@ from collections.abc import Mapping
 from lodestarctl.manual.about import About
 
 ABOUT: Mapping[str, About] = {
+    "setup": About(
+        "Asks a few questions, shows what it will write, has it checked together with everything that is "
+        "there, writes it whole or not at all, starts or reloads the daemon, and sends one request. It may "
+        "be run again at any time: nothing that you wrote is touched, and a key that is there stays.",
+        (
+            ("sudo lodestarctl setup", "this machine's Lodestar"),
+            ("lodestarctl setup --user", "your own"),
+            ("lodestarctl setup --check", "what is set and what is missing"),
+            ("lodestarctl setup --user --yes --key openai=env:OPENAI_API_KEY", "from a script"),
+        ),
+        "1 if lodestard --check refuses it (nothing was written) or the first request fails; with --check, if "
+        "something is missing.",
+    ),
     "config check": About(
         "With --config, or with the daemon down, lodestard --check does it. Every fault is told with its "
         "key, file and line; no value is repeated, because one could be a key.",

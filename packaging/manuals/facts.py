@@ -8,6 +8,8 @@ CTL_ENVIRONMENT = (
     ("XDG_RUNTIME_DIR", "Where a user's own daemon has its control socket."),
     ("XDG_STATE_HOME", "Where that socket is instead, without XDG_RUNTIME_DIR; otherwise ~/.local/state."),
     ("HOME", "Where that is."),
+    ("XDG_CONFIG_HOME", "Where setup puts a user's own configuration; otherwise ~/.config."),
+    ("OLLAMA_HOST", "Where setup looks for this machine's own Ollama server."),
     ("NO_COLOR", "Anything: no colours."),
     ("TERM", "Where it is dumb: no colours, no progress line, no dashboard."),
     ("COLUMNS", "The terminal's width, where it can't be asked."),
@@ -31,6 +33,7 @@ DAEMON_ENVIRONMENT = (
 DAEMON_SIGNALS = (
     ("SIGTERM", "Takes no new connections, finishes answers under way for up to server.drain_s, and exits."),
     ("SIGINT", "The same. A second one of either stops at once."),
+    ("SIGURG", "The SIGTERM that follows is a restart's: answers have server.restart_drain_s."),
     ("SIGHUP", "Reads the configuration anew: it is taken in whole or, where it has faults, not at all."),
 )
 FILES = (

@@ -140,7 +140,7 @@ def test_the_daemon_s_page_has_its_options_and_statuses(pages: Pages) -> None:
 
 
 def test_its_signals_are_those_that_it_hears(pages: Pages) -> None:
-    (heard,) = re.findall(r"open_signal_receiver\(([^)]+)\)", (ROOT / "lodestard/daemon.py").read_text())
+    (heard,) = re.findall(r"^HEEDED = \(([^)]+)\)", (ROOT / "lodestard/daemon.py").read_text(), re.MULTILINE)
     assert set(terms(section(pages["man8/lodestard.8"], "SIGNALS"))) == set(re.findall(r"SIG\w+", heard))
 
 
