@@ -36,7 +36,7 @@ run: $(RUN_STAMP) ## start the demo: the real daemon in front of a simulated ups
 
 ##@ Check
 .PHONY: test
-test: systemd-tools manual-tools ## lint, types, architecture contracts and all tests, with coverage >= 90 %
+test: systemd-tools manual-tools deb-tools ## lint, types, architecture contracts and all tests, with coverage >= 90 %
 	@$(MAKE) systemd-extra
 	@$(MAKE) clients-env
 	@$(BIN)/coverage erase
@@ -85,7 +85,7 @@ test-fast: $(DEV_STAMP) ## the tests that start no process and need no root
 	@$(BIN)/pytest -m "not daemon and not client and not systemd" tests
 
 .PHONY: test-systemd
-test-systemd: systemd-tools ## boot a Debian 12 with systemd and run the daemon in it (needs root)
+test-systemd: systemd-tools deb-tools ## boot a Debian 12 with systemd and run the daemon in it (needs root)
 	@$(MAKE) systemd-extra
 	@$(BIN)/pytest -rs tests/systemd
 
@@ -205,6 +205,10 @@ manuals: $(RUN_STAMP) ## write the manual pages to build/manuals
 lock: ## resolve packaging/locks/*.txt anew (UPGRADE=1 takes the newest versions)
 	@bash packaging/setup/lock.sh "$(PYTHON)" $(if $(UPGRADE),--upgrade)
 
+.PHONY: deb
+deb: $(RUN_STAMP) deb-tools ## dist/lodestard_VERSION_ARCH.deb for Debian 12; the same bytes from the same commit
+	@$(BIN)/python packaging/deb/build.py
+
 .PHONY: clean
 clean: ## remove everything that make has made in this folder
 	rm -rf .venv .venv-* .node-* .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
@@ -251,6 +255,11 @@ systemd-tools: ## Debian's packages for the systemd test, as root
 	@$(UNLESS_ROOT_AND_TOOLS) mmdebstrap=mmdebstrap systemd-nspawn=systemd-container dbus-daemon=dbus \
 		gcc=gcc pkg-config=pkg-config /usr/include/systemd/sd-daemon.h=libsystemd-dev \
 		/usr/include/python3.11/Python.h=python3-dev
+
+.PHONY: deb-tools
+deb-tools: ## Debian's packages that `make deb` and its tests need, as root
+	@$(UNLESS_ROOT_AND_TOOLS) dpkg-deb=dpkg lintian=lintian strip=binutils gcc=gcc pkg-config=pkg-config \
+		/usr/include/systemd/sd-daemon.h=libsystemd-dev /usr/include/python3.11/Python.h=python3-dev
 
 $(RUN_STAMP): packaging/locks/run.txt packaging/locks/build.txt pyproject.toml
 	@bash packaging/setup/venv.sh "$(PYTHON)" .venv

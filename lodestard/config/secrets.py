@@ -21,6 +21,8 @@ from lodestard.domain.settings import KeySource, Settings
 
 MAX_KEY_BYTES = 16 * 1024
 CREDENTIALS_VARIABLE = "CREDENTIALS_DIRECTORY"
+CREDENTIAL_STORE = "/etc/credstore/lodestard."
+"""Where the unit takes them from: the one place where a person can put one."""
 
 _USABLE = re.compile(r"[!-~]+")
 
@@ -148,7 +150,10 @@ def _from_credential(name: str, environ: Mapping[str, str]) -> str:
     folder = environ.get(CREDENTIALS_VARIABLE, "")
     if not folder:
         raise _MissingError(f"no credential {name!r}: not started by systemd with LoadCredential={name}:…")
-    with _opened(Path(folder, name), f"credential {name!r}") as descriptor:
+    path = Path(folder, name)
+    if not path.exists():
+        raise _MissingError(f"no credential {name!r} ({CREDENTIAL_STORE}{name})")
+    with _opened(path, f"credential {name!r}") as descriptor:
         return _read(descriptor, f"credential {name!r}")
 
 

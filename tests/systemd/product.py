@@ -1,22 +1,32 @@
-"""Lodestar as the package lays it out, built outside for the Debian inside: a venv of its own Python."""
+"""The Debian package that users get, built once for all tests; its files as binds for those that install nothing.
 
+What is built is kept in the cache folder by the digest of what it is made from.
+"""
+
+import os
 import shutil
 import subprocess
 import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
-from tests.systemd.debian import digest, kept, run
+from tests.systemd.debian import cache_dir, digest, kept, run
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ROOT / "packaging/locks"
-UNITS = ROOT / "packaging/systemd"
+SOURCES = (
+    *("lodestard", "lodestarctl", "packaging", "config", "docs"),
+    *("pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"),
+)
 DEBIANS_PYTHON = "/usr/bin/python3.11"
-PREFIX = "/opt/lodestard"
-PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", "-qq")
+MOMENT_S = "1700000000"
+OLD_S = 86_400
+OPT, UNITS = "opt/lodestard", "usr/lib/systemd/system"
+CONFIGS = ("usr/lib/sysusers.d/lodestard.conf", "usr/lib/tmpfiles.d/lodestard.conf")
 
 
 def missing_python() -> str:
-    """Why no venv for Debian 12 can be made here; empty where one can."""
+    """Why no package for Debian 12 can be made here; empty where one can."""
     if not Path(DEBIANS_PYTHON).exists():
         return f"missing on this machine: {DEBIANS_PYTHON}"
     if not Path("/usr/include/python3.11/Python.h").exists() or not shutil.which("gcc"):
@@ -26,60 +36,45 @@ def missing_python() -> str:
     return ""
 
 
+def package() -> Path:
+    """The package of this checkout."""
+    return built(ROOT, sources(ROOT))
+
+
+def built(root: Path, files: Iterable[Path]) -> Path:
+    """The package of the checkout at ``root``, by its own builder; times are the same for all."""
+    what = [part for path in files for part in (str(path.relative_to(root)), path.read_bytes())]
+    folder = kept(f"deb-{digest(*what)}", lambda out: build(root, out))
+    (deb,) = folder.glob("*.deb")
+    return deb
+
+
+def build(root: Path, out: Path) -> None:
+    """As ``make deb`` does, but hardly compressed."""
+    for old in cache_dir().glob("deb-*"):
+        if old.is_dir() and old.stat().st_mtime < time.time() - OLD_S:
+            shutil.rmtree(old, ignore_errors=True)
+    out.mkdir(parents=True)
+    builder = (sys.executable, str(root / "packaging/deb/build.py"), "--level", "1")
+    folders = ("--cache", str(cache_dir()), "--out", str(out))
+    subprocess.run([*builder, *folders], env={**os.environ, "SOURCE_DATE_EPOCH": MOMENT_S}, check=True)
+
+
+def sources(root: Path) -> list[Path]:
+    """What a package is made from."""
+    tops = (root / name for name in SOURCES)
+    found = (path for top in tops for path in (top.rglob("*") if top.is_dir() else [top]))
+    return sorted(path for path in found if path.is_file() and "__pycache__" not in path.parts)
+
+
 def product_venv(folder: Path) -> Path:
-    """The venv that stands at ``PREFIX`` inside. Foreign wheels are kept between runs; ours is built anew."""
-    venv = folder / "lodestard"
-    shutil.copytree(_foreign_venv(), venv, symlinks=True)
-    wheels = folder / "wheels"
-    run(*PIP, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(wheels), str(ROOT))
-    _install(venv, "--no-deps", *map(str, wheels.glob("lodestard-*.whl")))
-    _move_in(venv)
-    return venv
-
-
-def _foreign_venv() -> Path:
-    locks = [(LOCKS / name).read_bytes() for name in ("run.txt", "build.txt", "systemd.txt")]
-    return kept(f"venv-{digest(DEBIANS_PYTHON, *locks)}", _make_foreign_venv)
-
-
-def _make_foreign_venv(venv: Path) -> None:
-    builder = venv.with_suffix(".builder")
-    for folder in (builder, venv):
-        run(DEBIANS_PYTHON, "-m", "venv", "--without-pip", str(folder))
-    _install(builder, "--require-hashes", "--no-deps", "-r", str(LOCKS / "build.txt"))
-    systemd_lock = ("--require-hashes", "--no-deps", "--no-build-isolation", "-r", str(LOCKS / "systemd.txt"))
-    _pip(builder, "wheel", "--wheel-dir", str(builder), *systemd_lock)
-    _install(venv, "--require-hashes", "--no-deps", "-r", str(LOCKS / "run.txt"))
-    _install(venv, "--no-deps", *map(str, builder.glob("systemd_python-*.whl")))
-    shutil.rmtree(builder)
-
-
-def _install(venv: Path, *arguments: str) -> None:
-    _pip(venv, "install", *arguments)
-
-
-def _pip(venv: Path, command: str, *arguments: str) -> None:
-    run(sys.executable, "-m", "pip", "--python", str(venv / "bin/python"), *PIP[3:], command, *arguments)
-
-
-def _move_in(venv: Path) -> None:
-    """Scripts name the interpreter that made them; inside it stands at ``PREFIX``."""
-    for script in (venv / "bin").iterdir():
-        if script.is_symlink() or not script.read_bytes().startswith(b"#!"):
-            continue
-        _, newline, rest = script.read_bytes().partition(b"\n")
-        script.write_bytes(f"#!{PREFIX}/bin/python3".encode() + newline + rest)
+    """The package's /opt/lodestard, unpacked with everything else of it below ``folder``."""
+    run("dpkg-deb", "--extract", str(package()), str(folder / "product"))
+    return folder / "product" / OPT
 
 
 def layout(venv: Path) -> dict[Path, str]:
     """Where everything stands inside, as the package lays it out."""
-    return {
-        venv: PREFIX,
-        **{UNITS / name: f"/usr/lib/systemd/system/{name}" for name in _unit_names()},
-        UNITS / "sysusers.d/lodestard.conf": "/usr/lib/sysusers.d/lodestard.conf",
-        UNITS / "tmpfiles.d/lodestard.conf": "/usr/lib/tmpfiles.d/lodestard.conf",
-    }
-
-
-def _unit_names() -> list[str]:
-    return [path.name for path in UNITS.iterdir() if path.suffix in (".service", ".socket")]
+    tree = venv.parents[1]
+    units = (f"{UNITS}/{path.name}" for path in (tree / UNITS).iterdir())
+    return {tree / name: f"/{name}" for name in (OPT, *units, *CONFIGS)}

@@ -52,7 +52,7 @@ def _check_upstreams(facts: Facts) -> Iterator[Finding]:
 
 def _check_keys(facts: Facts) -> Iterator[Finding]:
     for name, why in facts.keys_missing.items():
-        mend = f"Give [upstreams.{name}] key a systemd credential, an environment variable or a 0600 file."
+        mend = f"Put it there, then: lodestarctl restart. Or take [upstreams.{name}] out; the rest works without it."
         yield _warning("no_key", f"{name} has no key: {why}", mend)
 
 

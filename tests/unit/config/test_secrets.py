@@ -83,7 +83,7 @@ def test_a_missing_key_takes_out_its_upstream_only(tmp_path: Path) -> None:
         ("e", "file /a\0b: not a path"),
     ]
     missing = resolve_keys(settings(a=KeySource(credential="x")), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
-    assert missing.problems[0].message == "credential 'x': No such file or directory"
+    assert missing.problems[0].message == "no credential 'x' (/etc/credstore/lodestard.x)"
 
 
 @pytest.mark.parametrize("text", ["", " \n", "sk-a b", "sk-a\nsk-b", "sk-ä", "sk-\x00"])
