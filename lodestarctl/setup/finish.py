@@ -63,7 +63,9 @@ class Finish:
                     f"{target} is still to be downloaded.", "warn", next_=f"lodestarctl models pull {target}"
                 )
         if not runs and self._options.test:
-            self._terminal.say("Run setup again when it runs: it goes on with a first request.", "dim")
+            self._terminal.say(
+                "Run setup again when it runs: it goes on with a first request.", "dim", next_=facts.place.command
+            )
         if self._session.output.json:
             self._say_json(facts, runs=runs)
         return status

@@ -91,7 +91,7 @@ class OllamaGuide:
         name = silent[0] if silent else new_upstream_name(self._facts.tables, self.hosts)
         self.hosts[name] = url
         old = ollama_upstreams(self._facts.tables).get(name)
-        self._terminal.say(f"It is {name}{f' from now on, in place of {old}' if old else ''}.", "dim")
+        self._terminal.say(f"It is called {name}{f' from now on, in place of {old}' if old else ''}.", "dim")
 
     def _urls(self) -> dict[str, str]:
         """Every server by name, as it will be."""

@@ -109,8 +109,8 @@ def how_to_listen(url: str) -> str:
     if "//127." in url or "//localhost" in url or "//[::1]" in url:
         return "Is it installed and started? ollama serve; on another machine: lodestarctl setup --ollama URL."
     return (
-        "On its machine Ollama must listen for others: sudo systemctl edit ollama, add the lines [Service] and "
-        "Environment=OLLAMA_HOST=0.0.0.0, then sudo systemctl restart ollama."
+        "On its machine Ollama must listen for others. As root: systemctl edit ollama, add the lines [Service] and "
+        "Environment=OLLAMA_HOST=0.0.0.0, then systemctl restart ollama."
     )
 
 
@@ -160,7 +160,8 @@ def how_to_start(facts: Facts) -> str:
     place = facts.place
     if place.unit and place.kind == "system":
         return f"As root: systemctl enable --now {' '.join(SOCKETS)} {UNIT}"
-    named = f" --config {place.config_file}" if place.kind == "file" else ""
+    elsewhere = place.kind == "file" or (place.kind == "user" and place.root_runs)  # root's own is the machine's
+    named = f" --config {place.config_file}" if elsewhere else ""
     return f"lodestard{named}"
 
 
