@@ -200,6 +200,12 @@ onefile: systemd-tools ## dist/lodestard and dist/lodestarctl: one file each, fo
 	@$(BIN)/python $(PIP_INSTALL) -r packaging/locks/build.txt
 	@$(BIN)/python packaging/onefile/build.py --cache .cache/onefile
 
+.PHONY: wheels
+wheels: systemd-tools ## dist/wheels: what install.sh --wheels takes on a machine without an index
+	@$(MAKE) systemd-extra
+	@$(BIN)/python $(PIP_INSTALL) -r packaging/locks/build.txt
+	@bash packaging/setup/wheels.sh $(BIN)/python dist/wheels
+
 .PHONY: check-artefacts
 check-artefacts: $(ARTEFACTS_STAMP) ## the image's recipe, the manifests, workflows, issue forms and scripts
 	@bash packaging/check-artefacts.sh .venv-artefacts/bin

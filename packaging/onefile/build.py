@@ -1,8 +1,8 @@
 """Makes ``dist/lodestard`` and ``dist/lodestarctl``: each one file, for a machine with nothing but Python.
 
 Run by ``make onefile`` in the project's own virtual environment. A file is a shell script and a zip behind it:
-``head.sh`` starts what is unpacked already, ``unpack.py`` unpacks, ``script.py`` is the program inside. The wheels are
-those of the lock, with their hashes; what is compiled fits one version of Python on one kind of machine.
+``head.sh`` starts what is unpacked already, ``unpack.py`` unpacks, ``script.py`` is the program inside. The wheels
+are those of the lock, with their hashes; what is compiled fits one version of Python on one kind of machine.
 
 Law: the same sources and locks give the same bytes, whenever and wherever they are built with the same Python.
 """
