@@ -13,6 +13,7 @@ BIN := .venv/bin
 RUN_STAMP := .venv/run.stamp
 DEV_STAMP := .venv/dev.stamp
 SYSTEMD_STAMP := .venv/systemd.stamp
+ARTEFACTS_STAMP := .venv-artefacts/ready.stamp
 AIDER_STAMP := .venv-aider/ready.stamp
 FUZZ_STAMP := .venv-fuzz/ready.stamp
 LITELLM_STAMP := .venv-litellm/ready.stamp
@@ -38,6 +39,7 @@ run: $(RUN_STAMP) ## start the demo: the real daemon in front of a simulated ups
 .PHONY: test
 test: systemd-tools manual-tools deb-tools ## lint, types, architecture contracts and all tests, with coverage >= 90 %
 	@$(MAKE) systemd-extra
+	@$(MAKE) $(ARTEFACTS_STAMP) || echo "the tools of check-artefacts can't be installed here: what needs them is skipped"
 	@$(MAKE) clients-env
 	@$(BIN)/coverage erase
 	@mkdir -p .cache
@@ -54,7 +56,7 @@ static: ## lint, types and contracts, one after the other
 
 # Two cores: what starts processes often waits for them, so it runs beside the rest. Processes, faults and benchmarks show next to
 # nothing to the coverage that the rest does not, and go without it: it costs them a fifth of their time.
-WITH_PROCESSES := tests/clients tests/daemon tests/systemd tests/modules/test_leave_one_out.py
+WITH_PROCESSES := tests/clients tests/daemon tests/systemd tests/packaging tests/modules/test_leave_one_out.py
 FAULTS := tests/faults tests/bench
 UNITS := tests/unit
 
@@ -201,6 +203,31 @@ manuals: $(RUN_STAMP) ## write the manual pages to build/manuals
 	@$(BIN)/python packaging/manuals --out build/manuals
 	@echo "written: build/manuals"
 
+.PHONY: onefile
+onefile: systemd-tools ## dist/lodestard and dist/lodestarctl: one file each, for a machine with nothing but Python
+	@$(MAKE) systemd-extra
+	@$(BIN)/python $(PIP_INSTALL) -r packaging/locks/build.txt
+	@$(BIN)/python packaging/onefile/build.py --cache .cache/onefile
+
+.PHONY: wheels
+wheels: systemd-tools ## dist/wheels: what install.sh --wheels takes on a machine without an index
+	@$(MAKE) systemd-extra
+	@$(BIN)/python $(PIP_INSTALL) -r packaging/locks/build.txt
+	@bash packaging/setup/wheels.sh $(BIN)/python dist/wheels
+
+.PHONY: check-artefacts
+check-artefacts: $(ARTEFACTS_STAMP) ## the image's recipe, the manifests, workflows, issue forms and scripts
+	@bash packaging/check-artefacts.sh .venv-artefacts/bin
+
+.PHONY: checksums
+checksums: ## dist/SHA256SUMS of everything in dist
+	@cd dist && rm -f SHA256SUMS && sha256sum -- * >SHA256SUMS.part && mv SHA256SUMS.part SHA256SUMS && cat SHA256SUMS
+
+TAG ?=
+.PHONY: release-notes
+release-notes: ## dist/release-notes.md from CHANGELOG.md (TAG=v1.2.3: it must be this version)
+	@mkdir -p dist && packaging/release-notes $(TAG) >dist/release-notes.md && echo "written: dist/release-notes.md"
+
 .PHONY: lock
 lock: ## resolve packaging/locks/*.txt anew (UPGRADE=1 takes the newest versions)
 	@bash packaging/setup/lock.sh "$(PYTHON)" $(if $(UPGRADE),--upgrade)
@@ -283,6 +310,10 @@ $(SYSTEMD_STAMP): packaging/locks/systemd.txt packaging/locks/build.txt $(DEV_ST
 
 $(AIDER_STAMP): packaging/locks/aider.txt
 	@bash packaging/setup/aider.sh "$(PYTHON)" .venv-aider packaging/locks/aider.txt
+	@touch $@
+
+$(ARTEFACTS_STAMP): packaging/locks/artefacts.txt
+	@bash packaging/setup/client.sh "$(PYTHON)" .venv-artefacts packaging/locks/artefacts.txt
 	@touch $@
 
 $(LLM_STAMP): packaging/locks/llm.txt

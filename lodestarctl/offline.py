@@ -50,15 +50,9 @@ def open_export(file: str, form: str, *, names: bool) -> Iterator[Iterator[bytes
     """What is in a ledger's file, in pieces, from a process that ends with the block. Raises ``ControlError``."""
     import subprocess
 
-    command = [
-        sys.executable,
-        "-m",
-        "lodestard.ledger.export",
-        file,
-        "--format",
-        form,
-        *(["--names"] if names else []),
-    ]
+    command = [*find_python(), "-m", "lodestard.ledger.export", file, "--format", form]
+    if names:
+        command.append("--names")
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # noqa: S603 - our own program
     try:
         yield _read_export(child)
@@ -75,6 +69,13 @@ def _read_export(child: "subprocess.Popen[bytes]") -> Iterator[bytes]:
     said = child.stderr.read().decode(errors="replace").strip()
     if child.wait():
         raise ControlError(Refusal(code=Code.STORE_UNAVAILABLE.value, message=f"The export broke off: {said}."))
+
+
+def find_python() -> tuple[str, ...]:
+    """What runs a module of the daemon's: this Python, or, where the ctl is one file, the daemon's file beside it."""
+    from importlib.util import find_spec
+
+    return (sys.executable,) if find_spec("apsw") else find_lodestard()
 
 
 def find_lodestard() -> tuple[str, ...]:

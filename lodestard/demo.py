@@ -76,6 +76,7 @@ def settle(settings: Settings, url: str, paths: Paths) -> Settings:
 
 def announce(addresses: Sequence[str]) -> None:
     """Tell the person in front of the terminal what to try."""
-    ctl = which("lodestarctl") or str(Path(sys.executable).with_name("lodestarctl"))
+    beside = [Path(program).with_name("lodestarctl") for program in (sys.argv[0], sys.executable)]
+    ctl = which("lodestarctl") or str(next((file for file in beside if file.is_file()), beside[-1]))
     base = addresses[0] if "://" in addresses[0] else f"http://{addresses[0]}"
     print(READY.format(base=base, ctl=ctl), flush=True)  # noqa: T201

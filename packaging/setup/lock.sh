@@ -27,6 +27,7 @@ resolve dev.txt "$@" --constraints "$locks/run.txt" --group pyproject.toml:dev p
 resolve build.txt "$@" --constraints "$locks/dev.txt" "$locks/build.in"
 resolve fuzz.txt "$@" --constraints "$locks/run.txt" "$locks/fuzz.in"
 resolve aider.txt "$@" "$locks/aider.in"
+resolve artefacts.txt "$@" "$locks/artefacts.in"
 resolve llm.txt "$@" "$locks/llm.in"
 resolve bench-litellm.txt "$@" "$locks/bench-litellm.in"
 if command -v npm >/dev/null; then
