@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from lodestarctl.command import Command as Command
 from lodestarctl.command import Option as Option
 from lodestarctl.table_advice import ADVICE_COMMANDS, COMPARE_COMMAND
+from lodestarctl.table_backup import BACKUP_COMMANDS
 from lodestarctl.table_gpu import GPU_COMMANDS
 from lodestarctl.table_house import HOUSE_COMMANDS
 from lodestarctl.table_keys import KEY_COMMANDS
@@ -143,6 +144,7 @@ COMMANDS = (
         "budget_history",
         (Option(("-n", "--lines"), "how many", "integer", default=50, metavar="N"),),
     ),
+    *BACKUP_COMMANDS,
     Command("cache stats", "what the response cache holds and what it does", "cache_stats"),
     Command(
         "cache clear",
@@ -322,6 +324,7 @@ COMMANDS = (
 
 DEFAULT_OF_GROUP = {
     "alerts": "list",
+    "backup": "list",
     "budget": "list",
     "keys": "list",
     "models": "list",

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from lodestard import __version__
 from lodestard.module import Module
-from lodestard.modules import alerts, eval_idle, gpu, health, ledger_log, metrics, reconcile, statusline
+from lodestard.modules import alerts, backup, eval_idle, gpu, health, ledger_log, metrics, reconcile, statusline
 
 MODULES: tuple[Module, ...] = (
     alerts.MODULE,
+    backup.MODULE,
     eval_idle.MODULE,
     gpu.MODULE,
     health.MODULE,
@@ -35,6 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         from lodestard.offline import verify_ledger
 
         return verify_ledger(arguments.verify_ledger, arguments.config, MODULES, as_json=arguments.json)
+    if arguments.backup is not None:
+        from lodestard.restoring import run_backup
+
+        return run_backup(arguments.backup, arguments.config, MODULES)
     if arguments.check or arguments.doctor:
         from lodestard import offline
 
@@ -72,6 +77,12 @@ def option_parser() -> argparse.ArgumentParser:
     parser.add_argument("--doctor", action="store_true", help="say what is wrong and how to mend it, and exit")
     parser.add_argument("--verify-ledger", nargs="?", const="", metavar="FILE", help="check the ledger and exit")
     parser.add_argument("--json", action="store_true", help="with --check, --doctor, --verify-ledger: as JSON")
+    parser.add_argument(
+        "--backup",
+        nargs=argparse.REMAINDER,
+        metavar="WHAT",
+        help="now, list, verify or restore backups without a daemon, and exit (lodestarctl backup does it for you)",
+    )
     return parser
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import trio
 
+from lodestard.backups import BackupRoom
 from lodestard.breakers import Breakers
 from lodestard.budget.rules import read_rates, read_rules
 from lodestard.cache import MIGRATIONS as CACHE_MIGRATIONS
@@ -126,6 +127,7 @@ async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None
             outcomes=ledger.feedback,
             projects=projects,
             switches=switches,
+            backups=open_backups(boot, ledger, clock),
         )
         residency.configure(settings, boot.plan.blueprint.keys)
         foundation.breakers.configure(settings)
@@ -300,6 +302,13 @@ async def feed_watchdog(boot: Boot) -> None:
     while boot.watchdog_s is not None:
         boot.notifier.watchdog()
         await trio.sleep(boot.watchdog_s)
+
+
+def open_backups(boot: Boot, ledger: Ledger, clock: Clock) -> BackupRoom:
+    """Who makes backups of this house. The demo's configuration is in none."""
+    settle = partial(ledger.reports.requests, 1)  # a report waits until what was posted before it is in the file
+    config = None if boot.places.simulated else boot.places.config_file
+    return BackupRoom(boot.places.state_dir, config, zone_name(boot.plan.loaded.settings), clock, settle)
 
 
 def spare_the_collector() -> None:

@@ -18,6 +18,7 @@ from lodestard.allowances import Allowances
 from lodestard.breakers import Breakers
 from lodestard.config.clients import read_clients
 from lodestard.dialogues import Dialogues
+from lodestard.domain.backup import BackupsPort, NoBackups
 from lodestard.domain.clock import Clock
 from lodestard.domain.feedback_ports import FeedbackPort
 from lodestard.domain.host_ports import Admission
@@ -90,6 +91,7 @@ class Foundation:
     draw: Callable[[], float] = field(default_factory=lambda: Random().random)  # noqa: S311  no secret
     projects: ProjectsPort = field(default_factory=NoProjects)
     switches: SwitchesPort = field(default_factory=NoProjects)
+    backups: BackupsPort = field(default_factory=NoBackups)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +220,7 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
             draw=foundation.draw,
             projects=foundation.projects,
             switches=foundation.switches,
+            backups=foundation.backups,
         )
         if blueprint.shadow is not None:
             other = open_routes(foundation, blueprint.shadow, hooks)

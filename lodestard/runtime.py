@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from lodestard.allowances import Allowances
 from lodestard.breakers import Breakers
 from lodestard.dialogues import Dialogues
+from lodestard.domain.backup import BackupsPort, NoBackups
 from lodestard.domain.client import NO_CLIENTS, Clients
 from lodestard.domain.clock import Clock
 from lodestard.domain.errors import Code, HouseFault
@@ -115,7 +116,7 @@ class Runtime:
     ``count_at(target, request)`` is a prompt's tokens by the provider's own count, None where it does not tell.
 
     ``outcomes`` is where verdicts on answers come in, and are counted. ``projects`` are those whose files are
-    trusted, ``switches`` the aliases that are asked in place of others.
+    trusted, ``switches`` the aliases that are asked in place of others. ``backups`` makes and looks at backups.
 
     ``ask(question)`` is how a module asks a model: through the proxy's own endpoint, so with the same plan, budgets,
     admission and ledger row as anybody, under the module's name. It raises the ``Fault`` that a client would be told
@@ -153,6 +154,7 @@ class Runtime:
     outcomes: FeedbackPort = field(default_factory=NoFeedback)
     projects: ProjectsPort = field(default_factory=NoProjects)
     switches: SwitchesPort = field(default_factory=NoProjects)
+    backups: BackupsPort = field(default_factory=NoBackups)
     shadow: ShadowPort | None = None
     ask: Callable[[Question], Awaitable[Answered]] = ask_nobody
     count_at: Callable[[Target, Request], Awaitable[int | None]] = count_nowhere

@@ -54,8 +54,8 @@ def damaged(path: Path, what: str) -> UnusableFault:
     """The fault for a file that can't be trusted, with what to do about it."""
     return UnusableFault(
         Code.STORE_UNAVAILABLE,
-        f"{path} is damaged ({what}). Nothing was changed. Stop lodestard, move {path.name} with its -wal and .lock"
-        " files to a safe place, and put the latest backup there instead.",
+        f"{path} is damaged ({what}). Nothing was changed. Stop lodestard; lodestarctl backup restore ID sets"
+        " what is there aside and puts the latest backup in its place (lodestarctl backup list).",
     )
 
 
@@ -64,7 +64,17 @@ def vanished(path: Path) -> UnusableFault:
     lock = f"{path.name.removesuffix('-wal')}.lock"
     return UnusableFault(
         Code.STORE_UNAVAILABLE,
-        f"{path} was here and is gone or empty. Put it back; or move what is left to a safe place and put the latest"
-        f" backup there. To go on with what is there on purpose (sqlite3, used on it since, puts a -wal file into its"
-        f" database and deletes it: then nothing is lost), delete {lock} beside it.",
+        f"{path} was here and is gone or empty. Put it back; or have lodestarctl backup restore ID set aside what"
+        " is left and put the latest backup there (lodestarctl backup list). To go on with what is there on purpose"
+        " (sqlite3, used on it since, puts a -wal file into its database and deletes it: then nothing is lost),"
+        f" delete {lock} beside it.",
+    )
+
+
+def half_restored(path: Path) -> UnusableFault:
+    """The fault for a folder in which a restore was interrupted. Opening it could mix two ledgers."""
+    return UnusableFault(
+        Code.STORE_UNAVAILABLE,
+        f"A backup was being put in place of {path}, and that was interrupted. Nothing is lost: say"
+        " lodestarctl backup restore once more, which ends it.",
     )

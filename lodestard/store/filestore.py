@@ -22,7 +22,7 @@ from lodestard.store import database
 from lodestard.store.batch import Work, commit_batch
 from lodestard.store.copying import copy_database
 from lodestard.store.executor import Run, run_in_thread, run_until_left
-from lodestard.store.faults import UnusableFault, fault_of, vanished
+from lodestard.store.faults import UnusableFault, fault_of, half_restored, vanished
 from lodestard.store.lock import Lock, hold_lock
 from lodestard.store.schema import migrate
 from lodestard.store.writer import Health, Pace, Writer
@@ -186,6 +186,8 @@ def _open(path: Path, migrations: Sequence[Migrations], options: StoreOptions, l
 
 
 def _open_sound(path: Path, migrations: Sequence[Migrations], options: StoreOptions, lock: Lock) -> apsw.Connection:
+    if path.with_name(f"{path.name}.restoring").exists():
+        raise half_restored(path)
     try:
         kept = lock.kept and not options.disposable
         if kept:

@@ -3,7 +3,7 @@
 Law: changes nothing in the database. For checks and exports that run in a process of their own.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.ports import Row, Value
 from lodestard.store.database import APPLICATION_ID, require_sqlite
 from lodestard.store.faults import damaged, fault_of, vanished
+
+STEPS_BETWEEN_BREATHS = 100_000  # of SQLite's machine: about a millisecond
 
 
 class Snapshot:
@@ -37,14 +39,19 @@ class Snapshot:
 
 
 @contextmanager
-def open_snapshot(path: Path) -> Iterator[Snapshot]:
-    """Open ``path`` for reading. Raises ``HouseFault(STORE_UNAVAILABLE)``: missing, damaged, not ours, forbidden."""
+def open_snapshot(path: Path, breathe: Callable[[], bool] | None = None) -> Iterator[Snapshot]:
+    """Open ``path`` for reading. ``breathe`` is called while it reads; what it raises ends that.
+
+    Raises ``HouseFault(STORE_UNAVAILABLE)``: missing, damaged, not ours, forbidden.
+    """
     require_sqlite()
     if not path.is_file():
         raise HouseFault(Code.STORE_UNAVAILABLE, f"{path} is not there")
     if path.stat().st_size == 0:  # SQLite would delete the WAL beside it, even to read
         raise vanished(path)
     connection = _connect(path)
+    if breathe is not None:
+        connection.set_progress_handler(breathe, STEPS_BETWEEN_BREATHS)
     try:
         yield Snapshot(connection, path)
     finally:

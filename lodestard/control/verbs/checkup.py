@@ -54,6 +54,15 @@ class FolderFacts(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes: int = 0
 
 
+class BackupFacts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the backup module (where it is there) says of itself. ``last_ms`` is 0 where there is no backup."""
+
+    last_ms: int = 0
+    late: bool = False
+    same_disk: bool = False
+    trouble: str = ""
+
+
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was looked at. What is empty gives no finding.
 
@@ -78,6 +87,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     certificate: str = ""
     certificate_expires_ms: int = 0
     systemd_extra_missing: bool = False
+    backup: BackupFacts = BackupFacts()
 
 
 async def gather(desk: Desk) -> Facts:
@@ -100,6 +110,7 @@ async def gather(desk: Desk) -> Facts:
         exposed=tuple(each.address for each in state.listeners if each.kind == "proxy" and is_exposed(each.address)),
         certificate=state.certificate,
         certificate_expires_ms=state.certificate_expires_ms,
+        backup=look_at_backups(runtime),
     )
 
 
@@ -133,6 +144,17 @@ def with_health(seen: Mapping[str, UpstreamFacts], runtime: Runtime) -> Mapping[
             error = str(known.get("error") or "it is down")
             facts[name] = UpstreamFacts(error=error, advice=down_advice(upstream))
     return facts
+
+
+def look_at_backups(runtime: Runtime) -> BackupFacts:
+    """What is told of backups; nothing where the module is off."""
+    part = runtime.hooks.status_parts.get("backup")
+    told = part_of({"backup": part()}, "backup") if part is not None else {}
+    figures = {**part_of(told, "figures"), "trouble": told.get("trouble", "")}
+    try:
+        return msgspec.convert(figures, BackupFacts)
+    except msgspec.ValidationError:
+        return BackupFacts()
 
 
 def unusable_aliases(runtime: Runtime) -> Mapping[str, str]:

@@ -19,6 +19,7 @@ DAY_MS = 86_400_000
 CERTIFICATE_WARN_MS = 21 * DAY_MS
 MIN_SQLITE = (3, 51, 3)
 OTHERS_BITS = 0o077
+SAME_DISK_MEND = "Set [modules.backup] dir to a folder on another disk, or copy the folder elsewhere every day."
 
 Check = Callable[[Facts], Iterator[Finding]]
 
@@ -178,6 +179,20 @@ def _check_systemd(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _check_backups(facts: Facts) -> Iterator[Finding]:
+    backup = facts.backup
+    if backup.trouble:
+        mend = "Mend that, then lodestarctl backup now."
+        yield _error("backup_failed", f"The ledger could not be backed up: {backup.trouble.rstrip('.')}.", mend)
+    elif backup.late:
+        days = (facts.now_ms - backup.last_ms) // DAY_MS
+        last = f"The newest verified backup is {days} days old." if backup.last_ms else "There is no verified backup."
+        yield _warning("backup_late", last, "lodestarctl backup now makes one, or says why it can't.")
+    if backup.same_disk:
+        what = "Backups are on the ledger's own disk: when that dies, they die with it."
+        yield Finding(severity="info", code="backup_on_the_same_disk", what=what, mend=SAME_DISK_MEND)
+
+
 CHECKS: tuple[Check, ...] = (
     _check_config,
     _check_upstreams,
@@ -194,6 +209,7 @@ CHECKS: tuple[Check, ...] = (
     _check_doors,
     _check_certificate,
     _check_systemd,
+    _check_backups,
 )
 
 

@@ -11,7 +11,7 @@ from lodestard.domain.settings import KeySource
 from lodestard.module import ModuleSettings
 
 Format = Literal["json", "slack", "discord", "ntfy"]
-Source = Literal["budget", "reconcile", "upstream", "gpu"]
+Source = Literal["budget", "reconcile", "upstream", "gpu", "backup"]
 Port = Annotated[Positive, Meta(le=65_535)]
 SECRET_PLACE = "{key}"  # noqa: S105  where it goes, not what it is
 
@@ -67,6 +67,6 @@ class Email(Record, frozen=True):
 class AlertsSettings(ModuleSettings, frozen=True):
     """``sources`` are those whose alerts are sent; all are logged and listed."""
 
-    sources: tuple[Source, ...] = ("budget", "reconcile")
+    sources: tuple[Source, ...] = ("backup", "budget", "reconcile")
     webhook: Webhook = Webhook()
     email: Email = Email()

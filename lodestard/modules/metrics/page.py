@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from lodestard.domain.ports import CostFigures
+from lodestard.modules.metrics.backups import collect_backups
 from lodestard.modules.metrics.cards import collect_cards
 from lodestard.modules.metrics.families import histogram
 from lodestard.modules.metrics.heard import Heard
@@ -99,6 +100,7 @@ class Page:
         for name in self._runtime.settings.upstreams:
             up.add_metric((name,), int(self._runtime.hooks.is_up(name)))
         yield up
+        yield from collect_backups(self._runtime.hooks.status_parts.get("backup"))
         yield self._breakers()
         yield from self._load()
 

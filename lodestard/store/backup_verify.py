@@ -1,0 +1,88 @@
+"""Is a backup good? Reads all of it, opens its ledger and has that checked.
+
+Law: changes nothing but the note that it was verified; a bad one is told with a reason and left where it is. Blocks.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import apsw
+
+from lodestard.domain.backup import LedgerMark, Manifest, Tell, Verified
+from lodestard.domain.errors import HouseFault
+from lodestard.domain.ports import Migrations
+from lodestard.store.backup_archive import LEDGER, BadBackupError, read_archive, sum_file
+from lodestard.store.backup_folder import sum_of
+from lodestard.store.batch import Work, commit_batch
+from lodestard.store.database import Place, open_writer, trust
+from lodestard.store.faults import fault_of
+from lodestard.store.schema import migrate
+
+Mark = Callable[[Path], LedgerMark]
+
+
+def verify_backup(file: Path, near: Path | None, mark: Mark, tell: Tell) -> Verified:
+    """What is wrong with it, if anything. ``near``: where its ledger is unpacked for the look; None: the temporary
+    folder. Raises ``OSError`` where it can't be read, or there is no room to look.
+    """
+    with tempfile.TemporaryDirectory(prefix=".look-", dir=near) as name, file.open("rb") as stream:
+        folder = Path(name)
+        try:
+            _compare_sum(file)
+            manifest = unpack(stream, folder, tell)
+            found = mark(folder / LEDGER)
+            _compare(found, manifest)
+        except BadBackupError as error:
+            return Verified(file=str(file), faults=(str(error),))
+        except HouseFault as fault:
+            return Verified(file=str(file), faults=(f"its ledger: {fault.message}",))
+    return Verified(file=str(file), manifest=manifest)
+
+
+def unpack(stream: BinaryIO, folder: Path, tell: Tell) -> Manifest:
+    """Everything below ``folder``. Raises ``BadBackupError``, ``OSError``."""
+
+    def require_room(total: int) -> None:
+        free = shutil.disk_usage(folder).free
+        if total > free:
+            raise BadBackupError(
+                f"it says that it holds {total:,} bytes, and only {free:,} are free under {folder.parent}"
+            )
+
+    return read_archive(stream, folder, require_room, tell)
+
+
+def migrated_copy(ledger: Path, target: Path, migrations: Migrations) -> Path:
+    """A copy of an older ledger with its tables brought up to date, to be looked at. Raises ``HouseFault``."""
+    shutil.copyfile(ledger, target)
+    try:
+        connection = open_writer(target, durable=False, kept=False)
+        try:
+            work = Work(lambda tx: migrate(tx, (migrations,)))
+            if (error := commit_batch(connection, Place(target), [work]) or work.error) is not None:
+                raise fault_of(target, error) from error
+            trust(connection)
+        finally:
+            connection.close()
+    except (apsw.Error, OSError) as error:
+        raise fault_of(target, error) from error
+    return target
+
+
+def _compare_sum(file: Path) -> None:
+    """With the sum beside it; where there is none, what is inside must do."""
+    beside = sum_of(file)
+    try:
+        told = beside.read_text("ascii").split()[:1]
+    except (FileNotFoundError, UnicodeDecodeError):
+        return
+    if told and sum_file(file)[1] != told[0]:
+        raise BadBackupError(f"its SHA-256 is not the one in {beside.name}")
+
+
+def _compare(found: LedgerMark, manifest: Manifest) -> None:
+    if found != manifest.ledger:
+        raise BadBackupError("its manifest is of another ledger: the figures differ")
