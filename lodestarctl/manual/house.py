@@ -10,7 +10,7 @@ ABOUT: Mapping[str, About] = {
         "there, writes it whole or not at all, starts or reloads the daemon, and sends one request. It may "
         "be run again at any time: nothing that you wrote is touched, and a key that is there stays.",
         (
-            ("sudo lodestarctl setup", "this machine's Lodestar"),
+            ("lodestarctl setup", "as root: this machine's Lodestar"),
             ("lodestarctl setup --user", "your own"),
             ("lodestarctl setup --check", "what is set and what is missing"),
             ("lodestarctl setup --user --yes --key openai=env:OPENAI_API_KEY", "from a script"),
@@ -54,6 +54,36 @@ ABOUT: Mapping[str, About] = {
         "What your own files say holds again, or the default.",
         (("lodestarctl config unset cache.ttl_s", "take it back"),),
         "1 if the configuration would be faulty without it.",
+    ),
+    "backup now": About(
+        "Requests go on meanwhile. The copy is read back and its ledger checked before it gets its name, and those "
+        "that [modules.backup] keeps no longer are deleted. With the daemon down, lodestard --backup does it.",
+        (("lodestarctl backup now", "one more than the daily ones"),),
+        "1 if it could not be made.",
+    ),
+    "backup list": About(
+        "",
+        (("lodestarctl backup", "the same"), ("lodestarctl backup list --json", "for a program")),
+    ),
+    "backup verify": About(
+        "Reads all of it, compares every checksum, and proves that the ledger in it adds up. Changes nothing.",
+        (
+            ("lodestarctl backup verify", "the newest"),
+            ("lodestarctl backup verify 20261126T033000Z", "one of the list"),
+            ("lodestarctl backup verify /mnt/lodestar-20261126T033000Z.tar.zst", "a file anywhere"),
+        ),
+        "1 if it is not whole.",
+    ),
+    "backup restore": About(
+        "Verifies it first, says what the restored ledger will not know, and asks. What is there is set aside, never "
+        "deleted. Stop the sockets with the daemon, or the next request starts it. What a restored ledger does not "
+        "know, its budgets do not count: --keep-spent carries over what the ledger that is there can still tell.",
+        (
+            ("lodestarctl backup restore 20261126T033000Z", "put it back"),
+            ("lodestarctl backup restore 20261126T033000Z --keep-spent", "and keep what was spent since"),
+            ("lodestarctl backup restore 20261126T033000Z --to /tmp/then", "elsewhere, to look at it"),
+        ),
+        "1 if nothing was restored.",
     ),
     "ledger verify": About(
         "Proves that rows, sums and postings agree. Reads only; about a second per 100,000 requests. With a file, or "

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.systemd.debian import cache_dir, digest, kept, run
-from tests.systemd.product import LOCKS, ROOT, missing_python
+from tests.systemd.product import ROOT, missing_python
 
 VENV_DEBS = (
     "python3-venv",
@@ -36,7 +36,7 @@ def wheels() -> Path:
     """What ``install.sh --wheels`` takes."""
     if why := missing_python():
         pytest.skip(f"NOT RUN, installation without an index: {why}")
-    locks = [(LOCKS / name).read_bytes() for name in ("run.txt", "build.txt", "systemd.txt")]
+    locks = [(ROOT / "packaging/locks" / name).read_bytes() for name in ("run.txt", "build.txt", "systemd.txt")]
     return kept(f"wheels-{digest(sys.version, *locks)}", _fill_wheels)
 
 

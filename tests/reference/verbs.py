@@ -14,6 +14,7 @@ import msgspec
 
 from lodestard import modules
 from lodestard.control.messages.alerts import AlertList, AlertTest
+from lodestard.control.messages.backup import BackupItem
 from lodestard.control.messages.eval_idle import EvalIdleStatus, EvalReport
 from lodestard.control.messages.reconcile import ReconcileReport
 from lodestard.control.verbs import core_verbs
@@ -23,6 +24,7 @@ from tests.fakes.control_desk import SETTINGS, FakeDesk, make_runtime
 READ_AS: dict[str, type[msgspec.Struct]] = {
     "alerts": AlertList,
     "alerts.test": AlertTest,
+    "backup.now": BackupItem,
     "eval.idle.report": EvalReport,
     "eval.idle.status": EvalIdleStatus,
     "reconcile.run": ReconcileReport,

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ SUITE = "bookworm"
 PACKAGES = "systemd,dbus,python3"
 TOOLS = ("mmdebstrap", "systemd-nspawn", "nsenter", "setpriv")
 BOOT_S = 60.0
+REBOOT_S = 200.0
 STOP_S = 20.0
 TICK_S = 0.05
 REBOOT_ASKED = 133
@@ -134,9 +135,9 @@ class Debian:
         return Path(f"/proc/{self.leader}/root") / inside.lstrip("/")
 
     def reboot(self) -> None:
-        """Go down and come up again. What is in the volatile layer is gone then."""
+        """Go down, after a drain where there is one, and come up again. What is in a volatile layer is gone then."""
         self.ask("systemctl", "reboot")
-        assert self.container.wait(BOOT_S) == REBOOT_ASKED
+        assert self.container.wait(REBOOT_S) == REBOOT_ASKED
         self.container = _begin(self.container.args, self.console)
         self.leader = _booted(self.container, self.console)
 
@@ -165,6 +166,13 @@ def boot(
         *(f"--bind-ro={outside}:{inside}" for outside, inside in binds.items()),
         *(f"--bind={outside}:{inside}" for outside, inside in kept.items()),
     ]
+    with started(command, console) as debian:
+        yield debian
+
+
+@contextmanager
+def started(command: Sequence[str], console: Path) -> Iterator[Debian]:
+    """What ``command`` boots; powered off when the context ends."""
     debian = Debian(0, _begin(command, console), console)
     try:
         debian.leader = _booted(debian.container, console)

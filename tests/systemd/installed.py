@@ -4,7 +4,6 @@ Law: the tree itself is never written to. What changes is in memory, in a mount 
 it.
 """
 
-import os
 import shlex
 import shutil
 import subprocess
@@ -13,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.systemd import debian as booting
-from tests.systemd.debian import Debian, debian_tree
+from tests.systemd.debian import Debian, debian_tree, started
 from tests.systemd.product import ROOT, SOURCES, built, sources
 
 BUMPED = "0.1.0+next"
@@ -31,9 +29,6 @@ NSPAWN = (
     *("systemd-nspawn", "--directory=/mnt/root", "--boot"),
     *("--register=no", "--keep-unit", "--private-network", "--console=read-only"),
 )
-REBOOT_S = 200.0  # a drain may come before
-REBOOTS = 133
-"""How nspawn ends where whoever started it is to start it again."""
 KEPT = ("/etc", "/home", "/root", "/srv", "/usr", "/var")
 """Without /opt, which dpkg takes away with the last package there: none owns it."""
 RESTLESS = (
@@ -50,37 +45,20 @@ RESTLESS = (
 
 @dataclass
 class Installing:
-    """A booted one, with what installing needs. A reboot adds to ``containers`` and replaces ``debian``."""
+    """A booted one, with what installing needs."""
 
     debian: Debian
-    containers: list[subprocess.Popen[bytes]]
-    console: Path
-    mounts: int
     bare: frozenset[str] = frozenset()
 
     def take_in(self, file: Path) -> str:
         """Copy ``file`` into the root's home; its place there."""
-        shutil.copy(file, f"/proc/{self.debian.leader}/root/root/{file.name}")
+        shutil.copy(file, self.debian.path("/root"))
         return f"/root/{file.name}"
-
-    def write(self, inside: str, text: str, mode: int = 0o644) -> None:
-        """Write a file of the Debian's."""
-        path = Path(f"/proc/{self.debian.leader}/root{inside}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-            file.write(text)
 
     def apt(self, *words: str) -> str:
         """``apt-get`` as a machine's administrator runs it in a script."""
         apt_get = "DEBIAN_FRONTEND=noninteractive apt-get --yes -o Dpkg::Options::=--force-confold"
         return self.debian.run("sh", "-c", f"{apt_get} {shlex.join(words)} 2>&1", timeout_s=300)
-
-    def reboot(self) -> None:
-        """Go down and come up again."""
-        self.debian.ask("systemctl", "reboot")
-        assert self.containers[-1].wait(REBOOT_S) == REBOOTS
-        self.containers.append(_start(self.mounts, self.console))
-        self.debian = booting._booted(self.containers[-1], self.console)
 
     def files(self) -> frozenset[str]:
         """Every file that a package may leave behind: its kind, mode, owner and target."""
@@ -96,19 +74,12 @@ def installing(console: Path) -> Iterator[Installing]:
     with subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as mounts:
         assert mounts.stdout is not None
         assert mounts.stdout.readline() == b"mounted\n"
-        container = _start(mounts.pid, console)
-        running = [container]
+        command = [*BOUND_TO_US, "nsenter", f"--target={mounts.pid}", "--mount", *NSPAWN]
         try:
-            yield Installing(booting._booted(container, console), running, console, mounts.pid)
+            with started(command, console) as debian:
+                yield Installing(debian)
         finally:
-            booting._power_off(running[-1])
             mounts.kill()
-
-
-def _start(mounts: int, console: Path) -> subprocess.Popen[bytes]:
-    command = [*BOUND_TO_US, "nsenter", f"--target={mounts}", "--mount", *NSPAWN]
-    with console.open("ab") as output:
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
 
 
 def copied(folder: Path) -> Path:

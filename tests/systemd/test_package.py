@@ -3,10 +3,8 @@
 The tests run in order, over one boot.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,15 +12,12 @@ from tests.systemd.debian import missing_tools
 from tests.systemd.installed import BUMPED, Installing, installing, next_package
 from tests.systemd.load import Crowd, load
 from tests.systemd.product import missing_python, package
+from tests.systemd.service import CONFIG, KEY, KEY_FILE, SOCKETS, UNIT, ctl, shown
 
 pytestmark = pytest.mark.systemd
 
-UNIT = "lodestard.service"
-UNITS = (UNIT, "lodestard.socket", "lodestard-control.socket")
-CONFIG = "/etc/lodestard/lodestard.toml"
+UNITS = (UNIT, *SOCKETS)
 DROP_IN = "/etc/lodestard/conf.d/50-paced.toml"
-KEY = "sk-canary-3f9d1c"
-KEY_FILE = "/etc/credstore/lodestard.openai"
 READY_S = 5 * 2.0  # five times what is wanted: other processes want the processor too
 STOP = "/tmp/stop"
 
@@ -63,21 +58,13 @@ def newer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next_package(tmp_path_factory.mktemp("next"))
 
 
-def shown(machine: Installing, name: str, unit: str = UNIT) -> str:
-    return machine.debian.run("systemctl", "show", "--value", f"--property={name}", unit).strip()
-
-
-def ctl(machine: Installing, *words: str) -> Any:
-    return json.loads(machine.debian.run("lodestarctl", *words, "--json"))["data"]
-
-
 def version(machine: Installing) -> str:
     """The one that runs, by its own word."""
-    return str(ctl(machine, "status")["version"])
+    return str(ctl(machine.debian, "status")["version"])
 
 
 def states(machine: Installing) -> set[str]:
-    return {shown(machine, "ActiveState", unit) for unit in UNITS}
+    return {shown(machine.debian, "ActiveState", unit) for unit in UNITS}
 
 
 def test_it_installs_on_a_bare_debian_and_runs(machine: Installing) -> None:
@@ -86,7 +73,7 @@ def test_it_installs_on_a_bare_debian_and_runs(machine: Installing) -> None:
     assert "usermod -aG lodestar YOU" in said
     assert states(machine) == {"active"}
     started_us, ready_us = (
-        int(shown(machine, f"{name}TimestampMonotonic")) for name in ("ExecMainStart", "ActiveEnter")
+        int(shown(machine.debian, f"{name}TimestampMonotonic")) for name in ("ExecMainStart", "ActiveEnter")
     )
     assert (ready_us - started_us) / 1e6 <= READY_S
     assert {machine.debian.run("systemctl", "is-enabled", unit).strip() for unit in UNITS} == {"enabled"}
@@ -116,15 +103,15 @@ def test_what_is_installed_is_whole(machine: Installing) -> None:
 
 def test_an_upgrade_under_load_loses_nothing(machine: Installing, newer: Path) -> None:
     debian = machine.debian
-    machine.write("/etc/systemd/system/simulator.service", SIMULATOR_UNIT)
-    machine.write(KEY_FILE, KEY, mode=0o600)
-    machine.write(DROP_IN, PACED)
-    machine.write(CONFIG, MARK + debian.run("cat", CONFIG))
+    machine.debian.write("/etc/systemd/system/simulator.service", SIMULATOR_UNIT)
+    machine.debian.write(KEY_FILE, KEY, mode=0o600)
+    machine.debian.write(DROP_IN, PACED)
+    machine.debian.write(CONFIG, MARK + debian.run("cat", CONFIG))
     debian.run("systemctl", "start", "simulator.service")
     debian.run("lodestarctl", "restart")
-    was, listening = version(machine), shown(machine, "ActiveEnterTimestampMonotonic", "lodestard.socket")
+    was, listening = version(machine), shown(machine.debian, "ActiveEnterTimestampMonotonic", "lodestard.socket")
     with load(debian, Crowd(STOP, streamed="paced", stream_tokens=4)) as seen:
-        debian.wait_until(lambda: ctl(machine, "status")["exchanges"] > 0, "the load")
+        debian.wait_until(lambda: ctl(machine.debian, "status")["exchanges"] > 0, "the load")
         said = machine.apt("install", machine.take_in(newer))
     print(f"upgrade: {seen}, {gap_s(machine):.1f} s from the first new file to the restart")  # noqa: T201
     assert (was, version(machine)) == ("0.1.0", BUMPED), said
@@ -132,7 +119,7 @@ def test_an_upgrade_under_load_loses_nothing(machine: Installing, newer: Path) -
     assert seen.broken == []
     assert seen.answered > 20
     assert seen.streamed >= 1
-    assert shown(machine, "ActiveEnterTimestampMonotonic", "lodestard.socket") == listening
+    assert shown(machine.debian, "ActiveEnterTimestampMonotonic", "lodestard.socket") == listening
     assert debian.run("head", "--lines=1", CONFIG) == MARK
     assert "the next version" in debian.run("cat", f"{CONFIG}.dpkg-dist")
     assert debian.run("cat", DROP_IN) == PACED
@@ -142,19 +129,19 @@ def test_an_upgrade_under_load_loses_nothing(machine: Installing, newer: Path) -
 def gap_s(machine: Installing) -> float:
     """How long an old process can meet new files: from their unpacking to its end."""
     unpacked = float(machine.debian.run("stat", "--format=%.Z", "/opt/lodestard/pyvenv.cfg"))
-    pid = shown(machine, "MainPID")
+    pid = shown(machine.debian, "MainPID")
     started = float(machine.debian.run("stat", "--format=%.Z", f"/proc/{pid}"))
     return started - unpacked
 
 
 def test_a_wrong_configuration_leaves_the_old_one_running(machine: Installing) -> None:
-    pid = shown(machine, "MainPID")
-    machine.write("/etc/lodestard/conf.d/99-wrong.toml", "[server]\nlisten = 5\n")
+    pid = shown(machine.debian, "MainPID")
+    machine.debian.write("/etc/lodestard/conf.d/99-wrong.toml", "[server]\nlisten = 5\n")
     said = machine.apt("install", "--reinstall", f"/root/{package_name(BUMPED)}")
     machine.debian.run("rm", "/etc/lodestard/conf.d/99-wrong.toml")
     assert "99-wrong.toml" in said
     assert "goes on" in said
-    assert shown(machine, "MainPID") == pid
+    assert shown(machine.debian, "MainPID") == pid
     assert version(machine) == BUMPED
 
 
@@ -179,16 +166,16 @@ def test_what_an_administrator_switched_off_stays_off(machine: Installing) -> No
 
 
 def test_policy_forbids_the_restart(machine: Installing) -> None:
-    pid = shown(machine, "MainPID")
-    machine.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", mode=0o755)
+    pid = shown(machine.debian, "MainPID")
+    machine.debian.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n", mode=0o755)
     machine.apt("install", "--reinstall", f"/root/{package_name(BUMPED)}")
     machine.debian.run("rm", "/usr/sbin/policy-rc.d")
-    assert shown(machine, "MainPID") == pid
+    assert shown(machine.debian, "MainPID") == pid
 
 
 def test_a_reboot_brings_it_back(machine: Installing) -> None:
     spent = machine.debian.run("stat", "--format=%i", "/var/lib/lodestard/ledger.db")
-    machine.reboot()
+    machine.debian.reboot()
     assert states(machine) == {"active"}
     assert version(machine) == BUMPED
     assert machine.debian.run("stat", "--format=%i", "/var/lib/lodestard/ledger.db") == spent
