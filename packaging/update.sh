@@ -4,7 +4,7 @@
 #   update.sh [--prefix /opt/lodestard] [--python python3] [--wheels DIR] [--no-start] [--dry-run]
 #
 # The new version is built beside the old one and checks the configuration; only then it takes the old one's place.
-# Clients that connect meanwhile wait in systemd's sockets; what is under way has server.restart_drain_s or drain_s.
+# Clients that connect meanwhile wait in systemd's sockets; what is under way has server.restart_drain_s.
 # The ledger is copied before, for its schema goes forward only: an older version does not open a newer ledger.
 set -euo pipefail
 # shellcheck source=packaging/install-steps.sh

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
@@ -76,7 +77,10 @@ def test_completions_know_every_word(shell: str) -> None:
             assert option.positional or flag.lstrip("-") in script
 
 
-def test_the_command_prints_the_script(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_the_script(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LODESTAR_SOCKET", str(tmp_path / "nobody.sock"))  # a daemon that runs here has names to offer
     assert cli.main(["completion", "fish"]) == 0
     assert capsys.readouterr().out == write_completion("fish")
 
