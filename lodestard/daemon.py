@@ -73,7 +73,7 @@ class Boot:
     """What ``__main__`` found out before trio began. ``sockets`` are inherited descriptors by name.
 
     ``own_sockets``: they are ours from before a restart, no service manager's. ``rehearse`` is the house's.
-    ``stand_by`` is called before signals are heeded.
+    ``stand_by`` is called before signals are heeded. ``terminal_gone`` says of the terminal that it was started in.
     """
 
     read_plan: Callable[[], Plan]
@@ -87,6 +87,7 @@ class Boot:
     own_sockets: bool = True
     rehearse: Callable[[], Awaitable[str]] = no_rehearsal
     stand_by: Callable[[], object] = lambda: None
+    terminal_gone: Callable[[], bool] = lambda: False
 
 
 async def run_daemon(boot: Boot, clock: Clock | None = None) -> Successor | None:
@@ -265,13 +266,15 @@ async def heed_signals(
 ) -> None:
     """SIGTERM or SIGINT drains, a second one stops at once, SIGHUP reloads. Heeded before any door is open.
 
+    SIGHUP is also what a terminal sends that is closed: then nobody is there any more, and it drains.
+
     SIGURG comes before the SIGTERM of a restart (the unit's ExecStop=): the drain is a restart's.
     """
     boot.stand_by()
     with trio.open_signal_receiver(*HEEDED) as signals:
         task_status.started()
         async for number in signals:
-            if number == signal.SIGHUP:
+            if number == signal.SIGHUP and not boot.terminal_gone():
                 await reload(house, boot)
             elif number == signal.SIGURG:
                 house.expect_restart()

@@ -117,7 +117,14 @@ def plan_boot(reader: Reader, announce: Callable[[Sequence[str]], None]) -> Boot
         announce=announce,
         own_sockets=marked or not sockets,
         stand_by=stand_by,
+        terminal_gone=watch_terminal(STDERR_FD),
     )
+
+
+def watch_terminal(fd: int) -> Callable[[], bool]:
+    """Whether the terminal that ``fd`` is now has been closed since. One that never was a terminal is never gone."""
+    was = os.isatty(fd)
+    return lambda: was and not os.isatty(fd)
 
 
 def known_reason(error: BaseException) -> BaseException | None:

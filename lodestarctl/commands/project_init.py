@@ -1,12 +1,13 @@
 """``lodestarctl project init [KIND]``: a project's file and Aider's, as far as they are not there."""
 
 from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lodestarctl import exit_codes
 from lodestarctl.aider.files import notes_on, write_files
 from lodestarctl.aider.merge import Laid
-from lodestarctl.commands.aider import choose_folder, choose_wanted, lay_over, say_as_json, tell, write_all
+from lodestarctl.commands.aider import REFUSED, choose_folder, choose_wanted, lay_over, say_as_json, tell, write_all
 from lodestarctl.project.finding import FILE, read_text
 from lodestarctl.project.templates import write_project
 from lodestarctl.session import Session
@@ -26,8 +27,12 @@ def run(session: Session) -> int:
     aliases = tuple(model.alias for model in facts.models)
     project = lay_project(folder, write_project(wanted.project, args.kind or "", aliases), force=args.force)
     files = write_files(facts, wanted)
-    laid = [project, *(lay_over(folder, name, text, force=args.force) for name, text in files.items())]
-    notes = ["It has no effect before it is trusted: lodestarctl project trust.", *notes_on(facts, wanted)]
+    aider = [lay_over(folder, name, text, force=args.force) for name, text in files.items()]
+    left = [each.name for each in aider if each.outcome in REFUSED]
+    laid = [project, *(each for each in aider if each.name not in left)]
+    notes = ["It has no effect before it is trusted: lodestarctl project trust.", *notes_left(left)]
+    if not left:
+        notes += notes_on(facts, wanted)
     if not args.dry_run:
         return write_all(session, folder, laid, notes)
     if session.output.json:
@@ -39,6 +44,12 @@ def run(session: Session) -> int:
         session.output.write(f"{each.text}\n" if each.outcome != "same" else "\n")
     tell(session, [*notes[:1], "Nothing was written."])
     return exit_codes.OK
+
+
+def notes_left(names: Sequence[str]) -> Iterator[str]:
+    """Aider's files that say otherwise are somebody's choice, and no reason to write no project's file."""
+    if names:
+        yield f"Left as they are: {', '.join(names)}. lodestarctl aider shows what is different."
 
 
 def check_name(name: str) -> None:

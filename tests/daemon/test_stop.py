@@ -1,5 +1,7 @@
 """How it stops: what is under way ends whole, unless somebody is in a hurry."""
 
+import os
+import pty
 import signal
 
 import pytest
@@ -55,6 +57,26 @@ def test_sigint_stops_an_idle_daemon(make_daemon: MakeDaemon) -> None:
     daemon = make_daemon().start()
     daemon.signal(signal.SIGINT)
     assert daemon.wait() == 0
+
+
+def test_a_terminal_that_is_closed_stops_what_was_started_in_it(make_daemon: MakeDaemon) -> None:
+    ours, its = pty.openpty()
+    daemon = make_daemon().start(stderr=its)
+    os.close(its)
+    daemon.signal(signal.SIGHUP)
+    assert b"reload" in read_until(ours, b"reload")
+    assert daemon.running
+    os.close(ours)
+    daemon.signal(signal.SIGHUP)
+    assert daemon.wait() == 0
+    daemon.verify()
+
+
+def read_until(fd: int, word: bytes) -> bytes:
+    text = b""
+    while word not in text:
+        text += os.read(fd, 4096)
+    return text
 
 
 def test_drain_has_a_deadline(make_daemon: MakeDaemon) -> None:

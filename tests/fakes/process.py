@@ -313,15 +313,22 @@ class Daemon:
         return [sys.executable, "-m", "lodestard", "--config", str(self.config), *arguments]
 
     def spawn(
-        self, *, wrap: Sequence[str] = (), pass_fds: Sequence[int] = (), env: Mapping[str, str] | None = None
+        self,
+        *,
+        wrap: Sequence[str] = (),
+        pass_fds: Sequence[int] = (),
+        env: Mapping[str, str] | None = None,
+        stderr: int | None = None,
     ) -> None:
-        """Start the process and go on. ``wrap`` is what executes the command that follows it."""
+        """Start the process and go on. ``wrap`` is what executes the command that follows it; ``stderr`` in place of
+        the log.
+        """
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [*wrap, *self.command()],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
-                stderr=log,
+                stderr=log if stderr is None else stderr,
                 env=dict(env or environ(self.folder)),
                 pass_fds=pass_fds,
                 cwd=self.package_folder,

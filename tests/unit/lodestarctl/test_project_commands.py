@@ -108,6 +108,16 @@ def test_a_project_begins_and_nothing_of_a_persons_is_lost(run: Run, tmp_path: P
     assert (tmp_path / f"{FILE}.bak").read_text() == 'name = "mine"\n'
 
 
+def test_aiders_files_that_say_otherwise_are_left_and_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / ".aider.conf.yml").write_text("model: openai/mine\n")
+    assert run("project", "init", "--folder", str(tmp_path), answers={"aider": FACTS}) == exit_codes.OK
+    assert (tmp_path / FILE).exists()
+    assert (tmp_path / ".aider.conf.yml").read_text() == "model: openai/mine\n"
+    assert "Left as they are: .aider.conf.yml." in run.err
+    assert run("project", "init", "--folder", str(tmp_path), "--force", answers={"aider": FACTS}) == exit_codes.OK
+    assert "mine" not in (tmp_path / ".aider.conf.yml").read_text()
+
+
 def test_every_template_is_a_file_that_can_be_read() -> None:
     assert set(KINDS) == {"", *PROJECT_KINDS}
     for kind in KINDS:
