@@ -44,9 +44,9 @@ test: systemd-tools manual-tools deb-tools ## lint, types, architecture contract
 	@$(BIN)/coverage erase
 	@mkdir -p .cache
 	@status=0; $(MAKE) --jobs=3 --keep-going --output-sync=target \
-	tests-of-processes tests-of-units tests-of-rooms tests-of-faults static || status=$$?; \
+	tests-of-processes tests-of-machines tests-of-units tests-of-rooms tests-of-faults static || status=$$?; \
 	$(MAKE) coverage || status=$$?; \
-	tail -qn 1 .cache/processes.txt .cache/faults.txt .cache/units.txt .cache/rooms.txt; exit $$status
+	tail -qn 1 $(addprefix .cache/,processes.txt machines.txt faults.txt units.txt rooms.txt); exit $$status
 
 .PHONY: static
 static: ## lint, types and contracts, one after the other
@@ -56,13 +56,18 @@ static: ## lint, types and contracts, one after the other
 
 # Two cores: what starts processes often waits for them, so it runs beside the rest. Processes, faults and benchmarks show next to
 # nothing to the coverage that the rest does not, and go without it: it costs them a fifth of their time.
-WITH_PROCESSES := tests/clients tests/daemon tests/systemd tests/packaging tests/modules/test_leave_one_out.py
+WITH_PROCESSES := tests/clients tests/daemon tests/modules/test_leave_one_out.py
+MACHINES := tests/systemd tests/packaging
 FAULTS := tests/faults tests/bench
 UNITS := tests/unit
 
 .PHONY: tests-of-processes
 tests-of-processes: $(DEV_STAMP)
 	@$(BIN)/pytest $(WITH_PROCESSES) 2>&1 | tee .cache/processes.txt
+
+.PHONY: tests-of-machines
+tests-of-machines: $(DEV_STAMP)
+	@$(BIN)/pytest $(MACHINES) 2>&1 | tee .cache/machines.txt
 
 # The rest is two halves of about the same length, so that both cores are busy to the end.
 .PHONY: tests-of-units
@@ -71,7 +76,7 @@ tests-of-units: $(DEV_STAMP)
 
 .PHONY: tests-of-rooms
 tests-of-rooms: $(DEV_STAMP)
-	@$(BIN)/coverage run -m pytest $(addprefix --ignore=,$(WITH_PROCESSES) $(FAULTS) $(UNITS)) tests 2>&1 | tee .cache/rooms.txt
+	@$(BIN)/coverage run -m pytest $(addprefix --ignore=,$(WITH_PROCESSES) $(MACHINES) $(FAULTS) $(UNITS)) tests 2>&1 | tee .cache/rooms.txt
 
 .PHONY: tests-of-faults
 tests-of-faults: $(DEV_STAMP)

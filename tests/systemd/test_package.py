@@ -155,6 +155,18 @@ def test_a_downgrade_works(machine: Installing) -> None:
     assert states(machine) == {"active"}
 
 
+def test_sockets_whose_units_have_changed_are_opened_anew(machine: Installing) -> None:
+    debian = machine.debian
+    unit = "/usr/lib/systemd/system/lodestard.socket"
+    debian.run("sed", "--in-place", "s/^Backlog=.*/Backlog=16/", unit)  # as an older package had it
+    was = shown(debian, "ActiveEnterTimestampMonotonic", "lodestard.socket")
+    machine.apt("install", "--reinstall", f"/root/{package_name('0.1.0')}")
+    assert states(machine) == {"active"}
+    assert shown(debian, "ActiveEnterTimestampMonotonic", "lodestard.socket") != was
+    assert shown(debian, "Backlog", "lodestard.socket") == "4096"
+    assert debian.ask("test", "-e", "/run/lodestard.sockets-were").returncode == 1
+
+
 def test_what_an_administrator_switched_off_stays_off(machine: Installing) -> None:
     machine.debian.run("systemctl", "disable", "--now", *UNITS)
     machine.apt("install", f"/root/{package_name(BUMPED)}")
