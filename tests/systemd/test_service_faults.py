@@ -143,6 +143,28 @@ def test_a_full_disk_stops_paid_answers_alone_and_heals(debian: Debian) -> None:
     start(debian)
 
 
+@pytest.mark.usefixtures("dropped_in")
+def test_a_backup_is_made_in_the_sandbox_and_put_back_by_root(debian: Debian) -> None:
+    """On another disk, as docs/backup.md says; what was spent after it is not forgotten."""
+    folder = "/srv/backup"
+    debian.run("install", "--directory", "--owner=lodestar", "--group=lodestar", "--mode=700", folder)
+    drop_in(debian, f"ReadWritePaths={folder}")
+    ctl(debian, "config", "set", "modules.backup.dir", folder)
+    assert answered(debian, "before", "paid")
+    debian.run(CTL, "backup", "now")
+    assert answered(debian, "after", "paid")
+    (backup,) = ctl(debian, "backup", "list")["backups"]
+    assert backup["verified_ms"]
+    debian.run("systemctl", "stop", *SOCKETS, UNIT)
+    told = debian.run(CTL, "backup", "restore", backup["id"], "--keep-spent", "--yes")
+    assert "set-aside" in told
+    assert debian.run("stat", "--format=%U %a", f"{STATE}/ledger.db").strip() == "lodestar 600"
+    start(debian)
+    require_whole_ledger(debian)
+    assert answered(debian, "and now", "paid")
+    debian.run(CTL, "config", "unset", "modules.backup.dir")
+
+
 def test_it_is_there_after_a_reboot(installed: Mapping[Path, str], tmp_path: Path) -> None:
     """Enabled, it starts with the machine, with the ledger of before."""
     units, state = tmp_path / "units", tmp_path / "state"
