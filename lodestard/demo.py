@@ -37,9 +37,12 @@ simulated 4 GB GPU, not from a model. Three things to try in another terminal:
 
   {ctl} status
 
-For a real model, copy config/lodestard.toml, set the address of your Ollama
-server in it (and say where your keys are, if you have any), and start
-lodestard --config FILE. Ctrl-C stops the demo.
+For real models, this finds your Ollama server, takes keys and writes the
+configuration:
+
+  {ctl} setup
+
+Ctrl-C stops the demo.
 """
 
 

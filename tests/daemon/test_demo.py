@@ -29,7 +29,7 @@ def test_it_starts_says_what_to_try_and_answers(tmp_path: Path) -> None:
         tries = [
             line.split()[0] for line in said.splitlines() if line.startswith("  ") and not line.startswith("   ")
         ]
-        assert [Path(program).name for program in tries] == ["curl", "aider", "lodestarctl"]
+        assert [Path(program).name for program in tries] == ["curl", "aider", "lodestarctl", "lodestarctl"]
         found = re.search(r"ready on http://127\.0\.0\.1:(\d+)", said)
         assert found is not None
         port = int(found[1])
