@@ -16,7 +16,9 @@ BACKUP_COMMANDS = (
         "put a backup in place of the state folder, with the daemon stopped",
         "backup_restore",
         (
-            Option(("backup",), "its id, or a file anywhere", "file"),
+            Option(
+                ("backup",), "its id, or a file anywhere; none ends an interrupted restore", "file", optional=True
+            ),
             Option(("--to",), "a state folder other than the configured one", "file", metavar="DIR"),
             Option(("--keep-spent",), "carry over what was spent since, from the ledger that is there", "flag"),
             Option(("--yes", "-y"), "do not ask", "flag"),

@@ -131,7 +131,7 @@ class BackupRoom:
             with making(folder) as work:
                 mark = partial(mark_ledger, breathe=breathe)
                 found = verify_backup(file, work, mark, lambda _step: breathe())
-                note_verified(folder, file, None if found.faults else self.clock.now_ms())
+                note_verified(folder, file.name, None if found.faults else self.clock.now_ms())
         except OSError as error:
             raise fault_of(folder, error) from error
         return found

@@ -35,7 +35,7 @@ from lodestard.store.backup_restore import (
     stage_folder,
     unfinished,
 )
-from lodestard.store.backup_verify import unpack, verify_backup
+from lodestard.store.backup_verify import check_mark, migrated_copy, unpack, verify_backup
 from lodestard.store.faults import fault_of
 from lodestard.store.lock import Lock
 
@@ -68,9 +68,8 @@ def restore(wanted: Wanted, agree: Agree) -> Restored | None:
     folder = wanted.folder
     try:
         with place_held(folder) as lock:
-            if (moves := unfinished(folder)) is not None:
-                finish(folder, moves, lock)
-                return Restored(id=moves.id, folder=str(folder), aside=str(folder / moves.aside), resumed=True)
+            if (done := _resume(folder, lock)) is not None:
+                return done
             staged = stage_folder(folder)
             try:
                 return _restore(wanted, staged, lock, agree)
@@ -81,6 +80,23 @@ def restore(wanted: Wanted, agree: Agree) -> Restored | None:
         raise bad(wanted.file, error) from None
     except OSError as error:
         raise fault_of(folder, error) from error
+
+
+def resume(folder: Path) -> Restored | None:
+    """Bring an interrupted restore to its end; None where there is none. Raises ``HouseFault``."""
+    try:
+        with place_held(folder) as lock:
+            return _resume(folder, lock)
+    except OSError as error:
+        raise fault_of(folder, error) from error
+
+
+def _resume(folder: Path, lock: Lock) -> Restored | None:
+    if (moves := unfinished(folder)) is None:
+        return None
+    finish(folder, moves, lock)
+    aside = folder / moves.aside
+    return Restored(id=moves.id, folder=str(folder), aside=str(aside) if aside.exists() else "", resumed=True)
 
 
 def _restore(wanted: Wanted, staged: Path, lock: Lock, agree: Agree) -> Restored | None:
@@ -95,9 +111,9 @@ def _restore(wanted: Wanted, staged: Path, lock: Lock, agree: Agree) -> Restored
     if not agree(RestoreItem(plan=plan)):
         return None
     mark, carried = manifest.ledger, 0
-    if wanted.keep_spent and plan.forgotten:
+    if wanted.keep_spent:  # also where no request came: one that was under way has ended, a budget was lifted
         mark = _carry(staged / LEDGER, wanted.folder / LEDGER)
-        carried = plan.forgotten
+        carried = mark.requests - manifest.ledger.requests
     put_in_place(wanted.folder, moves, lock)
     config = wanted.folder / f"{CONFIG}-{manifest.id}"
     return Restored(
@@ -114,12 +130,7 @@ def _restore(wanted: Wanted, staged: Path, lock: Lock, agree: Agree) -> Restored
 def _unpack_checked(wanted: Wanted, staged: Path) -> Manifest:
     """Raises ``BadBackupError``, also where its ledger does not add up."""
     manifest = unpack(wanted.stream, staged, lambda _step: None)
-    try:
-        found = mark_ledger(staged / LEDGER)
-    except HouseFault as fault:
-        raise BadBackupError(f"its ledger: {fault.message}") from None
-    if found != manifest.ledger:
-        raise BadBackupError("its manifest is of another ledger: the figures differ")
+    check_mark(manifest, staged / LEDGER, mark_ledger)
     return manifest
 
 
@@ -159,13 +170,13 @@ def _carry(staged: Path, current: Path) -> LedgerMark:
     up; nothing has been put in place by then.
     """
     with tempfile.TemporaryDirectory(prefix=f"{STAGED}-", dir=staged.parent) as name:
-        before = Path(name) / LEDGER
-        shutil.copyfile(staged, before)
+        before = migrated_copy(staged, Path(name) / LEDGER, SCHEMA)
         with open_snapshot(before) as old, open_snapshot(current) as new:
             _require_known(new)
             trio.run(_write_carried, staged, old, new)
-    for suffix in ("-wal", "-shm", ".lock"):
-        staged.with_name(staged.name + suffix).unlink(missing_ok=True)
+    wal = staged.with_name(f"{staged.name}-wal")  # what is moved is the ledger alone
+    if wal.exists() and wal.stat().st_size:
+        raise HouseFault(Code.STORE_UNAVAILABLE, f"What was carried over is still in {wal}: is its disk full?")
     return mark_ledger(staged)
 
 

@@ -19,19 +19,19 @@ from lodestard.boot import Reader, places
 from lodestard.config import ConfigError
 from lodestard.config.paths import find_paths
 from lodestard.control.messages import Refusal, write_answer, write_refusal
-from lodestard.control.messages.backup import BackupItem, RestoreItem
+from lodestard.control.messages.backup import BackupItem, Restored, RestoreItem
 from lodestard.daemon import zone_name
 from lodestard.domain.backup import BackupRules, Step
 from lodestard.domain.clock import SystemClock
 from lodestard.domain.errors import CallerFault, Code, Fault
 from lodestard.module import Module
-from lodestard.recovering import Wanted, restore
+from lodestard.recovering import Wanted, restore, resume
 from lodestard.store.backup_folder import find_backup
-from lodestard.store.backup_restore import become_owner
+from lodestard.store.backup_restore import become_owner, unfinished
 
 SERVICE_USER = "lodestar"
 AGREED = "yes"
-EXIT_OK, EXIT_FAILURE = 0, 1
+EXIT_OK, EXIT_FAILURE, EXIT_INTERRUPTED = 0, 1, 130
 
 
 def run_backup(words: Sequence[str], config: Path | None, modules: Sequence[Module]) -> int:
@@ -55,6 +55,8 @@ def run_backup(words: Sequence[str], config: Path | None, modules: Sequence[Modu
         return actions[asked.what]()
     except (ConfigError, Fault, OSError) as error:
         return _refuse(error)
+    except KeyboardInterrupt:  # at the question, as a rule; a restore that has begun is ended by the same command
+        return EXIT_INTERRUPTED
 
 
 class _Run:
@@ -89,18 +91,25 @@ class _Run:
         return EXIT_FAILURE if found.faults else EXIT_OK
 
     def restore(self) -> int:
-        which = self._asked.backup
-        file = Path(which) if is_file(which) else find_backup(self._room.folder(self._rules), which)
         folder = Path(self._asked.to).absolute() if self._asked.to else self._room.state_dir
-        with file.open("rb") as stream:
+        if unfinished(folder) is not None:  # which backup it was is known there, wherever that is by now
             self._become(folder)
-            log = self._log or folder / "ledger-log"
-            wanted = Wanted(file, stream, folder, log, keep_spent=self._asked.keep_spent)
-            restored = restore(wanted, self._agree)
+            restored = resume(folder)
+        else:
+            restored = self._restore_to(folder, self._asked.backup)
         if restored is None:
             return EXIT_FAILURE
         _say("backup.restore", RestoreItem(restored=restored))
         return EXIT_OK
+
+    def _restore_to(self, folder: Path, which: str) -> Restored | None:
+        if not which:
+            raise CallerFault(Code.INVALID_REQUEST, "Say which backup: lodestarctl backup list.", param="backup")
+        file = Path(which) if is_file(which) else find_backup(self._room.folder(self._rules), which)
+        with file.open("rb") as stream:
+            self._become(folder)
+            log = self._log or folder / "ledger-log"
+            return restore(Wanted(file, stream, folder, log, keep_spent=self._asked.keep_spent), self._agree)
 
     def _agree(self, item: RestoreItem) -> bool:
         _say("backup.restore", item)

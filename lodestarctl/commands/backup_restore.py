@@ -79,7 +79,7 @@ def _agreed(session: Session) -> bool:
 def _command(session: Session) -> list[str]:
     args = session.args
     config = ("--config", args.config) if args.config else ()
-    words = ["restore", args.backup]
+    words = ["restore", *([args.backup] if args.backup else [])]
     words += ["--to", args.to] if args.to else []
     words += ["--keep-spent"] if args.keep_spent else []
     return [*find_lodestard(), *config, "--backup", *words]

@@ -5,9 +5,14 @@ from typing import Protocol
 
 import msgspec
 
+from lodestard.domain.errors import HouseFault
 from lodestard.domain.record import Count, Record
 
 FORMAT = 1
+
+
+class BusyFault(HouseFault):
+    """Somebody else makes or looks at one in that folder: nothing is wrong, and later will do."""
 
 
 class BackupRules(Record, frozen=True):

@@ -30,7 +30,9 @@ PIECE = 1 << 18
 LEVEL = 3
 WINDOW_LOG = 23
 END = bytes(2 * BLOCK)
-NAME = re.compile(r"ledger\.db|(state|config|config/conf\.d)/[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,80}")
+NAME = re.compile(
+    r"ledger\.db|state/[a-z0-9_-]{1,80}\.(json|bin)|config/(conf\.d/)?[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,80}"
+)
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from lodestard.domain.backup import Backup
-from lodestard.domain.errors import CallerFault, Code, HouseFault
+from lodestard.domain.backup import Backup, BusyFault
+from lodestard.domain.errors import CallerFault, Code
 from lodestard.store.database import prepare_folder, sync_folder
 
 NOTES = "verified.json"
@@ -82,13 +82,16 @@ def find_backup(folder: Path, which: str) -> Path:
     raise CallerFault(Code.INVALID_REQUEST, f"In {folder} {what}.", param="backup")
 
 
-def note_verified(folder: Path, file: Path, at_ms: int | None) -> None:
-    """Write down that it was verified, or (None) that it must not count as that. Raises ``OSError``."""
-    notes = {name: note for name, note in read_notes(folder).items() if (folder / name).exists()}
-    notes.pop(file.name, None)
+def note_verified(folder: Path, name: str, at_ms: int | None, file: Path | None = None) -> None:
+    """Write down that ``name`` was verified, or (None) that it must not count as that. Raises ``OSError``.
+
+    ``file``: what will have that name.
+    """
+    notes = {each: note for each, note in read_notes(folder).items() if (folder / each).exists()}
+    notes.pop(name, None)
     if at_ms is not None:
-        status = file.stat()
-        notes[file.name] = Note(at_ms, status.st_size, status.st_mtime_ns)
+        status = (file or folder / name).stat()
+        notes[name] = Note(at_ms, status.st_size, status.st_mtime_ns)
     write_whole(folder / NOTES, msgspec.json.format(msgspec.json.encode(notes)))
 
 
@@ -126,7 +129,7 @@ def write_whole(path: Path, data: bytes) -> None:
 
 @contextmanager
 def making(folder: Path) -> Iterator[Path]:
-    """A folder to work in, for one at a time; gone at the end. Raises ``HouseFault``, ``OSError``."""
+    """A folder to work in, for one at a time; gone at the end. Raises ``BusyFault``, ``OSError``."""
     prepare_folder(folder)
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -134,7 +137,7 @@ def making(folder: Path) -> Iterator[Path]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             message = f"A backup is being made or looked at in {folder}; wait until it is done."
-            raise HouseFault(Code.STORE_UNAVAILABLE, message) from None
+            raise BusyFault(Code.STORE_UNAVAILABLE, message) from None
         work = folder / MAKING
         shutil.rmtree(work, ignore_errors=True)  # what a crash has left
         work.mkdir(mode=0o700)

@@ -28,12 +28,12 @@ from lodestard.store.backup_archive import (
 )
 from lodestard.store.backup_folder import file_of, id_of, making, note_verified, sum_of, write_whole
 from lodestard.store.backup_secrets import find_secrets
+from lodestard.store.backup_verify import SPARE_BYTES
 from lodestard.store.database import prepare_file, sync_folder
 from lodestard.store.faults import fault_of
 
 PAGES_A_STEP = 256
 SYNC_BYTES = 16 << 20
-SPARE_BYTES = 64 << 20
 MOST_SMALL_BYTES = 8 << 20
 MS_PER_S = 1_000
 Mark = Callable[[Path], LedgerMark]
@@ -75,8 +75,8 @@ def make_backup(source: Source, folder: Path, hands: Hands) -> tuple[Backup, Man
 
 
 def _make(source: Source, folder: Path, work: Path, hands: Hands) -> tuple[Backup, Manifest]:
+    at_ms = _free_moment(folder, hands.now_ms())  # of before the copy: what comes later counts as after the backup
     copy_in_steps(source.state_dir / LEDGER, work / LEDGER, hands)
-    at_ms = _free_moment(folder, hands.now_ms())
     sources, left_out = gather(source, work)
     hands.tell(Step(what="checking"))
     mark = hands.mark(work / LEDGER)
@@ -95,13 +95,19 @@ def _make(source: Source, folder: Path, work: Path, hands: Hands) -> tuple[Backu
     with archive.open("rb") as file:
         if read_archive(file, None, lambda _: None, _between(hands)) != manifest:
             raise BadBackupError("another manifest was read than was written")
-    final = file_of(folder, manifest.id)
-    write_whole(sum_of(final), f"{summed}  {final.name}\n".encode())
+    return _give_name(file_of(folder, manifest.id), archive, summed, hands.now_ms(), manifest), manifest
+
+
+def _give_name(final: Path, archive: Path, summed: str, now_ms: int, manifest: Manifest) -> Backup:
+    """All that a full disk could spoil is written before: a backup that nobody has noted would never be deleted."""
+    beside = sum_of(archive)
+    write_whole(beside, f"{summed}  {final.name}\n".encode())
+    note_verified(final.parent, final.name, now_ms, archive)
     archive.replace(final)
-    sync_folder(folder)
-    note_verified(folder, final, hands.now_ms())
+    beside.replace(sum_of(final))
+    sync_folder(final.parent)
     size = final.stat().st_size
-    return Backup(id=manifest.id, file=str(final), at_ms=at_ms, bytes=size, verified_ms=hands.now_ms()), manifest
+    return Backup(id=manifest.id, file=str(final), at_ms=manifest.at_ms, bytes=size, verified_ms=now_ms)
 
 
 def _between(hands: Hands) -> Tell:
@@ -121,11 +127,15 @@ def _free_moment(folder: Path, now_ms: int) -> int:
 
 
 def _require_room(state_dir: Path, folder: Path) -> None:
-    """The copy and its archive at the worst; less is found out by writing, and leaves nothing either."""
-    size = (state_dir / LEDGER).stat().st_size
+    """The copy and its archive, at half of it. On the ledger's own disk no hold could be written once it is full,
+    so the least is left; more than that is found out by writing.
+    """
+    wal = state_dir / f"{LEDGER}-wal"
+    size = (state_dir / LEDGER).stat().st_size + (wal.stat().st_size if wal.exists() else 0)
     free = shutil.disk_usage(folder).free
-    if free < size + SPARE_BYTES:
-        needed, there = (size + SPARE_BYTES) // 1_000_000, free // 1_000_000
+    wanted = size + size // 2 + SPARE_BYTES
+    if free < wanted:
+        needed, there = wanted // 1_000_000, free // 1_000_000
         raise HouseFault(
             Code.STORE_UNAVAILABLE, f"{folder}: its disk is full: {needed} MB are needed, {there} MB are free"
         )

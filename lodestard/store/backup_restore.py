@@ -71,7 +71,13 @@ def plan_moves(folder: Path, name: str, small: Sequence[str]) -> Moves:
 
 
 def put_in_place(folder: Path, moves: Moves, lock: Lock) -> None:
-    """Write down the moves, then make them. Raises ``OSError``; ``finish`` goes on from wherever that was."""
+    """Write down the moves, then make them. Raises ``OSError``; ``finish`` goes on from wherever that was.
+
+    What is staged has durable names first: otherwise a power failure could leave the moves and nothing to be moved.
+    """
+    for staged in (folder / STAGED, folder / STAGED / "state", folder / STAGED / "config"):
+        if staged.is_dir():
+            sync_folder(staged)
     write_whole(folder / PLAN, msgspec.json.encode(moves))
     _move(folder, moves, lock)
 
@@ -87,7 +93,14 @@ def unfinished(folder: Path) -> Moves | None:
 
 
 def finish(folder: Path, moves: Moves, lock: Lock) -> None:
-    """Make the moves that are left. Raises ``OSError``."""
+    """Make the moves that are left. Raises ``OSError``; ``HouseFault`` where what is to come is gone."""
+    there = (folder / LEDGER).exists() and ((folder / moves.aside / LEDGER).exists() or LEDGER not in moves.leave)
+    if not there and not (folder / STAGED / LEDGER).exists():
+        raise HouseFault(
+            Code.STORE_UNAVAILABLE,
+            f"The ledger that was to come is not in {folder / STAGED} any more. What was there is in"
+            f" {folder / moves.aside} or still in its place: delete {folder / PLAN}, then restore again.",
+        )
     _move(folder, moves, lock)
 
 
@@ -140,7 +153,7 @@ def become_owner(folder: Path, wanted: Sequence[int]) -> None:
         return
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True)
-        os.chown(folder, wanted[0], wanted[1])
+        os.chown(folder, wanted[0], wanted[1], follow_symlinks=False)
     status = folder.stat()
     if status.st_uid == 0:
         return

@@ -12,18 +12,21 @@ _WORDS = re.compile(r"(?i)(^|[_-])(key|keys|token|secret|password|passwd|authori
 _HARMLESS = re.compile(r"(?i)(_file|_sha256|_env|_credential)$")
 _LOOKS = (
     re.compile(r"\b(sk|pk|rk|xai|gsk|ghp|glpat|AIza|xox[abp])[-_]?[A-Za-z0-9_-]{16,}"),
-    re.compile(r"(?i)\bbearer\s+\S{8,}"),
     re.compile(r"://[^/\s:@]*:[^/\s@]+@"),
     re.compile(r"://(hooks\.slack\.com/services|discord(app)?\.com/api/webhooks)/(?!\{key\})\S+"),
     re.compile(r"(?i)[?&](api[_-]?key|key|token|secret|sig|password)=(?!\{key\})[^&\s]+"),
     re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY"),
 )
+_BEARER = re.compile(r"(?i)\bbearer\s+\S{8,}")  # in a comment that may be plain English
 SOURCES = frozenset({"credential", "env", "file"})
 
 
 def find_secrets(text: str) -> list[str]:
-    """Where secrets seem to be, as dotted keys. Raises ``ValueError`` for what is no TOML."""
-    return list(_walk((), tomllib.loads(text)))
+    """Where secrets seem to be: dotted keys, lines with comments. Raises ``ValueError`` for what is no TOML."""
+    found = list(_walk((), tomllib.loads(text)))
+    lines = enumerate(text.splitlines(), 1)
+    comments = [f"line {number}" for number, line in lines if "#" in line and _looks(line.partition("#")[2])]
+    return found + comments
 
 
 def _walk(path: tuple[str, ...], value: object) -> Iterator[str]:
@@ -33,8 +36,12 @@ def _walk(path: tuple[str, ...], value: object) -> Iterator[str]:
     elif isinstance(value, list):
         for member in value:
             yield from _walk(path, member)
-    elif isinstance(value, str) and (_named_secret(path, value) or any(look.search(value) for look in _LOOKS)):
+    elif isinstance(value, str) and (_named_secret(path, value) or _BEARER.search(value) or _looks(value)):
         yield ".".join(path)
+
+
+def _looks(value: str) -> bool:
+    return any(look.search(value) for look in _LOOKS)
 
 
 def _named_secret(path: tuple[str, ...], value: str) -> bool:

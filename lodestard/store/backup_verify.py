@@ -12,7 +12,7 @@ from typing import BinaryIO
 import apsw
 
 from lodestard.domain.backup import LedgerMark, Manifest, Tell, Verified
-from lodestard.domain.errors import HouseFault
+from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.ports import Migrations
 from lodestard.store.backup_archive import LEDGER, BadBackupError, read_archive, sum_file
 from lodestard.store.backup_folder import sum_of
@@ -22,34 +22,34 @@ from lodestard.store.faults import fault_of
 from lodestard.store.schema import migrate
 
 Mark = Callable[[Path], LedgerMark]
+SPARE_BYTES = 64 << 20
 
 
 def verify_backup(file: Path, near: Path | None, mark: Mark, tell: Tell) -> Verified:
     """What is wrong with it, if anything. ``near``: where its ledger is unpacked for the look; None: the temporary
-    folder. Raises ``OSError`` where it can't be read, or there is no room to look.
+    folder. Raises ``OSError`` where it can't be read, ``HouseFault`` where there is no room to look: it may be good.
     """
     with tempfile.TemporaryDirectory(prefix=".look-", dir=near) as name, file.open("rb") as stream:
         folder = Path(name)
         try:
             _compare_sum(file)
             manifest = unpack(stream, folder, tell)
-            found = mark(folder / LEDGER)
-            _compare(found, manifest)
+            check_mark(manifest, folder / LEDGER, mark)
         except BadBackupError as error:
             return Verified(file=str(file), faults=(str(error),))
-        except HouseFault as fault:
-            return Verified(file=str(file), faults=(f"its ledger: {fault.message}",))
     return Verified(file=str(file), manifest=manifest)
 
 
 def unpack(stream: BinaryIO, folder: Path, tell: Tell) -> Manifest:
-    """Everything below ``folder``. Raises ``BadBackupError``, ``OSError``."""
+    """Everything below ``folder``. Raises ``BadBackupError``, ``OSError``; ``HouseFault`` where there is no room."""
 
     def require_room(total: int) -> None:
         free = shutil.disk_usage(folder).free
-        if total > free:
-            raise BadBackupError(
-                f"it says that it holds {total:,} bytes, and only {free:,} are free under {folder.parent}"
+        if total + SPARE_BYTES > free:  # the ledger of a daemon that runs may be on the same disk
+            raise HouseFault(
+                Code.STORE_UNAVAILABLE,
+                f"The backup says that it holds {total:,} bytes, and only {free:,} are free under {folder.parent}:"
+                " make room.",
             )
 
     return read_archive(stream, folder, require_room, tell)
@@ -83,6 +83,11 @@ def _compare_sum(file: Path) -> None:
         raise BadBackupError(f"its SHA-256 is not the one in {beside.name}")
 
 
-def _compare(found: LedgerMark, manifest: Manifest) -> None:
+def check_mark(manifest: Manifest, ledger: Path, mark: Mark) -> None:
+    """Whether the ledger adds up, and is the one of the manifest. Raises ``BadBackupError``."""
+    try:
+        found = mark(ledger)
+    except HouseFault as fault:
+        raise BadBackupError(f"its ledger: {fault.message}") from None
     if found != manifest.ledger:
         raise BadBackupError("its manifest is of another ledger: the figures differ")

@@ -15,11 +15,22 @@ from trio.testing import MockClock
 
 from lodestard.control.verbs.checkup import BackupFacts, Facts, look_at_backups
 from lodestard.control.verbs.doctor import _check_backups
-from lodestard.domain.backup import Backup, BackupRules, LedgerMark, Made, Manifest, Shelf, Step, Tell, Verified
+from lodestard.domain.backup import (
+    Backup,
+    BackupRules,
+    BusyFault,
+    LedgerMark,
+    Made,
+    Manifest,
+    Shelf,
+    Step,
+    Tell,
+    Verified,
+)
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.domain.news import Alert
 from lodestard.modules.backup import MODULE
-from lodestard.modules.backup.loop import SETTLE_S
+from lodestard.modules.backup.loop import AFTER_TROUBLE_S, LOOK_S, SETTLE_S
 from lodestard.modules.backup.schedule import LATE_MS, is_due, is_late, last_due_ms
 from lodestard.modules.backup.settings import BackupSettings
 from lodestard.modules.backup.words import describe_last
@@ -198,3 +209,57 @@ def test_words() -> None:
 def test_settings_that_mean_nothing(how: dict[str, str]) -> None:
     with pytest.raises(ValueError, match="expected"):
         BackupSettings(**how)  # type: ignore[arg-type]
+
+
+# -- what must not keep it from its work -------------------------------------------------------------------------
+
+
+async def test_a_backup_from_the_future_keeps_nobody_from_making_one(autojump_clock: MockClock) -> None:
+    async with running() as (runtime, backups):
+        ahead_ms = runtime.clock.now_ms() + 400 * 86_400_000
+        backups.there.append(Backup(id="ahead", file="/b/a", at_ms=ahead_ms, bytes=1, verified_ms=ahead_ms))
+        await trio.sleep(SETTLE_S + 1)
+        assert len(backups.tried_ms) == 1
+        part: Any = runtime.hooks.status_parts["backup"]()
+        assert part["figures"]["last_ms"] == backups.tried_ms[0]
+
+
+async def test_while_somebody_else_makes_one_nothing_is_wrong(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[Alert] = []
+
+    async def busy(_self: FakeBackups, _rules: BackupRules, _tell: Tell) -> Made:
+        raise BusyFault(Code.STORE_UNAVAILABLE, "A backup is being made in /b; wait until it is done.")
+
+    async with running() as (runtime, backups):
+        runtime.hooks.alert.always(told.append)
+        with monkeypatch.context() as patch:
+            patch.setattr(FakeBackups, "make", busy)
+            await trio.sleep(SETTLE_S + 1)
+        assert not told and not look_at_backups(runtime).trouble
+        await trio.sleep(LOOK_S)
+        assert len(backups.tried_ms) == 1
+
+
+async def test_a_folder_that_was_away_is_no_trouble_once_it_is_back(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(_self: FakeBackups, _rules: BackupRules) -> Shelf:
+        raise HouseFault(Code.STORE_UNAVAILABLE, "/b can't be used")
+
+    async with running() as (runtime, _):
+        await trio.sleep(SETTLE_S + 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(FakeBackups, "shelf", away)
+            await trio.sleep(LOOK_S)
+        assert look_at_backups(runtime).trouble == "/b can't be used"
+        await trio.sleep(AFTER_TROUBLE_S)
+        assert not look_at_backups(runtime).trouble
+
+
+async def test_a_bad_one_does_not_take_the_turn_of_others(autojump_clock: MockClock) -> None:
+    async with running() as (_, backups):
+        backups.there += [Backup(id=name, file="/b/c", at_ms=1, bytes=1) for name in ("newer", "older")]
+        await trio.sleep(SETTLE_S + 1 + 2 * 86_400)
+        assert backups.verified == ["older", "newer"]

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import trio
 
-from lodestard.domain.backup import Made, Shelf, Step, Tell, Verified
+from lodestard.domain.backup import BusyFault, Made, Shelf, Step, Tell, Verified
 from lodestard.domain.errors import Fault
 from lodestard.domain.news import Alert
 from lodestard.domain.verbs import Argument, Arguments, Emit, Verb
@@ -49,6 +49,7 @@ class Backups:
         self._zone = ZoneInfo(runtime.timezone)
         self._turn = trio.Lock()
         self._shelf = Shelf(folder=settings.dir)
+        self._bad: set[str] = set()
         self.trouble = ""
 
     async def run(self) -> None:
@@ -56,7 +57,7 @@ class Backups:
         await trio.sleep(SETTLE_S)
         while True:
             await self.look()
-            if is_due(self._now_ms(), newest_good_ms(self._shelf), self._at, self._zone):
+            if self._is_due():
                 await self._make_due()
             await trio.sleep(AFTER_TROUBLE_S if self.trouble else LOOK_S)
 
@@ -66,6 +67,13 @@ class Backups:
             self._shelf = await self._runtime.backups.shelf(self._rules)
         except Fault as fault:
             self._note_trouble(fault.message)
+        else:
+            if not self._is_due():
+                self.trouble = ""  # the folder is there again, or somebody else has made one
+
+    def _is_due(self) -> bool:
+        now_ms = self._now_ms()
+        return is_due(now_ms, newest_good_ms(self._shelf, now_ms), self._at, self._zone)
 
     async def _make_due(self) -> None:
         try:
@@ -84,16 +92,17 @@ class Backups:
         async with self._turn:
             try:
                 made = await self._runtime.backups.make(self._rules, tell)
+            except BusyFault:
+                raise
             except Fault as fault:
                 self._note_trouble(fault.message)
                 raise
-        self.trouble = ""
         await self.look()
         return made
 
     async def _verify_another(self) -> None:
         """One of those that came from elsewhere, so that they count some day."""
-        unknown = [each.id for each in self._shelf.backups if each.verified_ms is None]
+        unknown = [each.id for each in self._shelf.backups if each.verified_ms is None and each.id not in self._bad]
         if not unknown:
             return
         try:
@@ -102,6 +111,7 @@ class Backups:
             logger.warning("the backup %s could not be looked at: %s", unknown[-1], fault.message)
             return
         if found.faults:
+            self._bad.add(unknown[-1])  # told once; the next one's turn
             logger.warning("the backup %s is bad: %s", unknown[-1], found.faults[0])
         await self.look()
 
@@ -118,7 +128,8 @@ class Backups:
 
     def status(self) -> dict[str, object]:
         """Words for a person; ``figures`` for the doctor and Prometheus."""
-        now_ms, newest_ms = self._now_ms(), newest_good_ms(self._shelf)
+        now_ms = self._now_ms()
+        newest_ms = newest_good_ms(self._shelf, now_ms)
         started_ms = self._runtime.started_s * MS_PER_S
         sizes = [each.bytes for each in self._shelf.backups if each.at_ms == newest_ms]
         return {

@@ -9,6 +9,7 @@ from lodestard.domain.backup import Shelf
 
 MS_PER_S = 1_000
 LATE_MS = 6 * 3_600 * MS_PER_S
+AHEAD_MS = 3_600 * MS_PER_S  # clocks are set right by seconds; two backups in one of them have later names
 
 
 def last_due_ms(now_ms: int, at: str, zone: tzinfo) -> int:
@@ -23,9 +24,12 @@ def last_due_ms(now_ms: int, at: str, zone: tzinfo) -> int:
     raise AssertionError("two days ago was before now")
 
 
-def newest_good_ms(shelf: Shelf) -> int | None:
-    """When the newest verified backup was made."""
-    return max((each.at_ms for each in shelf.backups if each.verified_ms is not None), default=None)
+def newest_good_ms(shelf: Shelf, now_ms: int) -> int | None:
+    """When the newest verified backup was made. One from the future does not count: a clock that was ahead once must
+    not keep others from being made until then.
+    """
+    good = (each.at_ms for each in shelf.backups if each.verified_ms is not None)
+    return max((at_ms for at_ms in good if at_ms <= now_ms + AHEAD_MS), default=None)
 
 
 def is_due(now_ms: int, newest_ms: int | None, at: str, zone: tzinfo) -> bool:

@@ -27,7 +27,7 @@ from lodestard.domain.errors import CallerFault, HouseFault
 from lodestard.domain.request import Caller
 from lodestard.domain.usage import Usage
 from lodestard.ledger import SCHEMA
-from lodestard.recovering import Wanted, restore, verify_file
+from lodestard.recovering import Wanted, restore, resume, verify_file
 from lodestard.store import StoreOptions, backup_make, backup_restore, open_snapshot, open_store
 from lodestard.store.backup_archive import (
     BadBackupError,
@@ -223,6 +223,26 @@ async def test_a_full_disk_leaves_nothing_and_says_so(house: House, monkeypatch:
         house.back_up()
 
 
+async def test_where_it_can_not_be_noted_there_is_none(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that nobody has noted counts as made by nobody: the next try would lay another beside it, for ever."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(backup_make, "note_verified", full)
+    with pytest.raises(HouseFault, match="its disk is full"):
+        house.back_up()
+    assert [path.name for path in house.backups.iterdir()] == [".lock"]
+
+
+async def test_no_room_to_look_is_no_fault_of_the_backup(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = house.back_up()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10, 9, 1))
+    with pytest.raises(HouseFault, match="make room"):
+        house.room.verify_now(RULES, made.backup.id, lambda: False)
+    assert house.room.read_shelf(RULES).backups[0].verified_ms
+
+
 async def test_a_ledger_that_does_not_add_up_is_not_backed_up(house: House) -> None:
     connection = apsw.Connection(str(house.ledger))
     connection.execute("UPDATE request SET cost_nano_usd = 1 WHERE seq = 1")
@@ -365,6 +385,9 @@ def renamed(name: str) -> Callable[[Manifest], Manifest]:
         "config/conf.d/../../x",
         "state/",
         "x",
+        "state/ledger.db-wal",
+        "state/ledger.db.restoring",
+        "state/backups",
     ],
 )
 def test_names_that_lead_elsewhere_are_refused(a_backup: Path, tmp_path: Path, name: str) -> None:
@@ -383,8 +406,8 @@ def sized(bytes_of_ledger: int) -> Callable[[Manifest], Manifest]:
 
 
 def test_sizes_that_nobody_has_are_refused_before_anything_is_written(a_backup: Path) -> None:
-    (fault,) = faults_of(a_backup, with_manifest(a_backup, sized(1 << 50)))
-    assert "it says that it holds" in fault
+    with pytest.raises(HouseFault, match=r"says that it holds .* make room"):
+        faults_of(a_backup, with_manifest(a_backup, sized(1 << 50)))
     with pytest.raises(BadBackupError, match="another size"):
         read_whole(with_manifest(a_backup, sized(7)))
     with pytest.raises(BadBackupError, match="nonsense"):
@@ -568,6 +591,30 @@ async def test_interrupted_anywhere_the_same_command_ends_it(
     assert not (house.state_dir / ".restore").exists()
     async with opened_ledger(house.ledger):
         assert len(requests_of(house.ledger)) == 3
+
+
+def test_an_interrupted_one_needs_its_backup_no_more(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = house.back_up()
+    with renames_until(2, monkeypatch), pytest.raises(GoneError):
+        house.restore(Path(made.backup.file))
+    Path(made.backup.file).unlink()
+    done = resume(house.state_dir)
+    assert done is not None and done.resumed
+    assert resume(house.state_dir) is None
+    assert len(requests_of(house.ledger)) == 3
+
+
+def test_what_was_to_come_is_missed(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody has tidied up in the midst: that is no end of a restore."""
+    made = house.back_up()
+    with renames_until(0, monkeypatch), pytest.raises(GoneError):
+        house.restore(Path(made.backup.file))
+    shutil.rmtree(house.state_dir / ".restore")
+    with pytest.raises(HouseFault, match=r"is not in .* any more"):
+        resume(house.state_dir)
+    assert (house.state_dir / backup_restore.PLAN).exists()
+    (house.state_dir / backup_restore.PLAN).unlink()
+    assert len(requests_of(house.ledger)) == 3
 
 
 # -- versions ----------------------------------------------------------------------------------------------------

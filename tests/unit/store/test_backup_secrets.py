@@ -53,3 +53,11 @@ def test_the_example_goes_into_a_backup() -> None:
 def test_what_is_no_toml_is_refused() -> None:
     with pytest.raises(ValueError, match="Expected"):
         find_secrets("no toml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['a = 1\n# key = "sk-abcdefghijklmnopqrstuvwx"', 'a = 1\nb = 2  # url = "https://me:pw@host/v1"'],
+)
+def test_one_that_was_commented_out_is_found(text: str) -> None:
+    assert find_secrets(text) == ["line 2"]
