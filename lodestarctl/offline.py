@@ -3,6 +3,7 @@
 Law: nothing of the daemon is imported here; it is a program that is run, and its answer is read like any other.
 """
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from lodestard.control.messages import Code, Refusal
 T = TypeVar("T")
 ENVELOPE = b'{"version":'
 PIECE_BYTES = 64 * 1024
+SYSTEM_CONFIG = Path("/etc/lodestard/lodestard.toml")
 
 if TYPE_CHECKING:
     import subprocess
@@ -43,6 +45,15 @@ def report_offline(
         session.output.say(done.stdout.decode(errors="replace").strip() or str(error))
         return None
     return session.show(verb, data, kind, render)
+
+
+def of_the_machine(session: Session) -> tuple[str, ...]:
+    """The words that have ``lodestard`` judge the machine's configuration: for who named none and has none."""
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path(os.environ.get("HOME") or "/", ".config"))
+    own = home / "lodestard/lodestard.toml"
+    if os.geteuid() == 0 or session.args.config or own.exists() or not SYSTEM_CONFIG.exists():
+        return ()
+    return ("--config", str(SYSTEM_CONFIG))
 
 
 @contextmanager

@@ -14,8 +14,12 @@ ASKED = (
     *("LoadState", "ActiveState", "SubState", "Result", "ExecMainCode", "ExecMainStatus", "NRestarts"),
     *("UnitFileState", "DropInPaths", "NeedDaemonReload"),
 )
+PORT = "Port"
+"""Beside systemd's own properties: why the port can't be opened."""
 PATIENCE_S = 5.0
 LAST_LINES = 20
+PORT_UNIT = "lodestard.socket"
+PORT_REFUSED = "Failed to create listening socket "
 STATUSES = {
     "78": "the configuration is wrong, or a package is missing",
     "203": "its program is not there",
@@ -56,7 +60,18 @@ def look(run: Run = run_quietly, booted: Path = BOOTED) -> Shown:
         return {}
     lines = run(["systemctl", "show", f"--property={','.join(ASKED)}", UNIT]).splitlines()
     shown = dict(line.split("=", 1) for line in lines if "=" in line)
-    return shown if shown.get("LoadState") == "loaded" else {}
+    if shown.get("ActiveState") == "inactive":  # where it never got as far as a failure of its own
+        shown[PORT] = _look_at_port(run)
+    return shown if shown.get("LoadState") in ("loaded", "masked") else {}
+
+
+def _look_at_port(run: Run) -> str:
+    """What keeps systemd from opening the port; empty where nothing does."""
+    if run(["systemctl", "is-failed", PORT_UNIT]).strip() != "failed":
+        return ""
+    said = run(["journalctl", "--quiet", "--no-pager", f"--unit={PORT_UNIT}", "--output=cat", "--lines=200"])
+    lines = [line.removeprefix(PORT_REFUSED) for line in said.splitlines() if line.startswith(PORT_REFUSED)]
+    return lines[-1] if lines else "systemd can't open it"
 
 
 def explain(shown: Shown) -> str:
@@ -70,6 +85,8 @@ def explain(shown: Shown) -> str:
             return "It is stopping."
         case ("failed", _):
             return f"{UNIT} has failed: {reason(shown)}."
+        case ("inactive", _) if shown.get(PORT):
+            return f"{UNIT} can't start, for its port can't be opened: {shown[PORT]}."
         case ("inactive", _):
             return f"{UNIT} is stopped."
     return ""
@@ -116,7 +133,9 @@ def advise(shown: Shown, words: str = "") -> Iterator[str]:
         yield f"Its last words: {words}"
     if shown["ActiveState"] != "inactive":
         yield f"More: journalctl -u lodestard -n {LAST_LINES}"
-    if shown["ActiveState"] in ("failed", "inactive"):
+    if shown.get(PORT):
+        yield "Who has it: ss -ltnp. Stop that, or listen elsewhere: systemctl edit lodestard.socket"
+    if shown["ActiveState"] in ("failed", "inactive") and shown.get("LoadState") != "masked":
         yield "Start it with: systemctl start lodestard"
     yield from remarks(shown)
 

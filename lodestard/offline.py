@@ -6,7 +6,7 @@ Law: changes nothing. With ``--json`` the answer is the very envelope that the c
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,7 +15,8 @@ from msgspec.structs import replace as edit
 
 from lodestard.boot import Reader, places
 from lodestard.config import ConfigError
-from lodestard.config.paths import find_paths
+from lodestard.config.paths import SYSTEM_CONFIG, find_paths
+from lodestard.config.secrets import CREDENTIAL_STORE
 from lodestard.control.messages import (
     ConfigProblem,
     ConfigReport,
@@ -25,14 +26,16 @@ from lodestard.control.messages import (
     write_answer,
     write_refusal,
 )
-from lodestard.control.verbs.checkup import Facts, look_around
+from lodestard.control.verbs.checkup import Facts, FolderFacts, look_around
 from lodestard.control.verbs.doctor import examine
 from lodestard.domain.clock import Clock, SystemClock
 from lodestard.domain.errors import Code, Fault
+from lodestard.domain.settings import KeySource, Settings
 from lodestard.module import Module
 from lodestard.panel import LEDGER_FILE, problems, verify_file
 
 T = TypeVar("T", bound=Struct)
+STORES = (CREDENTIAL_STORE, CREDENTIAL_STORE.replace("/credstore/", "/credstore.encrypted/"))
 EXIT_OK = 0
 EXIT_FAILURE = 1
 EXIT_CONFIG = 78
@@ -63,7 +66,9 @@ def doctor(config: Path | None, modules: Sequence[Module], *, as_json: bool) -> 
         settings = plan.loaded.settings
         state_dir = str(places(settings, reader.environ).state_dir)
         facts = look_around(settings, state_dir, os.environ, now_ms=clock.now_ms(), ports=True)
-        facts = edit(facts, keys_missing=plan.blueprint.keys_missing)
+        facts = edit(facts, keys_missing=_missing(plan.blueprint.keys_missing, settings))
+        if os.geteuid() and reader.config_file == SYSTEM_CONFIG:
+            facts = edit(facts, state_dir=FolderFacts())  # it is another user's, below a folder of ours
         if plan.certificate is not None:
             facts = edit(facts, certificate=plan.certificate.file, certificate_expires_ms=plan.certificate.expires_ms)
     report = examine(facts, running=False)
@@ -101,6 +106,20 @@ def verify_lines(report: LedgerVerification) -> Sequence[str]:
 
 def _reader(config: Path | None, modules: Sequence[Module]) -> Reader:
     return Reader(config or find_paths(os.environ, os.geteuid()).config_file, os.environ, modules)
+
+
+def _missing(told: Mapping[str, str], settings: Settings) -> Mapping[str, str]:
+    """Without the keys that systemd has for the service, and would not give to us. One that can't be seen may be."""
+    return {name: why for name, why in told.items() if not _is_stored(settings.upstreams[name].key)}
+
+
+def _is_stored(source: KeySource | None) -> bool:
+    if source is None or not source.credential:
+        return False
+    try:
+        return any(Path(f"{store}{source.credential}").exists() for store in STORES)
+    except PermissionError:
+        return True
 
 
 def _ledger_of(reader: Reader) -> Path:

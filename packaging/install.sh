@@ -69,4 +69,4 @@ if ! restart_and_look "$name"; then
     last_words
     fail "it is installed, but does not get ready; the lines above are its last words"
 fi
-say "Lodestar $name runs. Next: lodestarctl status, lodestarctl doctor, and your upstreams in $config"
+say "Lodestar $name runs. Next: lodestarctl setup; lodestarctl doctor says what is missing"

@@ -1,7 +1,7 @@
 """``lodestarctl config check``: by the daemon, or by ``lodestard --check`` for a file or when it is down."""
 
 from lodestarctl import exit_codes
-from lodestarctl.offline import report_offline
+from lodestarctl.offline import of_the_machine, report_offline
 from lodestarctl.render.findings import render_config_report
 from lodestarctl.session import Session
 from lodestard.control.client import DaemonNotRunning
@@ -19,4 +19,6 @@ def _check(session: Session) -> ConfigReport | None:
             return session.report("config.check", {}, ConfigReport, render_config_report)
         except DaemonNotRunning:
             session.output.say("lodestard is not running; checking without it.")
-    return report_offline(session, ("--check",), "config.check", ConfigReport, render_config_report)
+    return report_offline(
+        session, (*of_the_machine(session), "--check"), "config.check", ConfigReport, render_config_report
+    )

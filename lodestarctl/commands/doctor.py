@@ -1,7 +1,7 @@
 """``lodestarctl doctor``: by the daemon, or by ``lodestard --doctor`` when it is down."""
 
 from lodestarctl import exit_codes, service
-from lodestarctl.offline import report_offline
+from lodestarctl.offline import of_the_machine, report_offline
 from lodestarctl.render.findings import render_doctor
 from lodestarctl.session import Session
 from lodestard.control.client import DaemonNotRunning
@@ -12,7 +12,9 @@ def run(session: Session) -> int:
     try:
         report: DoctorReport | None = session.report("doctor", {}, DoctorReport, render_doctor)
     except DaemonNotRunning:
-        report = report_offline(session, ("--doctor",), "doctor", DoctorReport, render_doctor)
+        report = report_offline(
+            session, (*of_the_machine(session), "--doctor"), "doctor", DoctorReport, render_doctor
+        )
     if not session.output.json and service.is_ours_to_ask(session.args.socket):
         for line in service.remarks(service.look()):
             session.output.say(line)

@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from difflib import unified_diff
 from typing import Any
 
-from lodestarctl import exit_codes
+from lodestarctl import exit_codes, service
 from lodestarctl.commands import restart
 from lodestarctl.session import Session
 from lodestarctl.setup.check import faults_with
 from lodestarctl.setup.choices import Choices
 from lodestarctl.setup.facts import Facts
 from lodestarctl.setup.files import drop_in_text, keep_backup, main_text, write_whole
-from lodestarctl.setup.look import look_for_daemon
+from lodestarctl.setup.look import look_for_daemon, read_files
 from lodestarctl.setup.place import SOCKETS, UNIT
 from lodestarctl.setup.plan import credential_of
 from lodestarctl.setup.store import remove_key, store_key, write_unit_drop_in
@@ -50,6 +50,7 @@ class Work:
         self.done: list[str] = []
         self._keys_changed = bool(choices.keys or choices.removed)
         self._unit_changed = False
+        self.start_failed = False
 
     @property
     def nothing_to_do(self) -> bool:
@@ -78,6 +79,8 @@ class Work:
 
     def write(self) -> None:
         """Check, then write. Raises ``Refused``."""
+        if read_files(self._place)[0] != self._facts.files:
+            raise Refused("The configuration has changed since setup has read it. Run setup again.")
         try:
             if faults := faults_with(self._place, self.main, self.text):
                 raise Refused("\n".join(faults))
@@ -159,7 +162,11 @@ class Work:
         if self._systemctl("enable", "--now", *SOCKETS, UNIT):
             self._tell("Started lodestard, and it starts with the machine from now on.")
             return True
-        self._terminal.say("systemd could not start it.", "bad", next_=f"journalctl -u {UNIT} -n 20 says why.")
+        self.start_failed = True
+        shown = service.look()
+        self._terminal.say(f"systemd could not start it. {service.explain(shown)}".rstrip(), "bad")
+        for line in service.advise(shown, service.last_words()):
+            self._terminal.say(line)
         return False
 
     def _systemctl(self, *words: str) -> bool:

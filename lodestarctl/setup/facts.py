@@ -57,7 +57,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """``running``: a daemon answers, and its configuration is this one. ``elsewhere`` is another one's.
 
     ``own_server`` is where this machine's own Ollama would be. ``problems`` are the daemon's own, with what to do.
-    ``hidden``: some files can't be read by whoever runs this.
+    ``hidden``: some files can't be read by whoever runs this. ``denied`` says why the daemon may not be asked.
     """
 
     place: Place
@@ -71,6 +71,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     elsewhere: str = ""
     problems: tuple[tuple[str, str], ...] = ()
     hidden: bool = False
+    denied: str = ""
 
     @property
     def config_there(self) -> bool:

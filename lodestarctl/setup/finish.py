@@ -30,6 +30,13 @@ from lodestard.control.messages import DoctorReport, ModelsReport, format_usd
 from lodestard.control.messages.aider import AiderFacts
 
 KEEP = "\n\t"
+DOCUMENTATION = Path("/usr/share/doc/lodestard")
+
+
+def _page(name: str) -> str:
+    """A page of the documentation, where it stands if it was installed."""
+    there = DOCUMENTATION / name
+    return str(there if there.exists() else name)
 
 
 class Finish:
@@ -82,7 +89,7 @@ class Finish:
         assert self._work is not None
         if self._work.take_in(self._words):
             return True
-        if not facts.running:
+        if not facts.running and not self._work.start_failed:
             self._terminal.say("lodestard does not run. Start it:")
             self._terminal.line(how_to_start(facts).removeprefix("As root: "))
         return False
@@ -108,7 +115,7 @@ class Finish:
         self._terminal.say(f"Clients of OpenAI's dialect: {facts.base_url}, with {key}.")
         self._terminal.say(f"Those of Anthropic and Ollama: {facts.base_url.removesuffix('/v1')}")
         aliases = ", ".join(model.alias for model in facts.models)
-        self._terminal.say(f"Models: {aliases}. More of each client: docs/clients.md.")
+        self._terminal.say(f"Models: {aliases}. More of each client: {_page('docs/clients.md')}")
         if self._options.aider:
             self._write_aider(Path(self._options.aider))
         else:

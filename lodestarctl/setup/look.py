@@ -20,10 +20,12 @@ from lodestarctl.setup.facts import upstream_or_name as name_of
 from lodestarctl.setup.place import Place
 from lodestarctl.setup.providers import Provider, known_to
 from lodestard.control.client import ControlClient, ControlError, DaemonNotRunning
-from lodestard.control.messages import Status
+from lodestard.control.messages import Code, Status
 
 TIMEOUT_S = 3.0
 MOST_BYTES = 4_000_000
+PLAIN_WORDS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+"""What OpenSSL says of an answer without TLS, by its version."""
 MOST_FILE_BYTES = 4 * 1024 * 1024
 
 
@@ -47,6 +49,7 @@ def look(place: Place, given: Iterable[str], client: ControlClient) -> Facts:
         running=daemon.running,
         elsewhere=daemon.elsewhere,
         problems=daemon.problems,
+        denied=daemon.denied,
         hidden=hidden,
     )
     providers = known_to(upstreams if isinstance(upstreams, dict) else {})
@@ -92,13 +95,16 @@ class Daemon(NamedTuple):
     running: bool = False
     elsewhere: str = ""
     problems: tuple[tuple[str, str], ...] = ()
+    denied: str = ""
 
 
 def look_for_daemon(place: Place, client: ControlClient) -> Daemon:
     """Whether the daemon of this configuration runs; and, if it is another's that answers, whose."""
     try:
         status = client.ask("status", {}, Status)
-    except (DaemonNotRunning, ControlError):
+    except ControlError as error:
+        return Daemon(denied=error.message if error.code == Code.NOT_PERMITTED else "")
+    except DaemonNotRunning:
         return Daemon()
     if status.config and Path(status.config).absolute() != place.config_file:
         return Daemon(elsewhere=status.config)
@@ -150,7 +156,8 @@ def reason_of(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return f"no answer within {TIMEOUT_S:.0f} s"
     if isinstance(error, ssl.SSLError):
-        return f"TLS: {error.reason or 'failed'}"
+        plain = any(word in (error.reason or "") for word in PLAIN_WORDS)
+        return "it speaks no TLS; try http://" if plain else f"TLS: {error.reason or 'failed'}"
     if isinstance(error, http.client.HTTPException):
         return "what answers there is not Ollama"
     return str(getattr(error, "strerror", None) or str(error) or type(error).__name__)

@@ -135,7 +135,7 @@ def _budget(text: str | None) -> str | None:
 
 def read_amount(text: str) -> str:
     """US dollars, as they are written to the configuration. Raises ``ValueError`` with a sentence."""
-    given = text.strip().removeprefix("$").removesuffix("USD").strip()
+    given = text.strip().upper().removeprefix("$").removesuffix("USD").removesuffix("$").strip()
     try:
         good = parse_nano_usd(given) > 0
     except ValueError:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 _USABLE = re.compile(r"[!-~]+")
 MOST_CHARACTERS = 4_096
 FEW_CHARACTERS = 16
+QUOTES = "\"'`"
 
 
 class Provider(NamedTuple):
@@ -87,8 +88,10 @@ def known_to(upstreams: Mapping[str, Any]) -> tuple[Provider, ...]:
 
 
 def read_key(text: str) -> str:
-    """What was typed or pasted, without the white space around it. Raises ``ValueError`` with a sentence."""
+    """What was typed or pasted, without white space and quotes around it. Raises ``ValueError`` with a sentence."""
     key = text.strip()
+    if len(key) > 1 and key[0] == key[-1] and key[0] in QUOTES:
+        key = key[1:-1].strip()
     if not key:
         raise ValueError("it is empty")
     if any(char.isspace() for char in key):

@@ -152,6 +152,8 @@ def _daemon(facts: Facts) -> Iterator[Step]:
         yield Step("daemon", "done", "It runs.")
         for what, advice in facts.problems:
             yield Step("daemon", "missing", what, advice)
+    elif facts.denied:
+        yield Step("daemon", "missing", "Whether it runs can't be seen by you.", facts.denied)
     else:
         yield Step("daemon", "missing", "It does not run.", how_to_start(facts))
 

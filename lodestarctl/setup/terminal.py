@@ -73,7 +73,11 @@ class RealTerminal:
 
     def ask(self, question: str) -> str:
         self._prompt(question)
-        answer = self._stdin.readline()
+        try:
+            answer = self._stdin.readline()
+        except KeyboardInterrupt:
+            self._put("")
+            raise
         if not answer:
             self._put("")
             raise LeftError

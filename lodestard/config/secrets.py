@@ -149,7 +149,7 @@ def _fetch(source: KeySource, environ: Mapping[str, str]) -> str:
 def _from_credential(name: str, environ: Mapping[str, str]) -> str:
     folder = environ.get(CREDENTIALS_VARIABLE, "")
     if not folder:
-        raise _MissingError(f"no credential {name!r}: not started by systemd with LoadCredential={name}:…")
+        raise _MissingError(f"no credential {name!r} ({CREDENTIAL_STORE}{name}, for one that systemd starts)")
     path = Path(folder, name)
     if not path.exists():
         raise _MissingError(f"no credential {name!r} ({CREDENTIAL_STORE}{name})")

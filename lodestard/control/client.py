@@ -5,6 +5,7 @@ exceptions: nobody is there, or somebody said no.
 """
 
 import http.client
+import os
 import socket
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -93,8 +94,7 @@ class ControlClient:
             with _wall():
                 with suppress(BrokenPipeError):  # it may have answered before it had read all
                     connection.request(method, path, body, {"content-type": MEDIA_JSON})
-                response = connection.getresponse()
-                yield response
+                yield _first_words(connection)
         finally:
             connection.close()
 
@@ -105,7 +105,7 @@ class ControlClient:
                 connection.connect()
             except PermissionError:
                 connection.close()
-                raise _error(Code.NOT_PERMITTED, f"You may not open {path}.") from None
+                raise _error(Code.NOT_PERMITTED, f"You may not open {path}{_who_may(path)}.") from None
             except OSError:
                 connection.close()
             else:
@@ -123,6 +123,33 @@ def read_data(data: msgspec.Raw, kind: type[T]) -> T:
         ) from None
 
 
+def _first_words(connection: _UnixConnection) -> http.client.HTTPResponse:
+    """A socket of systemd's takes a question before anybody is there, and drops it where nobody comes."""
+    try:
+        return connection.getresponse()
+    except ConnectionResetError:
+        raise DaemonNotRunning("lodestard closed the connection without an answer.") from None
+
+
+def _who_may(path: str) -> str:
+    """Whom the socket is for, and how one becomes such; empty where that can't be told."""
+    import grp
+    import pwd
+
+    try:
+        group = grp.getgrgid(Path(path).stat().st_gid)
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except (OSError, KeyError):
+        return ""
+    if group.gr_gid == 0:
+        return ": root may"
+    if user in group.gr_mem:
+        return f": you are in its group {group.gr_name} from your next login on"
+    return (
+        f": members of the group {group.gr_name} may. As root: usermod -aG {group.gr_name} {user}; then log in again"
+    )
+
+
 @contextmanager
 def _wall() -> Iterator[None]:
     """Where the transport's exceptions end."""
@@ -130,8 +157,6 @@ def _wall() -> Iterator[None]:
         yield
     except TimeoutError:
         raise _error(Code.REQUEST_TIMEOUT, "lodestard did not answer in time.") from None
-    except http.client.RemoteDisconnected:
-        raise DaemonNotRunning("lodestard closed the connection without an answer.") from None
     except (http.client.HTTPException, ConnectionError):
         raise _error(Code.INTERNAL, "lodestard's answer was cut off.") from None
 

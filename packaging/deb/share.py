@@ -77,6 +77,8 @@ def add_papers(doc: Path, version: str, foreign: Path) -> None:
     entry = f"lodestard ({version}) bookworm; urgency=medium\n\n  * CHANGELOG.md.gz tells what is new.\n\n"
     squeeze(doc / "changelog.gz", f"{entry} -- {MAINTAINER}  {date}\n".encode())
     squeeze(doc / "CHANGELOG.md.gz", (ROOT / "CHANGELOG.md").read_bytes())
+    shutil.copyfile(ROOT / "README.md", doc / "README.md")
+    shutil.copytree(ROOT / "docs", doc / "docs", copy_function=shutil.copyfile)
 
 
 def squeeze(target: Path, content: bytes) -> None:

@@ -19,6 +19,7 @@ DAY_MS = 86_400_000
 CERTIFICATE_WARN_MS = 21 * DAY_MS
 MIN_SQLITE = (3, 51, 3)
 OTHERS_BITS = 0o077
+PERMISSION = "Permission denied"
 SAME_DISK_MEND = "Set [modules.backup] dir to a folder on another disk, or copy the folder elsewhere every day."
 
 Check = Callable[[Facts], Iterator[Finding]]
@@ -40,11 +41,12 @@ def examine(facts: Facts, *, running: bool) -> DoctorReport:
 
 def _check_config(facts: Facts) -> Iterator[Finding]:
     for fault in facts.config_faults:
-        yield _error("config", fault, "lodestarctl config check lists every fault with its line.")
+        mend = "lodestarctl config check lists every fault with its line."
+        yield _error("config", fault, "As root: lodestarctl doctor" if PERMISSION in fault else mend)
 
 
 def _check_upstreams(facts: Facts) -> Iterator[Finding]:
-    if not facts.upstreams:
+    if not facts.upstreams and not facts.config_faults:
         yield _error("no_upstream", "No upstream is configured.", "Add an [upstreams.<name>] table.")
     for name, upstream in facts.upstreams.items():
         if upstream.error:
@@ -53,7 +55,10 @@ def _check_upstreams(facts: Facts) -> Iterator[Finding]:
 
 def _check_keys(facts: Facts) -> Iterator[Finding]:
     for name, why in facts.keys_missing.items():
-        mend = f"Put it there, then: lodestarctl restart. Or take [upstreams.{name}] out; the rest works without it."
+        mend = (
+            "lodestarctl setup asks for it. By hand: put it there, then lodestarctl restart; or take "
+            f"[upstreams.{name}] out. The rest works without it."
+        )
         yield _warning("no_key", f"{name} has no key: {why}", mend)
 
 
@@ -113,7 +118,11 @@ def _check_state_dir(facts: Facts) -> Iterator[Finding]:
         yield _warning("state_dir", f"{folder.path} is not there yet.", "lodestard makes it when it starts.")
         return
     if not folder.writable:
-        yield _error("state_dir", f"{folder.path} can't be written.", f"chown lodestard: {folder.path}")
+        yield _error(
+            "state_dir",
+            f"{folder.path} can't be written.",
+            f"chown it to the user that runs lodestard (the service's is lodestar): {folder.path}",
+        )
     if folder.mode & OTHERS_BITS:
         yield _warning("state_dir", f"Other users can look into {folder.path}.", f"chmod 0700 {folder.path}")
     if folder.free_bytes < MIN_DISK_BYTES:
@@ -139,7 +148,8 @@ def _check_ports(facts: Facts) -> Iterator[Finding]:
         yield _error(
             "port_taken",
             f"Something else listens on {address}.",
-            f"ss -ltnp 'sport = :{address.rpartition(':')[2]}' says what; or change [server] listen.",
+            f"ss -ltnp 'sport = :{address.rpartition(':')[2]}' says what. Or listen elsewhere: systemctl edit "
+            "lodestard.socket where systemd holds the port, [server] listen otherwise.",
         )
 
 

@@ -135,6 +135,9 @@ def upstream_status(
     connections, busy = state.pools.get(name, (0, 0))
     known = health.get("state")
     resident = health.get("resident")
+    error = str(health.get("error") or "")
+    if error.startswith(f"upstream {name} ("):  # its row says already whose it is
+        error = error.partition(") ")[2] or error
     return UpstreamStatus(
         name=name,
         state=known if known in ("up", "down") else "unknown",
@@ -144,7 +147,7 @@ def upstream_status(
         connections=connections,
         busy=busy,
         resident=tuple(resident) if resident is not None else None,
-        detail=str(health.get("error") or health.get("note") or ("has no key" if key_missing else "")),
+        detail=str(error or health.get("note") or ("has no key" if key_missing else "")),
     )
 
 

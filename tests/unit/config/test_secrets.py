@@ -77,7 +77,7 @@ def test_a_missing_key_takes_out_its_upstream_only(tmp_path: Path) -> None:
 
     assert list(keys.by_upstream) == ["d"]
     assert [(problem.upstream, problem.message) for problem in keys.problems] == [
-        ("a", "no credential 'openai': not started by systemd with LoadCredential=openai:…"),
+        ("a", "no credential 'openai' (/etc/credstore/lodestard.openai, for one that systemd starts)"),
         ("b", "the environment variable NONE is not set"),
         ("c", "file /nowhere/key: No such file or directory"),
         ("e", "file /a\0b: not a path"),

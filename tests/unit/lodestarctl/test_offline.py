@@ -1,5 +1,6 @@
 """What works with the daemon down: ``lodestard`` is run, and read like the daemon."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def lodestard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     program.chmod(0o755)
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "lodestarctl")])
     monkeypatch.setenv("LODESTAR_SOCKET", str(tmp_path / "nobody"))
+    monkeypatch.setattr(offline, "SYSTEM_CONFIG", tmp_path / "lodestard.toml")
     return tmp_path
 
 
@@ -51,6 +53,21 @@ def test_the_program_is_run_and_its_answer_shown(
     assert cli.main(words.split()) == status
     assert (lodestard / "asked").read_text() == asked
     assert shows in capsys.readouterr().out
+
+
+def test_who_has_no_configuration_is_told_of_the_machines(lodestard: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (lodestard / "answer").write_bytes(write_answer("doctor", samples.HEALTHY) + b"\n")
+    (lodestard / "lodestard.toml").touch()
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(lodestard / "own"))
+    for uid, words in ((1000, f"--config {lodestard}/lodestard.toml "), (0, "")):
+        monkeypatch.setattr(os, "geteuid", lambda uid=uid: uid)
+        assert cli.main(["doctor"]) == 0
+        assert (lodestard / "asked").read_text() == f"{words}--doctor --json"
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    (lodestard / "own/lodestard").mkdir(parents=True)
+    (lodestard / "own/lodestard/lodestard.toml").touch()
+    assert cli.main(["doctor"]) == 0
+    assert (lodestard / "asked").read_text() == "--doctor --json"
 
 
 def test_a_program_that_gives_no_answer_has_said_why(lodestard: Path, capsys: pytest.CaptureFixture[str]) -> None:

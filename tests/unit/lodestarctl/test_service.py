@@ -75,6 +75,29 @@ def test_what_to_do_about_it() -> None:
     assert "Start it with: systemctl start lodestard" not in list(service.advise(TRYING))
 
 
+def test_a_port_that_is_taken_is_said() -> None:
+    stopped = {**RUNNING, "ActiveState": "inactive", "SubState": "dead"}
+    journal = "Listening\nFailed to create listening socket (127.0.0.1:4000): Address already in use\nFailed.\n"
+
+    def run(words: Sequence[str]) -> str:
+        if words[0] == "journalctl":
+            return journal
+        return "failed\n" if words[1] == "is-failed" else answering(stopped)(words)
+
+    shown = service.look(run, Path("/"))
+    assert service.explain(shown) == (
+        "lodestard.service can't start, for its port can't be opened: (127.0.0.1:4000): Address already in use."
+    )
+    assert next(iter(service.advise(shown))).startswith("Who has it: ss -ltnp. Stop that, or listen elsewhere")
+
+
+def test_one_that_is_masked_is_not_to_be_started() -> None:
+    masked = {**RUNNING, "LoadState": "masked", "ActiveState": "inactive", "UnitFileState": "masked"}
+    told = service.look(lambda words: "" if words[1] == "is-failed" else answering(masked)(words), Path("/"))
+    assert service.explain(told) == "lodestard.service is stopped."
+    assert list(service.advise(told)) == ["It can't be started, for it is masked: systemctl unmask lodestard"]
+
+
 def test_what_a_person_should_know_of_the_unit() -> None:
     assert list(service.remarks(RUNNING)) == []
     changed = {
