@@ -12,7 +12,7 @@ from lodestarctl.setup.asking import agree, ask_for, choose
 from lodestarctl.setup.facts import Facts, LocalModel, Server, lay_over, ollama_upstreams
 from lodestarctl.setup.models import RECOMMENDED, chatty, local_aliases, missing_targets, nearest
 from lodestarctl.setup.options import Options
-from lodestarctl.setup.plan import LOCAL, new_upstream_name
+from lodestarctl.setup.plan import CODE, LOCAL, new_upstream_name
 from lodestarctl.setup.steps import describe, how_to_listen, server_of
 from lodestarctl.setup.terminal import Terminal
 
@@ -171,7 +171,7 @@ class OllamaGuide:
         if not able:
             self._terminal.say(f"{name} has no model yet.", "warn")
             model = RECOMMENDED[0]
-            self.aliases[LOCAL] = f"{name}/{model}"
+            self.aliases |= dict.fromkeys((LOCAL, CODE), f"{name}/{model}")
             if agree(self._terminal, f"Download {model} when the rest is done (some GB)?", default=False):
                 self.pulls.append(f"{name}/{model}")
             else:
@@ -181,8 +181,10 @@ class OllamaGuide:
             return
         rows = [(str(number), f"{each.name}  {size(each.size_bytes)}") for number, each in enumerate(able, 1)]
         picked = choose(self._terminal, f"Which model answers the alias {LOCAL}?", rows, 0)
-        self.aliases[LOCAL] = f"{name}/{able[picked].name}"
-        self._terminal.say(f"{LOCAL} is answered by {able[picked].name}.", "good")
+        coder = nearest(RECOMMENDED[1], server.models)
+        for alias, model in {LOCAL: able[picked].name, CODE: coder}.items():
+            self.aliases[alias] = f"{name}/{model}"
+            self._terminal.say(f"{alias} is answered by {model}.", "good")
 
 
 def _listed(server: Server, best: str) -> list[LocalModel]:

@@ -4,7 +4,7 @@ Law: what setup wrote before stays unless it is decided anew; nothing is said th
 a key is never in it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -23,7 +23,8 @@ from lodestarctl.setup.facts import (
 from lodestarctl.setup.providers import BY_NAME, Provider
 
 AUTO = "auto"
-LOCAL = "local"
+LOCAL, CODE = "local-llama", "gpt-3.5-turbo"
+"""The names by which clients know the free models: the one for talk, the one for code."""
 WARMED = ("warm", "pinned", "default")
 
 
@@ -93,18 +94,22 @@ def _routes(seen: Tables, facts: Facts, choices: Choices) -> dict[str, Any]:
         routes[alias] = _led_by(target, routes.get(alias, ()), seen)
     models: dict[str, Any] = {}
     prices: dict[str, Any] = {}
+    firsts: list[str] = []
     for name in choices.keys:
         provider = BY_NAME[name]
         upstream = upstream_or_name(provider, facts)
-        if provider.model and not _answers(upstream, routes):
-            target = f"{upstream}/{provider.model}"
-            routes[provider.alias] = (*routes.get(provider.alias, ()), target)
-            prices[target] = {"max_output_tokens": provider.max_output_tokens}
+        if _answers(upstream, routes):
+            continue
+        for offered in provider.models:
+            target = f"{upstream}/{offered.model}"
+            routes[offered.alias] = (*routes.get(offered.alias, ()), target)
+            prices[target] = {"max_output_tokens": offered.max_output_tokens}
+        firsts += [f"{upstream}/{offered.model}" for offered in provider.models[:1]]
     if routes and AUTO not in routes:
-        routes[AUTO] = _everybody(routes, seen)
+        routes[AUTO] = _everybody(routes, seen, besides={*prices} - {*firsts})
         models[AUTO] = {"prefer": "cheap"}
     elif AUTO in routes:
-        routes[AUTO] = tuple(dict.fromkeys([*routes[AUTO], *(name for name in prices if name not in routes[AUTO])]))
+        routes[AUTO] = tuple(dict.fromkeys([*routes[AUTO], *firsts]))
     changed = {alias: {"route": list(route)} for alias, route in routes.items() if before.get(alias) != route}
     tables: dict[str, Any] = {"models": lay_over(changed, models)} if changed else {}
     if prices:
@@ -127,10 +132,10 @@ def _answers(upstream: str, routes: Mapping[str, tuple[str, ...]]) -> bool:
     return any(target.partition("/")[0] == upstream for route in routes.values() for target in route)
 
 
-def _everybody(routes: Mapping[str, tuple[str, ...]], seen: Tables) -> tuple[str, ...]:
-    """Each alias's first, free ones before the others."""
+def _everybody(routes: Mapping[str, tuple[str, ...]], seen: Tables, besides: Collection[str]) -> tuple[str, ...]:
+    """Each alias's first, free ones before the others, without those of ``besides``."""
     local = ollama_upstreams(seen)
-    firsts = dict.fromkeys(route[0] for route in routes.values() if route)
+    firsts = dict.fromkeys(route[0] for route in routes.values() if route and route[0] not in besides)
     return tuple(sorted(firsts, key=lambda target: target.partition("/")[0] not in local))
 
 

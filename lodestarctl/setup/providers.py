@@ -14,8 +14,16 @@ FEW_CHARACTERS = 16
 QUOTES = "\"'`"
 
 
+class Offered(NamedTuple):
+    """A model by the name that clients know it by. What it writes at the most bounds what is held for a request."""
+
+    alias: str
+    model: str
+    max_output_tokens: int
+
+
 class Provider(NamedTuple):
-    """``alias`` and ``model`` are what is offered where the configuration has nothing of this provider yet.
+    """``models`` are offered where the configuration has none of this provider yet; ``auto`` weighs the first one.
 
     ``probe`` is the path that answers to a good key alone, and costs nothing.
     """
@@ -25,9 +33,7 @@ class Provider(NamedTuple):
     url: str
     prefix: str
     keys_at: str
-    alias: str = ""
-    model: str = ""
-    max_output_tokens: int = 0
+    models: tuple[Offered, ...] = ()
     probe: str = "/models"
 
 
@@ -38,9 +44,10 @@ PROVIDERS = (
         "https://api.anthropic.com/v1",
         "sk-ant-",
         "console.anthropic.com, API keys",
-        "claude-sonnet",
-        "claude-sonnet-4-5-20250929",
-        64_000,
+        (
+            Offered("claude-sonnet", "claude-sonnet-4-5-20250929", 64_000),
+            Offered("claude-opus", "claude-opus-4-5-20251101", 64_000),
+        ),
     ),
     Provider(
         "openai",
@@ -48,9 +55,7 @@ PROVIDERS = (
         "https://api.openai.com/v1",
         "sk-",
         "platform.openai.com, API keys",
-        "gpt-4o-mini",
-        "gpt-4o-mini",
-        16_384,
+        (Offered("gpt-4o-mini", "gpt-4o-mini", 16_384), Offered("gpt-4o", "gpt-4o", 16_384)),
     ),
     Provider("xai", "openai", "https://api.x.ai/v1", "xai-", "console.x.ai, API keys"),
     Provider(
@@ -59,9 +64,7 @@ PROVIDERS = (
         "https://generativelanguage.googleapis.com/v1beta",
         "AIza",
         "aistudio.google.com, API keys",
-        "gemini-pro",
-        "gemini-1.5-flash",
-        8_192,
+        (Offered("gemini-pro", "gemini-1.5-flash", 8_192),),
     ),
     Provider("openrouter", "openai", "https://openrouter.ai/api/v1", "sk-or-", "openrouter.ai, Keys", probe="/key"),
 )

@@ -18,6 +18,7 @@ from tests.unit.lodestarctl.setup.test_plan import CONFIG, GPU, PLACE
 
 CANARY = "sk-canary-guide-0123456789"
 HERE = "http://127.0.0.1:11434"
+ALIASES = {"local-llama": "ollama/llama3.2:3b", "gpt-3.5-turbo": "ollama/qwen2.5-coder:3b"}
 BOX = "http://127.0.0.2:11434"
 NOBODY = Server(url=HERE, error="Connection refused")
 TABLES: dict[str, Any] = {
@@ -65,14 +66,14 @@ def test_on_a_new_machine_enter_is_enough() -> None:
     terminal = ScriptedTerminal(["", "", ""])
     chosen = run(terminal, facts(GPU))
     assert chosen.hosts == {"ollama": HERE}
-    assert chosen.aliases == {"local": "ollama/llama3.2:3b"}
+    assert chosen.aliases == ALIASES
     assert (chosen.keys, chosen.budget_usd, chosen.timezone, chosen.pulls) == ({}, None, None, ())
     assert len(terminal.asked) == 3  # which model, which keys, which zone
 
 
 def test_without_anybody_there_the_defaults_hold_and_nothing_is_asked() -> None:
     chosen = run(silent(), facts(GPU), yes=True)
-    assert (chosen.hosts, chosen.aliases) == ({"ollama": HERE}, {"local": "ollama/llama3.2:3b"})
+    assert (chosen.hosts, chosen.aliases) == ({"ollama": HERE}, ALIASES)
 
 
 def test_where_nobody_answers_it_says_how_and_goes_on() -> None:

@@ -55,6 +55,7 @@ def test_an_empty_machine_gets_aliases_that_answer() -> None:
     assert settings.models["auto"].route == ("ollama/llama3.2:3b", "openai/gpt-4o-mini")
     assert settings.models["local"].route == ("ollama/llama3.2:3b",)
     assert settings.models["gpt-4o-mini"].route == ("openai/gpt-4o-mini",)
+    assert settings.models["gpt-4o"].route == ("openai/gpt-4o",)  # by name alone: auto weighs the first of a provider
     assert settings.upstreams["ollama"].free
     assert settings.upstreams["openai"].key.file == "/c/keys/openai"
     assert settings.budgets["month"].usd == Decimal(20)
