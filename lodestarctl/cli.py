@@ -102,6 +102,8 @@ def _tell_why_not(session: Session, message: str) -> None:
     from lodestarctl import service
 
     shown = service.look() if service.is_ours_to_ask(session.args.socket) else {}
+    if shown:  # it is the machine's, so the places of others are no news
+        message = f"{message.partition(': nobody listens')[0].rstrip('.')}."
     _complain(session.output, Refusal(code="not_running", message=f"{message} {service.explain(shown)}".rstrip()))
     if not session.output.json:
         for line in service.advise(shown, service.last_words() if shown else ""):

@@ -18,6 +18,7 @@ PORT = "Port"
 """Beside systemd's own properties: why the port can't be opened."""
 PATIENCE_S = 5.0
 LAST_LINES = 20
+OWN_DROP_IN = "/50-lodestarctl-setup.conf"
 PORT_UNIT = "lodestard.socket"
 PORT_REFUSED = "Failed to create listening socket "
 STATUSES = {
@@ -69,9 +70,9 @@ def _look_at_port(run: Run) -> str:
     """What keeps systemd from opening the port; empty where nothing does."""
     if run(["systemctl", "is-failed", PORT_UNIT]).strip() != "failed":
         return ""
-    said = run(["journalctl", "--quiet", "--no-pager", f"--unit={PORT_UNIT}", "--output=cat", "--lines=200"])
-    lines = [line.removeprefix(PORT_REFUSED) for line in said.splitlines() if line.startswith(PORT_REFUSED)]
-    return lines[-1] if lines else "systemd can't open it"
+    words = ("--quiet", "--no-pager", "--output=cat", "--lines=1", f"--grep={PORT_REFUSED}")
+    said = run(["journalctl", f"--unit={PORT_UNIT}", *words]).strip()
+    return said.partition(PORT_REFUSED)[2] or "systemd can't open it"
 
 
 def explain(shown: Shown) -> str:
@@ -135,6 +136,7 @@ def advise(shown: Shown, words: str = "") -> Iterator[str]:
         yield f"More: journalctl -u lodestard -n {LAST_LINES}"
     if shown.get(PORT):
         yield "Who has it: ss -ltnp. Stop that, or listen elsewhere: systemctl edit lodestard.socket"
+        yield f"Then: systemctl reset-failed {PORT_UNIT}"
     if shown["ActiveState"] in ("failed", "inactive") and shown.get("LoadState") != "masked":
         yield "Start it with: systemctl start lodestard"
     yield from remarks(shown)
@@ -148,8 +150,8 @@ def remarks(shown: Shown) -> Iterator[str]:
         yield "It can't be started, for it is masked: systemctl unmask lodestard"
     if shown.get("NeedDaemonReload") == "yes":
         yield "Its unit has changed since systemd read it: systemctl daemon-reload"
-    if paths := shown.get("DropInPaths", ""):
-        yield f"Its unit is changed by {', '.join(paths.split())} (systemctl cat lodestard)"
+    if paths := [path for path in shown.get("DropInPaths", "").split() if not path.endswith(OWN_DROP_IN)]:
+        yield f"Its unit is changed by {', '.join(paths)} (systemctl cat lodestard)"
 
 
 def tell_silence(say: Callable[[str], object]) -> None:

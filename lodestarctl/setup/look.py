@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from lodestarctl import service
 from lodestarctl.setup.address import own_address, read_address
 from lodestarctl.setup.facts import Facts, File, KeyFact, LocalModel, Server, key_place, lay_over, ollama_upstreams
 from lodestarctl.setup.facts import upstream_or_name as name_of
@@ -50,6 +51,7 @@ def look(place: Place, given: Iterable[str], client: ControlClient) -> Facts:
         elsewhere=daemon.elsewhere,
         problems=daemon.problems,
         denied=daemon.denied,
+        silence=() if daemon.running or daemon.denied or not place.unit else why_silent(),
         hidden=hidden,
     )
     providers = known_to(upstreams if isinstance(upstreams, dict) else {})
@@ -110,6 +112,12 @@ def look_for_daemon(place: Place, client: ControlClient) -> Daemon:
         return Daemon(elsewhere=status.config)
     errors = [problem for problem in status.problems if problem.severity == "error"]
     return Daemon(True, problems=tuple((problem.what, problem.advice) for problem in errors))
+
+
+def why_silent() -> tuple[str, ...]:
+    """What systemd knows of a daemon of the machine's that does not answer."""
+    shown = service.look()
+    return tuple(filter(None, (service.explain(shown), *service.remarks(shown))))
 
 
 def look_at_server(url: str) -> Server:
