@@ -79,7 +79,7 @@ def explain(shown: Shown) -> str:
     """Why it does not answer, in a sentence; empty where systemd does not know either. Pure."""
     match shown.get("ActiveState"), shown.get("SubState"):
         case ("activating", "auto-restart"):
-            return f"It fails to start, and systemd tries again ({shown['NRestarts']} times so far): {reason(shown)}."
+            return f"It fails to start, and systemd tries again ({_times(shown)} so far): {reason(shown)}."
         case ("activating", _):
             return "It is starting."
         case ("deactivating", _):
@@ -91,6 +91,16 @@ def explain(shown: Shown) -> str:
         case ("inactive", _):
             return f"{UNIT} is stopped."
     return ""
+
+
+def _times(shown: Shown) -> str:
+    tries = shown["NRestarts"]
+    return "once" if tries == "1" else f"{tries} times"
+
+
+def fails(shown: Shown) -> bool:
+    """Whether it makes no sense to wait for its answer, though its socket takes the question. Pure."""
+    return shown.get("ActiveState") == "failed" or shown.get("SubState") == "auto-restart"
 
 
 def reason(shown: Shown) -> str:
@@ -161,6 +171,7 @@ def tell_silence(say: Callable[[str], object]) -> None:
         say(f"lodestard does not answer yet. {why}")
         for line in advise(shown, last_words()):
             say(line)
+        say("Waiting for it; Ctrl-C stops.")
 
 
 def is_ours_to_ask(socket: str | None) -> bool:

@@ -51,7 +51,7 @@ def look(place: Place, given: Iterable[str], client: ControlClient) -> Facts:
         elsewhere=daemon.elsewhere,
         problems=daemon.problems,
         denied=daemon.denied,
-        silence=() if daemon.running or daemon.denied or not place.unit else why_silent(),
+        silence=() if daemon.running or daemon.denied else why_silent(place),
         hidden=hidden,
     )
     providers = known_to(upstreams if isinstance(upstreams, dict) else {})
@@ -102,6 +102,8 @@ class Daemon(NamedTuple):
 
 def look_for_daemon(place: Place, client: ControlClient) -> Daemon:
     """Whether the daemon of this configuration runs; and, if it is another's that answers, whose."""
+    if service.fails(_unit_of(place)):
+        return Daemon()
     try:
         status = client.ask("status", {}, Status)
     except ControlError as error:
@@ -114,9 +116,13 @@ def look_for_daemon(place: Place, client: ControlClient) -> Daemon:
     return Daemon(True, problems=tuple((problem.what, problem.advice) for problem in errors))
 
 
-def why_silent() -> tuple[str, ...]:
+def _unit_of(place: Place) -> service.Shown:
+    return service.look() if place.unit and place.kind == "system" else {}
+
+
+def why_silent(place: Place) -> tuple[str, ...]:
     """What systemd knows of a daemon of the machine's that does not answer."""
-    shown = service.look()
+    shown = _unit_of(place)
     return tuple(filter(None, (service.explain(shown), *service.remarks(shown))))
 
 

@@ -174,7 +174,7 @@ def how_to_start(facts: Facts) -> str:
         return f"As root: systemctl enable --now {' '.join(SOCKETS)} {UNIT}"
     elsewhere = place.kind == "file" or (place.kind == "user" and place.root_runs)  # root's own is the machine's
     named = f" --config {place.config_file}" if elsewhere else ""
-    return f"lodestard{named}"
+    return f"{place.program}{named}"
 
 
 def states(report: Report) -> Mapping[str, list[Step]]:

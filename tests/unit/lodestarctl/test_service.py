@@ -136,7 +136,12 @@ def test_who_waits_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     monkeypatch.setattr(service, "look", dict)
     service.tell_silence(said.append)
-    assert len(said) == 3
+    assert len(said) == 4
+    assert said[-1] == "Waiting for it; Ctrl-C stops."
+
+
+def test_one_that_fails_is_not_waited_for() -> None:
+    assert [service.fails(shown) for shown in (RUNNING, {}, WRONG, TRYING)] == [False, False, True, True]
 
 
 def test_what_cannot_be_run_says_nothing() -> None:
