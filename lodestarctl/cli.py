@@ -88,6 +88,7 @@ def _guarded(run: Run, session: Session) -> int:
         return exit_codes.NOT_RUNNING
     except ControlError as error:
         _complain(session.output, _with_advice(error.refusal, session.args.words))
+        _tell_what_systemd_knows(session, error.code)
         return exit_codes.exit_code_of(error.code)
     except UsageError as error:
         _complain(session.output, Refusal(code=Code.INVALID_REQUEST.value, message=str(error)))
@@ -102,10 +103,21 @@ def _tell_why_not(session: Session, message: str) -> None:
     from lodestarctl import service
 
     shown = service.look() if service.is_ours_to_ask(session.args.socket) else {}
+    if shown:  # it is the machine's, so the places of others are no news
+        message = f"{message.partition(': nobody listens')[0].rstrip('.')}."
     _complain(session.output, Refusal(code="not_running", message=f"{message} {service.explain(shown)}".rstrip()))
     if not session.output.json:
         for line in service.advise(shown, service.last_words() if shown else ""):
             session.output.say(line)
+
+
+def _tell_what_systemd_knows(session: Session, code: str) -> None:
+    """Where nobody answered in time: its socket takes questions also while it can't start."""
+    from lodestarctl import service
+
+    silent = code == Code.REQUEST_TIMEOUT and not session.output.json
+    if silent and session.args.words[0] != "status" and service.is_ours_to_ask(session.args.socket):
+        service.tell_silence(session.output.say)
 
 
 def _with_advice(refusal: Refusal, words: Sequence[str]) -> Refusal:

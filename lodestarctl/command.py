@@ -6,14 +6,14 @@ from typing import Literal, NamedTuple
 class Option(NamedTuple):
     """One option (``--by``, ``-n``) or positional (no dash). ``many`` takes any number of words, or may come again.
 
-    ``kind`` model and host are texts for which completions know the daemon's names.
+    ``kind`` model, host and alias are texts for which completions know the daemon's names.
 
     ``dest`` is the name of its value where the option's own is a word of Python.
     """
 
     flags: tuple[str, ...]
     help: str
-    kind: Literal["text", "integer", "flag", "file", "model", "host"] = "text"
+    kind: Literal["text", "integer", "flag", "file", "model", "host", "alias"] = "text"
     choices: tuple[str, ...] = ()
     default: str | int | None = None
     metavar: str = ""

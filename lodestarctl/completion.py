@@ -11,10 +11,11 @@ from lodestarctl.table import COMMANDS, GLOBAL_OPTIONS, Command, Option, group_m
 
 
 class Names(NamedTuple):
-    """What the daemon's models and hosts are called: letters, digits and ``. _ - : /`` only."""
+    """What the daemon's models, hosts and aliases are called: letters, digits and ``. _ - : /`` only."""
 
     models: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
 
 
 NO_NAMES = Names()
@@ -27,7 +28,8 @@ def write_completion(shell: str, names: Names = NO_NAMES) -> str:
 
 def choices_of(option: Option, names: Names) -> tuple[str, ...]:
     """What may stand there, where that is known."""
-    return {"model": names.models, "host": names.hosts}.get(option.kind, option.choices)
+    known = {"model": names.models, "host": names.hosts, "alias": names.aliases}
+    return known.get(option.kind, option.choices)
 
 
 def first_words() -> list[str]:
@@ -67,10 +69,10 @@ def _bash(names: Names) -> str:
     longest_first = sorted(COMMANDS, key=lambda command: command.name.count(" "), reverse=True)
     cases = "\n".join(_bash_case(command, names) for command in longest_first)
     subs = "\n".join(f'    {group}) words="{" ".join(_words_after(group, names))}" ;;' for group in groups())
-    values = "\n".join(_bash_values(option) for option in _choosing())
+    values = "\n".join([*(_bash_values(option, names) for option in _choosing(names)), *_bash_free(names)])
     return f"""# bash completion for lodestarctl
 _lodestarctl() {{
-  local cur prev word command="" words="" index at=$COMP_CWORD
+  local cur prev word command="" words="" free="" index at=$COMP_CWORD
   cur="${{COMP_WORDS[at]}}"
   while ((at > 1)) && [[ ${{COMP_WORDS[at]}} == : || ${{COMP_WORDS[at-1]}} == : ]]; do
     ((at--)); cur="${{COMP_WORDS[at]}}$cur"  # a colon ends a word for bash, but not in a model's name
@@ -85,7 +87,7 @@ _lodestarctl() {{
     {"|".join(_file_flags())}) COMPREPLY=($(compgen -f -- "$cur")); return ;;
 {values}
   esac
-  case "$command" in
+  [[ $free ]] || case "$command" in
     "") words="{" ".join([*first_words(), *flags_of(GLOBAL_OPTIONS), "--version", "--help"])}" ;;
 {subs}
 {cases}
@@ -97,9 +99,18 @@ complete -F _lodestarctl lodestarctl
 """
 
 
-def _choosing() -> list[Option]:
+def _choosing(names: Names) -> list[Option]:
     """Options that take one of a few values."""
-    return [option for command in COMMANDS for option in command.options if option.choices and not option.positional]
+    options = [option for command in COMMANDS for option in command.options if not option.positional]
+    return [option for option in options if choices_of(option, names)]
+
+
+def _bash_free(names: Names) -> list[str]:
+    """Options that take what nobody can know: nothing is offered there."""
+    options = [option for command in COMMANDS for option in command.options]
+    taken = {*flags_of(_choosing(names)), *_file_flags(), *flags_of(each for each in options if each.kind == "flag")}
+    free = [flag for flag in dict.fromkeys(flags_of(options)) if flag not in taken]
+    return [f"    {'|'.join(free)}) COMPREPLY=(); return ;;"]
 
 
 def _file_flags() -> list[str]:
@@ -108,10 +119,9 @@ def _file_flags() -> list[str]:
     return list(dict.fromkeys(flags_of(option for option in options if option.kind == "file")))
 
 
-def _bash_values(option: Option) -> str:
-    return (
-        f'    {"|".join(option.flags)}) COMPREPLY=($(compgen -W "{" ".join(option.choices)}" -- "$cur")); return ;;'
-    )
+def _bash_values(option: Option, names: Names) -> str:
+    choices = " ".join(choices_of(option, names))
+    return f'    {"|".join(option.flags)}) words="{choices}"; free=yes ;;'
 
 
 def _bash_case(command: Command, names: Names) -> str:
@@ -249,13 +259,14 @@ def _fish_option(option: Option, condition: str, names: Names) -> str:
         parts.append("-F" if option.kind == "file" else f"-a {_fish_quoted(' '.join(choices_of(option, names)))}")
     else:
         parts += [f"-l {flag[2:]}" if flag.startswith("--") else f"-s {flag[1:]}" for flag in option.flags]
-        parts += _fish_value(option)
+        parts += _fish_value(option, names)
     return " ".join([*parts, f"-d {_fish_quoted(option.help)}"])
 
 
-def _fish_value(option: Option) -> list[str]:
+def _fish_value(option: Option, names: Names) -> list[str]:
     if option.kind == "flag":
         return []
     if option.kind == "file":
         return ["-r -F"]
-    return [f"-x -a {_fish_quoted(' '.join(option.choices))}"] if option.choices else ["-x"]
+    choices = choices_of(option, names)
+    return [f"-x -a {_fish_quoted(' '.join(choices))}"] if choices else ["-x"]

@@ -18,6 +18,7 @@ PORT = "Port"
 """Beside systemd's own properties: why the port can't be opened."""
 PATIENCE_S = 5.0
 LAST_LINES = 20
+OWN_DROP_IN = "/50-lodestarctl-setup.conf"
 PORT_UNIT = "lodestard.socket"
 PORT_REFUSED = "Failed to create listening socket "
 STATUSES = {
@@ -69,16 +70,16 @@ def _look_at_port(run: Run) -> str:
     """What keeps systemd from opening the port; empty where nothing does."""
     if run(["systemctl", "is-failed", PORT_UNIT]).strip() != "failed":
         return ""
-    said = run(["journalctl", "--quiet", "--no-pager", f"--unit={PORT_UNIT}", "--output=cat", "--lines=200"])
-    lines = [line.removeprefix(PORT_REFUSED) for line in said.splitlines() if line.startswith(PORT_REFUSED)]
-    return lines[-1] if lines else "systemd can't open it"
+    words = ("--quiet", "--no-pager", "--output=cat", "--lines=1", f"--grep={PORT_REFUSED}")
+    said = run(["journalctl", f"--unit={PORT_UNIT}", *words]).strip()
+    return said.partition(PORT_REFUSED)[2] or "systemd can't open it"
 
 
 def explain(shown: Shown) -> str:
     """Why it does not answer, in a sentence; empty where systemd does not know either. Pure."""
     match shown.get("ActiveState"), shown.get("SubState"):
         case ("activating", "auto-restart"):
-            return f"It fails to start, and systemd tries again ({shown['NRestarts']} times so far): {reason(shown)}."
+            return f"It fails to start, and systemd tries again ({_times(shown)} so far): {reason(shown)}."
         case ("activating", _):
             return "It is starting."
         case ("deactivating", _):
@@ -90,6 +91,16 @@ def explain(shown: Shown) -> str:
         case ("inactive", _):
             return f"{UNIT} is stopped."
     return ""
+
+
+def _times(shown: Shown) -> str:
+    tries = shown["NRestarts"]
+    return "once" if tries == "1" else f"{tries} times"
+
+
+def fails(shown: Shown) -> bool:
+    """Whether it makes no sense to wait for its answer, though its socket takes the question. Pure."""
+    return shown.get("ActiveState") == "failed" or shown.get("SubState") == "auto-restart"
 
 
 def reason(shown: Shown) -> str:
@@ -135,6 +146,7 @@ def advise(shown: Shown, words: str = "") -> Iterator[str]:
         yield f"More: journalctl -u lodestard -n {LAST_LINES}"
     if shown.get(PORT):
         yield "Who has it: ss -ltnp. Stop that, or listen elsewhere: systemctl edit lodestard.socket"
+        yield f"Then: systemctl reset-failed {PORT_UNIT}"
     if shown["ActiveState"] in ("failed", "inactive") and shown.get("LoadState") != "masked":
         yield "Start it with: systemctl start lodestard"
     yield from remarks(shown)
@@ -148,8 +160,8 @@ def remarks(shown: Shown) -> Iterator[str]:
         yield "It can't be started, for it is masked: systemctl unmask lodestard"
     if shown.get("NeedDaemonReload") == "yes":
         yield "Its unit has changed since systemd read it: systemctl daemon-reload"
-    if paths := shown.get("DropInPaths", ""):
-        yield f"Its unit is changed by {', '.join(paths.split())} (systemctl cat lodestard)"
+    if paths := [path for path in shown.get("DropInPaths", "").split() if not path.endswith(OWN_DROP_IN)]:
+        yield f"Its unit is changed by {', '.join(paths)} (systemctl cat lodestard)"
 
 
 def tell_silence(say: Callable[[str], object]) -> None:
@@ -159,6 +171,7 @@ def tell_silence(say: Callable[[str], object]) -> None:
         say(f"lodestard does not answer yet. {why}")
         for line in advise(shown, last_words()):
             say(line)
+        say("Waiting for it; Ctrl-C stops.")
 
 
 def is_ours_to_ask(socket: str | None) -> bool:

@@ -94,7 +94,7 @@ COMMANDS = (
         "prices",
         "what every model costs, since when, and who says so",
         "prices",
-        (Option(("model",), "one alias or upstream/model, in full", optional=True),),
+        (Option(("model",), "one alias or upstream/model, in full", "alias", optional=True),),
     ),
     Command("prices check", "what is unpriced, retired, old, or other than the price list says", "prices_check"),
     Command(
@@ -151,7 +151,7 @@ COMMANDS = (
         "forget cached answers",
         "cache_clear",
         (
-            Option(("--model",), "only the answers of this alias or upstream/model"),
+            Option(("--model",), "only the answers of this alias or upstream/model", "alias"),
             Option(("--older-than",), "only what is older: 90m, 24h, 7d", metavar="AGE"),
         ),
     ),
@@ -168,7 +168,7 @@ COMMANDS = (
         "one small real call to each upstream; says the price first",
         "models_test",
         (
-            Option(("alias",), "only these aliases", many=True),
+            Option(("alias",), "only these aliases", "alias", many=True),
             Option(("--yes", "-y"), "do not ask before calls that cost money", "flag"),
         ),
     ),
@@ -196,7 +196,7 @@ COMMANDS = (
         "ask",
         (
             Option(("question",), "the question; - or nothing reads standard input", many=True),
-            Option(("-m", "--model"), "the alias to ask", default="auto"),
+            Option(("-m", "--model"), "the alias to ask", "alias", default="auto"),
         ),
     ),
     Command(
@@ -236,7 +236,7 @@ COMMANDS = (
             Option(("--write",), "write the files instead of printing them", "flag"),
             Option(("--folder",), "where (default: the repository around you)", "file", metavar="DIR"),
             Option(("--project",), "the project's name (default: the folder's)", metavar="NAME"),
-            Option(("--model",), "the main model (default: auto)", metavar="ALIAS"),
+            Option(("--model",), "the main model (default: auto)", "alias", metavar="ALIAS"),
             Option(("--weak",), "the model for commit messages and summaries", metavar="ALIAS"),
             Option(("--tell-waiting",), "have Aider show what a free model is waited for", "flag"),
             Option(("--force",), "change what is there already; a copy is kept", "flag"),

@@ -27,7 +27,7 @@ ADVICE_COMMANDS = (
         "route explain",
         "what would become of a request, without sending it",
         "route_explain",
-        (PROMPT, FILE, Option(("-m", "--model"), "the alias to ask (default: auto)", metavar="M"), *SHAPE),
+        (PROMPT, FILE, Option(("-m", "--model"), "the alias to ask (default: auto)", "alias", metavar="M"), *SHAPE),
     ),
     Command(
         "route backtest",

@@ -29,7 +29,12 @@ ROUTING_COMMANDS = (
         "ask one model in place of all others for a time",
         "use",
         (
-            Option(("alias",), "the alias that answers; - takes it back, nothing shows what holds", optional=True),
+            Option(
+                ("alias",),
+                "the alias that answers; - takes it back, nothing shows what holds",
+                "alias",
+                optional=True,
+            ),
             Option(("--session",), "only in this session", metavar="S"),
             Option(("--project",), "only in this project", metavar="P"),
             Option(("--for",), "for how long: 2h, 30m (default: until it is taken back)", metavar="AGE", dest="time"),

@@ -7,6 +7,7 @@ from lodestarctl import exit_codes
 from lodestarctl.completion import NO_NAMES, Names, write_completion
 from lodestarctl.session import Session
 from lodestard.control.client import ControlError, DaemonNotRunning
+from lodestard.control.messages import ModelsReport
 from lodestard.control.messages.gpu import GpuReport
 
 _HARMLESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/-]*")
@@ -18,13 +19,16 @@ def run(session: Session) -> int:
 
 
 def _ask(session: Session) -> Names:
-    """What is on the cards is called; nothing where there is no daemon, or it looks after none."""
+    """What the aliases and what is on the cards is called; nothing where there is no daemon."""
+    names = NO_NAMES
     try:
-        report = session.client.ask("gpu", {}, GpuReport)
+        rows = session.client.ask("models", {}, ModelsReport).models
+        names = names._replace(aliases=_harmless(row.alias for row in rows))
+        hosts = session.client.ask("gpu", {}, GpuReport).hosts  # refused where it looks after no card
     except (ControlError, DaemonNotRunning):
-        return NO_NAMES
-    models = (model.model for host in report.hosts for model in host.models)
-    return Names(_harmless(models), _harmless(host.host for host in report.hosts))
+        return names
+    models = (model.model for host in hosts for model in host.models)
+    return names._replace(models=_harmless(models), hosts=_harmless(host.host for host in hosts))
 
 
 def _harmless(names: Iterable[str]) -> tuple[str, ...]:

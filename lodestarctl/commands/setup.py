@@ -1,10 +1,12 @@
 """``lodestarctl setup``: finds out, asks, shows, writes, starts, tries."""
 
 import os
+import shutil
 
 import msgspec
 
 from lodestarctl import exit_codes
+from lodestarctl.offline import find_lodestard
 from lodestarctl.session import Session
 from lodestarctl.setup.apply import Refused, Work
 from lodestarctl.setup.choices import Choices
@@ -29,6 +31,8 @@ def run(session: Session) -> int:
     terminal.interactive &= not options.yes
     systemd = systemd_version() if os.geteuid() == 0 else 0
     place = find_place(options.place, os.environ, os.geteuid(), systemd=systemd)
+    if shutil.which("lodestard") is None:  # one file, or a checkout
+        place = msgspec.structs.replace(place, program=" ".join(find_lodestard()))
     if not session.args.check and not terminal.interactive and not options.say_something:
         raise UsageError(f"nobody is there to ask (no terminal); say what to do: {FLAGS}")
     session.client = client_for(session, place)

@@ -73,6 +73,8 @@ def render_doctor(report: DoctorReport) -> list[Block]:
     verdict = (
         Note(f"{plural(bad, 'problem')} ({looked}).", "warn", "!")
         if bad
-        else Note(f"All is well ({looked}).", "good", "✓")
+        else Note(
+            f"{'All is well' if report.running else 'Nothing is wrong that can be seen'} ({looked}).", "good", "✓"
+        )
     )
     return [*notes, verdict]

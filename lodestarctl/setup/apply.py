@@ -159,6 +159,7 @@ class Work:
         if not (place.unit and place.kind == "system") or os.geteuid() != 0:
             return False
         self._terminal.say("Starting lodestard …")
+        self._systemctl("reset-failed", *SOCKETS, UNIT)  # or systemd would count the tries before
         if self._systemctl("enable", "--now", *SOCKETS, UNIT):
             self._tell("Started lodestard, and it starts with the machine from now on.")
             return True

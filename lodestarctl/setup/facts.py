@@ -57,7 +57,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """``running``: a daemon answers, and its configuration is this one. ``elsewhere`` is another one's.
 
     ``own_server`` is where this machine's own Ollama would be. ``problems`` are the daemon's own, with what to do.
-    ``hidden``: some files can't be read by whoever runs this. ``denied`` says why the daemon may not be asked.
+    ``hidden``: some files can't be read by whoever runs this. ``denied`` says why the daemon may not be asked,
+    ``silence`` what systemd knows of why it does not answer.
     """
 
     place: Place
@@ -72,6 +73,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[tuple[str, str], ...] = ()
     hidden: bool = False
     denied: str = ""
+    silence: tuple[str, ...] = ()
 
     @property
     def config_there(self) -> bool:

@@ -48,7 +48,15 @@ def _on_one_line(found: re.Match[str]) -> str:
 
 
 def write_whole(path: Path, data: bytes, *, secret: bool = False) -> None:
-    """Raises ``OSError``."""
+    """Raises ``OSError``, of ``path``."""
+    try:
+        _write(path, data, secret=secret)
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def _write(path: Path, data: bytes, *, secret: bool) -> None:
     make_folder(path.parent, SECRET_FOLDER_MODE if secret else FOLDER_MODE)
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # made with 0600
     try:

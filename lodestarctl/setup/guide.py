@@ -67,6 +67,8 @@ def choose_budget(terminal: Terminal, facts: Facts, options: Options, *, spends:
         return options.budget_usd
     if name:
         terminal.say(f"At most {shown_usd(usd)} a month (budget {name}).", "good")
+        if terminal.interactive:
+            terminal.say(f"Another: lodestarctl budget set {name} --usd AMOUNT", "dim")
         return None
     if not spends:
         terminal.say("No paid provider has a key, so nothing can be spent.", "dim")

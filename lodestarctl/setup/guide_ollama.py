@@ -56,7 +56,7 @@ class OllamaGuide:
                 self._terminal.say(f"{name}: {describe(server)}.", "good")
             elif not self._options.ollama:
                 why = server.error if server is not None else "its address can't be understood"
-                self._terminal.say(f"{name} does not answer at {url}: {why}.", "warn", next_=how_to_listen(url))
+                self._terminal.say(f"{name} does not answer at {url}: {why}.", "warn", next_=how_to_listen(url, why))
 
     def _offer_own(self) -> None:
         """This machine's own server, where the configuration does not know it."""
@@ -78,7 +78,8 @@ class OllamaGuide:
         if url in self._urls().values():
             return
         if server.error:
-            self._terminal.say(f"{url} does not answer: {server.error}.", "warn", next_=how_to_listen(url))
+            next_ = how_to_listen(url, server.error)
+            self._terminal.say(f"{url} does not answer: {server.error}.", "warn", next_=next_)
             if not agree(self._terminal, "Write it down all the same?", default=asked_for):
                 return
         else:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from lodestarctl import service
 from lodestarctl.setup.address import own_address, read_address
 from lodestarctl.setup.facts import Facts, File, KeyFact, LocalModel, Server, key_place, lay_over, ollama_upstreams
 from lodestarctl.setup.facts import upstream_or_name as name_of
@@ -50,6 +51,7 @@ def look(place: Place, given: Iterable[str], client: ControlClient) -> Facts:
         elsewhere=daemon.elsewhere,
         problems=daemon.problems,
         denied=daemon.denied,
+        silence=() if daemon.running or daemon.denied else why_silent(place),
         hidden=hidden,
     )
     providers = known_to(upstreams if isinstance(upstreams, dict) else {})
@@ -100,6 +102,8 @@ class Daemon(NamedTuple):
 
 def look_for_daemon(place: Place, client: ControlClient) -> Daemon:
     """Whether the daemon of this configuration runs; and, if it is another's that answers, whose."""
+    if service.fails(_unit_of(place)):
+        return Daemon()
     try:
         status = client.ask("status", {}, Status)
     except ControlError as error:
@@ -110,6 +114,16 @@ def look_for_daemon(place: Place, client: ControlClient) -> Daemon:
         return Daemon(elsewhere=status.config)
     errors = [problem for problem in status.problems if problem.severity == "error"]
     return Daemon(True, problems=tuple((problem.what, problem.advice) for problem in errors))
+
+
+def _unit_of(place: Place) -> service.Shown:
+    return service.look() if place.unit and place.kind == "system" else {}
+
+
+def why_silent(place: Place) -> tuple[str, ...]:
+    """What systemd knows of a daemon of the machine's that does not answer."""
+    shown = _unit_of(place)
+    return tuple(filter(None, (service.explain(shown), *service.remarks(shown))))
 
 
 def look_at_server(url: str) -> Server:

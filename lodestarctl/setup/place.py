@@ -27,7 +27,7 @@ Store = Literal["encrypted", "credstore", "file"]
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """``kind`` file is one configuration that was named; its keys stand beside it.
 
-    ``store`` is where keys go; ``may_write`` whether whoever runs this may put things there.
+    ``program`` starts the daemon. ``store`` is where keys go; ``may_write`` whether whoever runs this may put things there.
     """
 
     kind: Literal["system", "user", "file"]
@@ -37,6 +37,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     store: Store = "file"
     may_write: bool = True
     root_runs: bool = False
+    program: str = "lodestard"
 
     @property
     def drop_in(self) -> Path:

@@ -28,4 +28,6 @@ def _steps(report: Report) -> Iterator[Block]:
 def _verdict(report: Report) -> Note:
     if report.ok:
         return Note("Lodestar is set up: it runs, and somebody answers.", "good", "✓")
+    if any(step.state == "wrong" for step in report.steps):
+        return Note("That has to be mended first.", "bad", "✗")
     return Note("Something is missing; lodestarctl setup goes through it.", "warn", "!")

@@ -12,6 +12,9 @@ from lodestarctl.setup.models import missing_targets
 from lodestarctl.setup.place import SOCKETS, UNIT
 from lodestard.domain.money import parse_nano_usd
 
+UNKNOWN_NAME = ("name resolution", "not known", "associated with hostname")
+OTHER = ("it ", "what answers")
+"""How the reasons begin where somebody does answer there."""
 State = Literal["done", "optional", "missing", "wrong"]
 NAMES = {
     "where": "Where",
@@ -42,7 +45,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report_on(facts: Facts) -> Report:
-    steps = (*_where(facts), *_ollama(facts), *_keys(facts), *_budget(facts), *_daemon(facts))
+    seen = () if facts.faults else (*_ollama(facts), *_keys(facts), *_budget(facts))
+    steps = (*_where(facts), *seen, *_daemon(facts))
     answered = any(step.name in ("ollama", "providers") and step.state == "done" for step in steps)
     needed = [step for step in steps if step.state == "wrong" or (step.state == "missing" and step.name != "ollama")]
     place = facts.place
@@ -58,6 +62,8 @@ def _where(facts: Facts) -> Iterator[Step]:
         yield Step("where", "wrong", what, f"Set that up: lodestarctl --config {facts.elsewhere} setup; or stop it.")
     if facts.hidden:
         yield Step("where", "optional", "Not every file of it can be read by you.", f"As root: {setup}")
+    if facts.faults:
+        return  # what is set can't be told then
     if facts.config_there:
         yield Step("where", "done", f"{place.config_file} ({KINDS[place.kind]}).")
     else:
@@ -70,7 +76,7 @@ def _ollama(facts: Facts) -> Iterator[Step]:
         server = server_of(url, facts)
         if server is None or server.error:
             why = server.error if server is not None else "its address can't be understood"
-            yield Step("ollama", "missing", f"{name} does not answer at {url}: {why}.", how_to_listen(url))
+            yield Step("ollama", "missing", f"{name} does not answer at {url}: {why}.", how_to_listen(url, why))
         else:
             yield from _models_of(name, server, facts)
     known = [server_of(url, facts) for url in configured.values()]
@@ -104,8 +110,12 @@ def describe(server: Server) -> str:
     return f"Ollama {server.version} at {server.url} with {count or 'no'} model{'' if count == 1 else 's'}"
 
 
-def how_to_listen(url: str) -> str:
-    """What to do where nobody answers."""
+def how_to_listen(url: str, why: str = "") -> str:
+    """What to do where nobody answers, for the reason that was found."""
+    if any(word in why for word in UNKNOWN_NAME):
+        return "Is the name right? An IP address does too."
+    if why.startswith(OTHER):
+        return ""
     if "//127." in url or "//localhost" in url or "//[::1]" in url:
         return "Is it installed and started? ollama serve; on another machine: lodestarctl setup --ollama URL."
     return (
@@ -155,7 +165,7 @@ def _daemon(facts: Facts) -> Iterator[Step]:
     elif facts.denied:
         yield Step("daemon", "missing", "Whether it runs can't be seen by you.", facts.denied)
     else:
-        yield Step("daemon", "missing", "It does not run.", how_to_start(facts))
+        yield Step("daemon", "missing", " ".join(("It does not run.", *facts.silence)), how_to_start(facts))
 
 
 def how_to_start(facts: Facts) -> str:
@@ -164,7 +174,7 @@ def how_to_start(facts: Facts) -> str:
         return f"As root: systemctl enable --now {' '.join(SOCKETS)} {UNIT}"
     elsewhere = place.kind == "file" or (place.kind == "user" and place.root_runs)  # root's own is the machine's
     named = f" --config {place.config_file}" if elsewhere else ""
-    return f"lodestard{named}"
+    return f"{place.program}{named}"
 
 
 def states(report: Report) -> Mapping[str, list[Step]]:

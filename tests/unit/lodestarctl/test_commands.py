@@ -109,7 +109,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], utc
         ("ledger verify", "ledger.verify", {}, samples.VERIFIED, "adds up"),
         ("log-level debug", "log-level", {"level": "debug"}, LogLevel(level="debug", was="info"), "it was info"),
         ("drain", "drain", {}, Draining(exchanges=2, drain_s=120), "2 requests under way, at most 2 min"),
-        ("doctor", "doctor", {}, samples.HEALTHY, "All is well"),
+        ("doctor", "doctor", {}, samples.HEALTHY, "Nothing is wrong"),
         ("session", "session.list", {"last": 20}, session_samples.LIST, "aider-20251121-1130-k3f"),
         ("session list -n 3", "session.list", {"last": 3}, session_samples.LIST, "nightly"),
         ("session show", "session.show", {"id": None}, session_samples.REPORT, "Model switches"),

@@ -16,6 +16,7 @@ from lodestarctl.progress import CLEAR, Progress
 from lodestarctl.render.gpu_progress import load_bar, pull_line, unload_line, warm_line
 from lodestarctl.render.waits import about_seconds, brief, estimate, seconds, speed, until
 from lodestard.control.client import ControlError
+from lodestard.control.messages import ModelRow, ModelsReport
 from lodestard.control.messages.gpu import (
     Estimate,
     GpuReport,
@@ -322,15 +323,20 @@ def test_guesses_have_no_more_digits_than_they_are_worth() -> None:
 # completions
 
 
+ALIASES = ModelsReport(models=(ModelRow(alias="my-alias", targets=()), ModelRow(alias="$(rm)", targets=())))
+
+
 def test_completions_know_the_daemon_s_names(run: Run) -> None:
-    assert run("completion", "bash", answers={"gpu": samples.REPORT}) == exit_codes.OK
+    assert run("completion", "bash", answers={"models": ALIASES, "gpu": samples.REPORT}) == exit_codes.OK
     assert MODEL in run.out
     assert "t600" in run.out
+    assert "my-alias" in run.out
     with_names = run.out
     assert run("completion", "bash") == exit_codes.OK
     assert MODEL not in run.out
-    assert run("completion", "bash", answers={"gpu": refusal("not_found")}) == exit_codes.OK
+    assert run("completion", "bash", answers={"models": ALIASES, "gpu": refusal("not_found")}) == exit_codes.OK
+    assert "my-alias" in run.out
     harm = msgspec.structs.replace(samples.BUSY, host="$(rm)", models=(samples.BUSY.models[0],) * 2)
-    assert run("completion", "bash", answers={"gpu": GpuReport(hosts=(harm,))}) == exit_codes.OK
+    assert run("completion", "bash", answers={"models": ALIASES, "gpu": GpuReport(hosts=(harm,))}) == exit_codes.OK
     assert "$(rm)" not in run.out
     assert with_names.count(MODEL) == 5

@@ -35,7 +35,7 @@ def lodestard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("ledger verify", "--verify-ledger --json", "ledger.verify", samples.VERIFIED, 0, "adds up"),
         ("ledger verify X", "--verify-ledger X --json", "ledger.verify", samples.BROKEN_LEDGER, 1, "books"),
         ("doctor", "--doctor --json", "doctor", samples.DOCTOR, 1, "ollama serve"),
-        ("doctor", "--doctor --json", "doctor", samples.HEALTHY, 0, "All is well"),
+        ("doctor", "--doctor --json", "doctor", samples.HEALTHY, 0, "Nothing is wrong"),
         ("doctor --json", "--doctor --json", "doctor", samples.HEALTHY, 0, '"checks": 11'),
     ],
 )

@@ -77,7 +77,7 @@ def test_what_to_do_about_it() -> None:
 
 def test_a_port_that_is_taken_is_said() -> None:
     stopped = {**RUNNING, "ActiveState": "inactive", "SubState": "dead"}
-    journal = "Listening\nFailed to create listening socket (127.0.0.1:4000): Address already in use\nFailed.\n"
+    journal = "lodestard.socket: Failed to create listening socket (127.0.0.1:4000): Address already in use\n"
 
     def run(words: Sequence[str]) -> str:
         if words[0] == "journalctl":
@@ -104,7 +104,7 @@ def test_what_a_person_should_know_of_the_unit() -> None:
         **RUNNING,
         "UnitFileState": "masked",
         "NeedDaemonReload": "yes",
-        "DropInPaths": "/etc/a.conf /etc/b.conf",
+        "DropInPaths": "/etc/a.conf /etc/50-lodestarctl-setup.conf /etc/b.conf",
     }
     assert list(service.remarks(changed)) == [
         "It can't be started, for it is masked: systemctl unmask lodestard",
@@ -136,7 +136,12 @@ def test_who_waits_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
     monkeypatch.setattr(service, "look", dict)
     service.tell_silence(said.append)
-    assert len(said) == 3
+    assert len(said) == 4
+    assert said[-1] == "Waiting for it; Ctrl-C stops."
+
+
+def test_one_that_fails_is_not_waited_for() -> None:
+    assert [service.fails(shown) for shown in (RUNNING, {}, WRONG, TRYING)] == [False, False, True, True]
 
 
 def test_what_cannot_be_run_says_nothing() -> None:

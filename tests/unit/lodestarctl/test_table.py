@@ -12,7 +12,7 @@ from lodestarctl.completion import Names, first_words, write_completion
 from lodestarctl.parser import command_parser, names
 from lodestarctl.table import COMMANDS, GLOBAL_OPTIONS, Command, find_command, group_members
 
-NAMES = Names(("deepseek-coder:6.7b", "deepseek-r1:8b", "llama3.1:8b"), ("t600", "gamer"))
+NAMES = Names(("deepseek-coder:6.7b", "deepseek-r1:8b", "llama3.1:8b"), ("t600", "gamer"), ("auto", "gpt-4o"))
 BY_NAME = {command.name: command for command in COMMANDS}
 
 
@@ -120,6 +120,11 @@ def test_the_shell_itself_can_read_them(shell: str) -> None:
         ("lodestarctl warm deepseek-coder : 6", ["6.7b"]),
         ("lodestarctl gpu pin llama3.1 : 8", ["8b"]),
         ("lodestarctl warm nobody : 8", []),
+        ("lodestarctl ask -m a", ["auto"]),
+        ("lodestarctl ask -m ", ["auto", "gpt-4o"]),
+        ("lodestarctl models test gp", ["gpt-4o"]),
+        ("lodestarctl budget set --window ", []),
+        ("lodestarctl setup --key ", []),
     ],
 )
 def test_bash_completes(line: str, expected: list[str]) -> None:
