@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.fakes.looked_at import FIRST, is_coverage
+
 # Properties by the dose, as faults are; machines are shared, so no example is held to a time.
 _DOSE = int(os.environ.get("LODESTAR_DOSE") or 0)
 settings.register_profile(
@@ -33,9 +35,8 @@ def process_as_it_was() -> Iterator[None]:
     gc.set_threshold(*thresholds)
 
 
-# Coverage traces every line: what it looks at takes three to six times as long. It looks at the first examples of a
-# property, which show it next to all that the others do, and not at a test that says that it repeats itself.
-LOOKED_AT = 10
+# Coverage looks at the first examples of a property, which show it next to all that the others do, and not at a test
+# that says that it repeats itself.
 
 
 @pytest.hookimpl(wrapper=True)
@@ -43,7 +44,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
     """A test as it is; where coverage traces, only as much of it as shows something new."""
     tracer, property_ = sys.gettrace(), getattr(pyfuncitem.obj, "hypothesis", None)
     repeats = pyfuncitem.get_closest_marker("repeats") is not None
-    if not type(tracer).__module__.startswith("coverage") or not (property_ or repeats):
+    if not is_coverage(tracer) or not (property_ or repeats):
         return (yield)
     inner_test = property_.inner_test if property_ else None
     if property_ and not repeats:
@@ -59,7 +60,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 def _looked_at_first(test: Any, tracer: Any) -> Callable[..., object]:
     """``test``, traced the first times that it is called."""
-    left = LOOKED_AT
+    left = FIRST
 
     @functools.wraps(test)
     def example(*args: Any, **kwargs: Any) -> object:

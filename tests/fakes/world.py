@@ -38,6 +38,7 @@ from lodestard.simulator.world import Listener, open_simulators, simulate, simul
 from lodestard.store import open_snapshot
 from lodestard.systemd import Notifier
 from tests.fakes import canaries
+from tests.fakes.looked_at import looked_at_first
 from tests.fakes.sim_client import SimReply
 
 CHAT = "/v1/chat/completions"
@@ -526,7 +527,8 @@ async def open_world(
                 async with open_house(reader, folder, upstreams, stage.clock) as world:
                     yield world
                     await world.settle()
-    check_books(folder / "state" / "ledger.db", sum(upstream.bill_nano_usd for upstream in upstreams.values()))
+    with looked_at_first("a ledger that adds up"):
+        check_books(folder / "state" / "ledger.db", sum(upstream.bill_nano_usd for upstream in upstreams.values()))
     for name, upstream in upstreams.items():
         assert not upstream.simulator.crashes, f"{name} crashed: {upstream.simulator.crashes}"
 
@@ -561,18 +563,21 @@ async def open_house(
         panels.append(Panel(*rooms))
         return panels[-1]
 
+    with looked_at_first("a house that reads its configuration"):
+        plan = reader.read_plan()
     boot = Boot(
         read_plan=reader.read_plan,
         write_change=reader.write_change,
-        plan=reader.read_plan(),
+        plan=plan,
         places=Places(reader.config_file, folder / "state", folder / "control.sock"),
         sockets={},
         notifier=Notifier(None),
         watchdog_s=None,
         announce=lambda _addresses: ready.set(),
     )
+
     async with trio.open_nursery() as nursery:
-        with patch("lodestard.daemon.Panel", open_panel):
+        with patch("lodestard.daemon.Panel", open_panel), looked_at_first("a house that opens"):
             nursery.start_soon(run_daemon, boot, clock)
             await ready.wait()
         (panel,) = panels

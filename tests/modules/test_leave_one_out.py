@@ -52,11 +52,12 @@ def check_that_it_works(daemon: Daemon, others: set[str]) -> None:
 
 
 def delete_module(name: str, folder: Path) -> None:
-    """Copy both packages to ``folder``, without this module and without the mention of it."""
-    skip = shutil.ignore_patterns("__pycache__")
+    """Copy both packages to ``folder``, without this module and without the mention of it. What is compiled goes with
+    its sources: it is as old as they are, and to compile them anew takes more than all the rest.
+    """
     for package in (lodestard, lodestarctl):
         source = Path(package.__path__[0])
-        shutil.copytree(source, folder / source.name, ignore=skip)
+        shutil.copytree(source, folder / source.name)
     shutil.rmtree(folder / "lodestard" / "modules" / name)
     entry = folder / "lodestard" / "__main__.py"
     text = entry.read_text()
