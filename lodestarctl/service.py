@@ -138,7 +138,7 @@ def find_last_words(lines: Sequence[str]) -> str:
 def advise(shown: Shown, words: str = "") -> Iterator[str]:
     """What to do about one that does not answer, a line each. Pure."""
     if not shown:
-        yield "Start it with: systemctl start lodestard (or: lodestard --config FILE)"
+        yield "Start it with: lodestard, or lodestard --config FILE. lodestarctl setup makes a configuration."
         return
     if words and shown["ActiveState"] in ("failed", "activating"):
         yield f"Its last words: {words}"

@@ -34,7 +34,9 @@ remove_everything() {
     if [ $purge = yes ]; then
         run rm -rf /etc/lodestard "$state"
         if getent passwd lodestar >/dev/null; then run userdel lodestar; fi
-        say "Lodestar is removed, with its configuration and data. Keys in /etc/credstore are yours to remove."
+        if getent group lodestar >/dev/null; then run groupdel lodestar; fi
+        say "Lodestar is removed, with its configuration and data. Keys in /etc/credstore and /etc/credstore.encrypted," \
+            "and drop-ins of lodestard.service, are yours to remove."
     else
         say "Lodestar is removed. /etc/lodestard and $state are kept; --purge removes them too."
     fi

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.systemd
 
 UNITS = (UNIT, *SOCKETS)
 DROP_IN = "/etc/lodestard/conf.d/50-paced.toml"
+SETUP_DROP_IN = "/etc/systemd/system/lodestard.service.d/50-lodestarctl-setup.conf"
 READY_S = 5 * 2.0  # five times what is wanted: other processes want the processor too
 STOP = "/tmp/stop"
 
@@ -206,6 +207,8 @@ def test_removing_keeps_the_data_and_installing_again_finds_it(machine: Installi
 
 
 def test_purging_leaves_nothing(machine: Installing) -> None:
+    machine.debian.write("/etc/credstore.encrypted/lodestard.openai", "sealed", mode=0o600)
+    machine.debian.write(SETUP_DROP_IN, "[Service]\nLoadCredentialEncrypted=openai:lodestard.openai\n")
     machine.apt("purge", "lodestard")
     assert machine.debian.ask("test", "-e", "/opt/lodestard").returncode == 1
     after = machine.files()

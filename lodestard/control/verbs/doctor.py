@@ -19,7 +19,7 @@ DAY_MS = 86_400_000
 CERTIFICATE_WARN_MS = 21 * DAY_MS
 MIN_SQLITE = (3, 51, 3)
 OTHERS_BITS = 0o077
-PERMISSION = "Permission denied"
+PERMISSION, NO_FILE = "Permission denied", "No such file"
 SAME_DISK_MEND = "Set [modules.backup] dir to a folder on another disk, or copy the folder elsewhere every day."
 
 Check = Callable[[Facts], Iterator[Finding]]
@@ -41,8 +41,15 @@ def examine(facts: Facts, *, running: bool) -> DoctorReport:
 
 def _check_config(facts: Facts) -> Iterator[Finding]:
     for fault in facts.config_faults:
-        mend = "lodestarctl config check lists every fault with its line."
-        yield _error("config", fault, "As root: lodestarctl doctor" if PERMISSION in fault else mend)
+        yield _error("config", fault, _mend_config(fault))
+
+
+def _mend_config(fault: str) -> str:
+    if PERMISSION in fault:
+        return "As root: lodestarctl doctor"
+    if NO_FILE in fault:
+        return "lodestarctl setup makes one."
+    return "lodestarctl config check lists every fault with its line."
 
 
 def _check_upstreams(facts: Facts) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from lodestard import offline
 from lodestard.control.verbs.checkup import (
     Facts,
     FolderFacts,
@@ -22,7 +23,7 @@ from lodestard.control.verbs.checkup import (
 )
 from lodestard.control.verbs.desk import HouseState
 from lodestard.control.verbs.doctor import CHECKS, doctor_verbs, examine
-from lodestard.domain.settings import Server, Upstream
+from lodestard.domain.settings import KeySource, Server, Upstream
 from tests.fakes.control_desk import NOW_MS, SETTINGS, FakeDesk, Record, make_runtime, with_baseline
 
 FOLDER = FolderFacts(path="/state", mode=0o700, writable=True, free_bytes=10**10)
@@ -197,3 +198,26 @@ async def test_the_verb_looks_at_the_running_house(tmp_path: Path) -> None:
 )
 def test_which_addresses_others_can_reach(address: str, exposed: bool) -> None:
     assert is_exposed(address) is exposed
+
+
+@pytest.mark.parametrize(
+    ("fault", "mend"),
+    [
+        ("/etc/lodestard/conf.d: can't be read: Permission denied", "As root: lodestarctl doctor"),
+        ("/home/ann/l.toml: can't be read: No such file or directory", "lodestarctl setup makes one."),
+        ("a.toml:3: x: unknown key", "lodestarctl config check lists every fault with its line."),
+    ],
+)
+def test_a_configuration_that_can_t_be_read_is_the_only_finding(fault: str, mend: str) -> None:
+    (found,) = examine(Facts(now_ms=NOW_MS, config_faults=(fault,)), running=False).findings
+    assert (found.what, found.mend) == (fault, mend)
+
+
+def test_a_key_that_systemd_keeps_is_not_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    upstream = Upstream(dialect="openai", url="http://127.0.0.1:9", key=KeySource(credential="openai"))
+    settings = msgspec.structs.replace(SETTINGS, upstreams={"openai": upstream})
+    monkeypatch.setattr(offline, "STORES", (f"{tmp_path}/plain.", f"{tmp_path}/sealed."))
+    told = {"openai": "no credential 'openai'"}
+    assert offline._missing(told, settings) == told
+    (tmp_path / "sealed.openai").touch()
+    assert offline._missing(told, settings) == {}

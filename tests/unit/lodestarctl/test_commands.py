@@ -164,7 +164,7 @@ def test_a_daemon_that_is_not_there(run: Run) -> None:
     assert run("status") == exit_codes.NOT_RUNNING
     assert run.out == ""
     assert "not running" in run.err
-    assert "systemctl start" in run.err
+    assert "Start it with: lodestard" in run.err
     assert run("status", "--json") == exit_codes.NOT_RUNNING
     assert msgspec.json.decode(run.err)["error"]["code"] == "not_running"
 

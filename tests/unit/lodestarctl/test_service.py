@@ -61,7 +61,9 @@ def test_why_it_does_not_answer(shown: dict[str, str], said: str) -> None:
 
 
 def test_what_to_do_about_it() -> None:
-    assert list(service.advise({})) == ["Start it with: systemctl start lodestard (or: lodestard --config FILE)"]
+    assert list(service.advise({})) == [
+        "Start it with: lodestard, or lodestard --config FILE. lodestarctl setup makes a configuration."
+    ]
     assert list(service.advise(WRONG, "a.toml:1: nonsense: unknown key")) == [
         "Its last words: a.toml:1: nonsense: unknown key",
         "More: journalctl -u lodestard -n 20",
