@@ -31,12 +31,16 @@ async def pull_model(residency: ResidencyDesk, target: Target, emit: Emits[PullI
 
 
 def find_pulled(residency: ResidencyDesk, name: str) -> Target:
-    """The model that shall come. Raises ``CallerFault``; of a new one's bare name, with how to say it."""
+    """The model that shall come: a new one to the one host that there is. Raises ``CallerFault``; where there are
+    more, with how to say it.
+    """
     try:
         return residency.find(name)
     except CallerFault as fault:
         if fault.code is not Code.MODEL_NOT_FOUND or "/" in name:
             raise
+        if len(residency.hosts) == 1:
+            return Target.parse(f"{residency.hosts[0]}/{name}")
         advice = f"A new one is named with its host: lodestarctl models pull {residency.hosts[0]}/{name}"
         raise CallerFault(fault.code, f"{fault.message} {advice}", param=fault.param) from None
 

@@ -12,7 +12,7 @@ from lodestard.control.messages.gpu import PullItem, UnloadItem, WarmItem
 from lodestard.control.verbs import core_verbs
 from lodestard.control.verbs.gpu_hosts import per_second, say_host, say_model
 from lodestard.control.verbs.models import read_places
-from lodestard.control.verbs.pulling import Meter
+from lodestard.control.verbs.pulling import Meter, find_pulled
 from lodestard.control.verbs.warming import count_ahead, read_progress, tell_while
 from lodestard.domain.errors import CallerFault, Code, Fault, UpstreamFault
 from lodestard.domain.residency import Figure, ModelState, PullProgress
@@ -266,12 +266,20 @@ LINES = (
 )
 
 
+def test_a_new_model_goes_to_the_one_host_or_is_named_with_one(
+    residency: FakeResidency, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeResidency, "hosts", ("t600",))
+    assert find_pulled(residency, "mixtral") == Target("t600", "mixtral")
+    monkeypatch.setattr(FakeResidency, "hosts", ("t600", "gamer"))
+    with pytest.raises(CallerFault, match="named with its host: lodestarctl models pull t600/mixtral"):
+        find_pulled(residency, "mixtral")
+
+
 async def test_a_download_is_told_as_it_goes(
     desk: FakeDesk, residency: FakeResidency, autojump_clock: MockClock
 ) -> None:
     residency.lines, residency.line_s = LINES, 0.1
-    with pytest.raises(CallerFault, match="named with its host: lodestarctl models pull t600/mixtral"):
-        await gather(desk, "models.pull", [], model="mixtral")
     items: list[PullItem] = await gather(desk, "models.pull", [], model=samples.DEEPSEEK)
     assert len(items) < len(LINES) / 2
     assert [item.status for item in items if item.status != "downloading"] == [
