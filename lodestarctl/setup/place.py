@@ -27,7 +27,7 @@ Store = Literal["encrypted", "credstore", "file"]
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """``kind`` file is one configuration that was named; its keys stand beside it.
 
-    ``program`` starts the daemon. ``store`` is where keys go; ``may_write`` whether whoever runs this may write there.
+    ``program`` starts the daemon. ``store`` is where keys go; ``may_write`` whether who runs this may write there.
     """
 
     kind: Literal["system", "user", "file"]
