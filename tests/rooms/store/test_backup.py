@@ -38,6 +38,7 @@ from lodestard.store.backup_archive import (
     write_archive,
 )
 from lodestard.store.backup_folder import delete_backup, file_of, sum_of
+from lodestard.store.backup_restore import unfinished
 from tests.fakes.small_ledger import COST_NANO_USD, HOLD_NANO_USD, PAID, opened_ledger, serve
 
 RULES = BackupRules()
@@ -547,6 +548,15 @@ async def test_after_the_ledger_was_lost_or_spoilt(house: House) -> None:
     assert plan is not None and plan.requests_now is None and done is not None
     async with opened_ledger(house.ledger):
         assert len(requests_of(house.ledger)) == 3
+
+
+def test_a_file_is_no_place_for_one(house: House) -> None:
+    made = house.back_up()
+    (house.folder / "file").write_text("mine")
+    assert unfinished(house.folder / "file") is None
+    with pytest.raises(HouseFault, match="File exists"):
+        house.restore(Path(made.backup.file), house.folder / "file")
+    assert (house.folder / "file").read_text() == "mine"
 
 
 LEAST_MOVES, ENOUGH = 5, 9
