@@ -7,21 +7,19 @@ present ledger knows is told, and on demand carried over: what was spent after t
 import shutil
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-import trio
 from msgspec.structs import replace
 
 from lodestard.backups import STATE_FILES, mark_ledger
 from lodestard.control.messages.backup import Restored, RestoreItem, RestorePlan
 from lodestard.domain.backup import LedgerMark, Manifest, Verified
-from lodestard.domain.clock import SystemClock
 from lodestard.domain.errors import Code, HouseFault
-from lodestard.domain.ports import Tx
 from lodestard.ledger import SCHEMA
 from lodestard.ledger.carrying import Forgotten, carry_over, find_forgotten
-from lodestard.store import Snapshot, StoreOptions, open_snapshot, open_store
+from lodestard.store import Snapshot, open_snapshot
 from lodestard.store.backup_archive import LEDGER, BadBackupError, bad
 from lodestard.store.backup_log import sum_log
 from lodestard.store.backup_restore import (
@@ -35,7 +33,7 @@ from lodestard.store.backup_restore import (
     stage_folder,
     unfinished,
 )
-from lodestard.store.backup_verify import check_mark, migrated_copy, unpack, verify_backup
+from lodestard.store.backup_verify import check_mark, migrated_copy, unpack, verify_backup, write_alone
 from lodestard.store.faults import fault_of
 from lodestard.store.lock import Lock
 
@@ -173,10 +171,7 @@ def _carry(staged: Path, current: Path) -> LedgerMark:
         before = migrated_copy(staged, Path(name) / LEDGER, SCHEMA)
         with open_snapshot(before) as old, open_snapshot(current) as new:
             _require_known(new)
-            trio.run(_write_carried, staged, old, new)
-    wal = staged.with_name(f"{staged.name}-wal")  # what is moved is the ledger alone
-    if wal.exists() and wal.stat().st_size:
-        raise HouseFault(Code.STORE_UNAVAILABLE, f"What was carried over is still in {wal}: is its disk full?")
+            write_alone(staged, SCHEMA, partial(carry_over, backup=old, current=new))
     return mark_ledger(staged)
 
 
@@ -187,12 +182,3 @@ def _require_known(current: Snapshot) -> None:
         raise HouseFault(
             Code.STORE_UNAVAILABLE, "Nothing can be carried over: the ledger that is there is of a newer lodestard."
         )
-
-
-async def _write_carried(staged: Path, old: Snapshot, new: Snapshot) -> None:
-    def work(tx: Tx) -> None:
-        carry_over(tx, old, new)
-
-    options = StoreOptions(durable=True)
-    async with open_store(staged, [SCHEMA], options=options, clock=SystemClock()) as store:
-        await store.commit(work)

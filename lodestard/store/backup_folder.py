@@ -104,10 +104,10 @@ def read_notes(folder: Path) -> dict[str, Note]:
 
 
 def delete_backup(folder: Path, backup: Backup) -> None:
-    """Raises ``OSError``."""
+    """Its sum first, which is nothing alone. Raises ``OSError``."""
     file = file_of(folder, backup.id)
-    file.unlink(missing_ok=True)
     sum_of(file).unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -66,9 +66,6 @@ def make_backup(source: Source, folder: Path, hands: Hands) -> tuple[Backup, Man
             _require_room(source.state_dir, folder)
             return _make(source, folder, work, hands)
     except (OSError, apsw.Error) as error:
-        full = isinstance(error, apsw.FullError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        if full:
-            raise HouseFault(Code.STORE_UNAVAILABLE, f"{folder}: its disk is full; make room") from error
         raise fault_of(folder, error) from error
     except BadBackupError as error:
         raise bad(folder, f"what was written can't be read back: {error}") from error

@@ -86,7 +86,7 @@ def unfinished(folder: Path) -> Moves | None:
     """The moves of a restore that was interrupted. Raises ``HouseFault`` where they can't be read."""
     try:
         return msgspec.json.decode((folder / PLAN).read_bytes(), type=Moves)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, msgspec.DecodeError) as error:
         raise HouseFault(Code.STORE_UNAVAILABLE, f"{folder / PLAN} can't be read: {error}") from error

@@ -5,6 +5,7 @@ unreadable), which concern everyone who writes, and those of one *statement* (a 
 which concern only the work that ran it.
 """
 
+import errno
 from pathlib import Path
 
 import apsw
@@ -41,7 +42,7 @@ def fault_of(path: Path, error: Exception) -> HouseFault:
         return damaged(path, str(error))
     if isinstance(error, apsw.BusyError):
         reason = "another program has locked it; close that program"
-    elif isinstance(error, apsw.FullError):
+    elif isinstance(error, apsw.FullError) or getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         reason = "the disk is full; make room"
     elif isinstance(error, (*FILE_ERRORS, OSError)):
         reason = str(error)

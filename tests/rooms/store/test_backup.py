@@ -37,7 +37,8 @@ from lodestard.store.backup_archive import (
     sum_file,
     write_archive,
 )
-from lodestard.store.backup_folder import file_of, sum_of
+from lodestard.store.backup_folder import delete_backup, file_of, sum_of
+from lodestard.store.backup_restore import unfinished
 from tests.fakes.small_ledger import COST_NANO_USD, HOLD_NANO_USD, PAID, opened_ledger, serve
 
 RULES = BackupRules()
@@ -213,7 +214,7 @@ async def test_a_full_disk_leaves_nothing_and_says_so(house: House, monkeypatch:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr("lodestard.store.backup_archive.os.fsync", full)
-    with pytest.raises(HouseFault, match="its disk is full; make room"):
+    with pytest.raises(HouseFault, match="the disk is full; make room"):
         house.back_up()
     monkeypatch.undo()
     assert [each.id for each in house.room.read_shelf(RULES).backups] == [first.backup.id]
@@ -230,7 +231,7 @@ async def test_where_it_can_not_be_noted_there_is_none(house: House, monkeypatch
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(backup_make, "note_verified", full)
-    with pytest.raises(HouseFault, match="its disk is full"):
+    with pytest.raises(HouseFault, match="the disk is full"):
         house.back_up()
     assert [path.name for path in house.backups.iterdir()] == [".lock"]
 
@@ -269,6 +270,16 @@ async def test_old_ones_go_and_one_always_stays(house: House) -> None:
     assert unknown.kept == ("not verified",)
     house.room.verify_now(none, unknown.id, lambda: False)
     assert house.room.prune(none) == (unknown.id,)
+
+
+async def test_killed_between_two_deletions_no_sum_is_left_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.back_up()
+    gone: list[str] = []
+    monkeypatch.setattr(Path, "unlink", lambda path, **_: gone.append(path.suffix))
+    delete_backup(house.backups, house.room.read_shelf(RULES).backups[0])
+    assert gone == [".sha256", ".zst"]
 
 
 # -- spoilt ------------------------------------------------------------------------------------------------------
@@ -537,6 +548,15 @@ async def test_after_the_ledger_was_lost_or_spoilt(house: House) -> None:
     assert plan is not None and plan.requests_now is None and done is not None
     async with opened_ledger(house.ledger):
         assert len(requests_of(house.ledger)) == 3
+
+
+def test_a_file_is_no_place_for_one(house: House) -> None:
+    made = house.back_up()
+    (house.folder / "file").write_text("mine")
+    assert unfinished(house.folder / "file") is None
+    with pytest.raises(HouseFault, match="File exists"):
+        house.restore(Path(made.backup.file), house.folder / "file")
+    assert (house.folder / "file").read_text() == "mine"
 
 
 LEAST_MOVES, ENOUGH = 5, 9

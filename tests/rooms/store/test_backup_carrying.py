@@ -183,10 +183,25 @@ def test_rows_that_did_not_reach_the_file_are_told(house: House, monkeypatch: py
     made = house.back_up()
     trio.run(begin, house.ledger)
     before = rows_of(house.ledger)
-    monkeypatch.setattr("lodestard.store.filestore.database.trust", lambda _connection: None)
-    with pytest.raises(HouseFault, match="is still in"):
+    monkeypatch.setattr("lodestard.store.backup_verify.trust", lambda _connection: None)
+    with pytest.raises(HouseFault, match="WAL could not be put into it"):
         house.restore(Path(made.backup.file), keep=True)
     assert rows_of(house.ledger) == before
+
+
+def test_a_carrying_that_fails_is_told_in_a_sentence(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = house.back_up()
+    trio.run(begin, house.ledger)
+    before = rows_of(house.ledger)
+
+    def full(*_: object, **__: object) -> None:
+        raise apsw.FullError
+
+    monkeypatch.setattr("lodestard.recovering.carry_over", full)
+    with pytest.raises(HouseFault, match="the disk is full; make room"):
+        house.restore(Path(made.backup.file), keep=True)
+    assert rows_of(house.ledger) == before
+    assert not (house.state_dir / ".restore").exists()
 
 
 # -- whatever happens --------------------------------------------------------------------------------------------
@@ -232,6 +247,7 @@ class Traffic:
         elif name == "close" and entry.closed is None:
             self.ledger.close_entry(entry, CLOSED)
         elif name == "judge" and entry.closed is not None:
+            await self.ledger.reports.requests(1)  # waits until it is in the file
             self.ledger.feedback.judge(Feedback(request_id=entry.id, verdict="good"), None)
 
 

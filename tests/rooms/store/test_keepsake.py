@@ -114,7 +114,7 @@ def test_an_endless_one_is_not_read_to_its_end(path: Path, caplog: pytest.LogCap
 def test_a_save_that_fails_keeps_what_was_there(path: Path, step: str) -> None:
     whole = save(path)
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    with patch(step, side_effect=full), pytest.raises(HouseFault, match="No space left") as caught:
+    with patch(step, side_effect=full), pytest.raises(HouseFault, match="the disk is full") as caught:
         save(path, b"new")
     assert caught.value.code is Code.STORE_UNAVAILABLE
     assert path.read_bytes() == whole
