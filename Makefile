@@ -54,11 +54,11 @@ static: ## lint, types and contracts, one after the other
 	@$(MAKE) types
 	@$(MAKE) contracts
 
-# Two cores: what starts processes often waits for them, so it runs beside the rest. Processes, faults and benchmarks show next to
-# nothing to the coverage that the rest does not, and go without it: it costs them a fifth of their time.
+# Two cores: what starts processes often waits for them, so it runs beside the rest. Processes, faults, benchmarks and who may import
+# what show next to nothing to the coverage that the rest does not, and go without it: it costs them a fifth of their time.
 WITH_PROCESSES := tests/clients tests/daemon tests/modules/test_leave_one_out.py
 MACHINES := tests/systemd tests/packaging
-FAULTS := tests/faults tests/bench
+FAULTS := tests/faults tests/bench tests/architecture
 UNITS := tests/unit
 
 .PHONY: tests-of-processes

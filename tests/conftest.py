@@ -9,9 +9,10 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import pytest
+from _pytest.assertion import rewrite
 from hypothesis import HealthCheck, settings
 
-from tests.fakes.looked_at import FIRST, is_coverage
+from tests.fakes.looked_at import FIRST, is_coverage, unlooked
 
 # Properties by the dose, as faults are; machines are shared, so no example is held to a time.
 _DOSE = int(os.environ.get("LODESTAR_DOSE") or 0)
@@ -34,6 +35,9 @@ def process_as_it_was() -> Iterator[None]:
         logger.handlers[:] = handlers
     gc.set_threshold(*thresholds)
 
+
+# pytest rewrites what tests assert as it reads them: next to half of a first run's collection, were that traced.
+rewrite._rewrite_test = unlooked(rewrite._rewrite_test)
 
 # Coverage looks at the first examples of a property, which show it next to all that the others do, and not at a test
 # that says that it repeats itself.

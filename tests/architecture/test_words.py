@@ -1,6 +1,7 @@
 """How the house is written: sizes, names, and a first sentence for every file."""
 
 import ast
+import functools
 import statistics
 from pathlib import Path
 
@@ -18,6 +19,7 @@ def named(path: Path) -> str:
     return str(path.relative_to(ROOT))
 
 
+@functools.cache
 def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     tree = ast.parse(path.read_text())
     return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]

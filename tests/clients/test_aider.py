@@ -34,6 +34,7 @@ def environ(home: Path) -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": os.devnull,
         "PYTHONUNBUFFERED": "1",
         "TERM": "dumb",
+        "AIDER_MAP_TOKENS": "0",  # it takes most of a second to draw, of one file
     }
 
 
@@ -56,10 +57,17 @@ def git(repo: Path, *words: str) -> str:
 
 
 @pytest.mark.proves(dialect="openai", client="Aider", feature="stream", upstream="ollama")
-@pytest.mark.parametrize("edit_format", ["whole", "diff"])
-def test_aider_edits_a_file_and_commits_it(house: Daemon, base_url: str, scratch: Path, edit_format: str) -> None:
+@pytest.mark.parametrize(
+    ("edit_format", "key", "project", "session"),
+    [("whole", "none", "", ""), ("diff", "lodestar:keyed:review", "keyed", "review")],
+    ids=["whole", "diff, labelled by the key"],
+)
+def test_aider_edits_a_file_and_commits_it(
+    house: Daemon, base_url: str, scratch: Path, edit_format: str, key: str, project: str, session: str
+) -> None:
+    """Without any of our files; the key alone labels requests too."""
     before = len(house.rows(1000))
-    said = run_aider(scratch, base_url, edit_format, f"Add `{LINE}` to the end of {FILE} ({edit_format})")
+    said = run_aider(scratch, base_url, edit_format, key, f"Add `{LINE}` to the end of {FILE} ({edit_format})")
     assert (scratch / FILE).read_text() == f"{BEFORE}{LINE}\n", said
     assert git(scratch, "status", "--porcelain", "--untracked-files=no") == ""
     assert len(git(scratch, "log", "--format=%s").splitlines()) == 2, said
@@ -69,13 +77,16 @@ def test_aider_edits_a_file_and_commits_it(house: Daemon, base_url: str, scratch
     assert {edit["outcome"], commit["outcome"]} == {"ok"}
     assert {edit["target"], commit["target"]} == {"gpu/deepseek-coder:6.7b"}
     assert edit["cost_nano_usd"] == commit["cost_nano_usd"] == 0
+    if project:
+        assert {edit["project"], commit["project"]} == {project}
+        assert {edit["session"], commit["session"]} == {session}
 
 
-def run_aider(repo: Path, base_url: str, edit_format: str, message: str) -> str:
+def run_aider(repo: Path, base_url: str, edit_format: str, key: str, message: str) -> str:
     command = [str(AIDER), "--model", "openai/gpt-3.5-turbo", "--weak-model", "openai/gpt-3.5-turbo"]
-    command += ["--openai-api-base", base_url, "--openai-api-key", "none", "--edit-format", edit_format]
+    command += ["--openai-api-base", base_url, "--openai-api-key", key, "--edit-format", edit_format]
     command += ["--yes-always", "--no-check-update", "--no-show-model-warnings", "--no-analytics", "--no-pretty"]
-    command += ["--no-gitignore", "--message", message, FILE]
+    command += ["--no-gitignore", "--map-tokens", "1024", "--message", message, FILE]
     done = subprocess.run(
         command,
         cwd=repo,

@@ -1,7 +1,6 @@
 """The real Aider with the files of `lodestarctl aider`: our prices on its cost line, our labels on its calls."""
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -75,25 +74,3 @@ def test_a_free_model_edits_whole_files_and_shows_tokens_only(house: Daemon, scr
     assert "Tokens:" in said
     assert "Cost:" not in said
     assert {row["alias"] for row in rows_of(house, "freely")} == {"gpt-3.5-turbo"}
-
-
-def test_the_key_alone_labels_requests_too(house: Daemon, scratch: Path) -> None:
-    """Aider without any of our files but for the key."""
-    base = f"http://127.0.0.1:{house.port}/v1"
-    command = [str(AIDER), "--model", "openai/gpt-3.5-turbo", "--openai-api-base", base]
-    command += ["--openai-api-key", "lodestar:keyed:review", "--yes-always", "--no-check-update", "--no-analytics"]
-    command += ["--no-show-model-warnings", "--no-pretty", "--no-gitignore", "--message", "Say hello.", FILE]
-    done = subprocess.run(
-        command,
-        cwd=scratch,
-        env={**environ(scratch.parent), "PATH": os.environ["PATH"]},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    rows = rows_of(house, "keyed")
-    assert rows
-    assert {row["session"] for row in rows} == {"review"}

@@ -33,6 +33,9 @@ from tests.fakes import canaries
 T = TypeVar("T")
 PATIENCE_S = 30.0
 POLL_S = 0.01
+SETTLED_S = 0.5
+"""How long a look at the ledger waits for what ends just now; what is under way longer is shown as it is."""
+
 KEY_VARIABLE = "LODESTAR_TEST_KEY"
 KEY = canaries.PROCESS_KEY
 SENT_ALONG: dict[str, str] = {}
@@ -460,8 +463,15 @@ class Daemon:
         return json.loads(done.stdout)["data"]
 
     def rows(self, count: int = 100) -> list[dict[str, Any]]:
-        """The ledger's latest requests, oldest first."""
-        return list(self.ctl_json("requests", "-n", str(count))["requests"])
+        """The ledger's latest requests, oldest first. One that ends just now, as one does whose answer has come, is
+        waited for: whoever asks has seen the answer's last byte before the ledger has.
+        """
+        deadline_s = time.monotonic() + SETTLED_S
+        while True:
+            rows = list(self.ctl_json("requests", "-n", str(count))["requests"])
+            if all(row["outcome"] for row in rows) or time.monotonic() > deadline_s:
+                return rows
+            time.sleep(POLL_S)
 
     def wait_idle(self) -> None:
         """Until no request is under way and nothing is held."""

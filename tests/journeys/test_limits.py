@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
 from tests.fakes.world import CHAT, Answer, World, chat, open_world
@@ -64,6 +65,7 @@ async def test_an_event_without_end_is_given_up(world: World) -> None:
     assert (answer.status, answer.error["code"]) == (502, "upstream_garbage")
 
 
+@pytest.mark.repeats
 async def test_a_large_prompt_and_a_large_answer_pass(world: World) -> None:
     prompt, said = "p" * 2_000_000, "s" * 200_000
     world.openai.say(said)

@@ -70,6 +70,7 @@ async def test_a_retry_finds_its_flight_though_the_route_has_changed(world: Worl
     assert (answer.status, world.openai.asked, world.xai.asked) == (200, 1, 0)
 
 
+@pytest.mark.repeats
 async def test_an_answer_that_landed_unread_waits_for_the_retry_too(world: World) -> None:
     """The client is slow and leaves after the upstream has ended: it has paid all the same."""
     world.openai.say("word " * 15_000)

@@ -115,7 +115,7 @@ def say(ports: Ports, upstream: str, *answers: Any) -> None:
 
 def latest(daemon: Daemon) -> dict[str, dict[str, Any]]:
     """The requests that have ended last, by their ids."""
-    return {row["request_id"]: row for row in daemon.rows(20)}
+    return {row["request_id"]: row for row in daemon.rows(20) if row["outcome"]}
 
 
 def row_of(daemon: Daemon, request_id: str) -> dict[str, Any]:

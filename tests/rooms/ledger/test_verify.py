@@ -139,6 +139,7 @@ def damage(path: Path) -> None:
     path.write_bytes(data)
 
 
+@pytest.mark.repeats
 async def test_it_is_quick(tmp_path: Path, autojump_clock: object) -> None:
     path = tmp_path / "ledger.db"
     await fill(path, 1_000)

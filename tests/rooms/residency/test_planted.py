@@ -13,7 +13,7 @@ from tests.fakes.card_house import LARGE, open_card_house
 from tests.fakes.card_traffic import Weather, blow
 from tests.rooms.residency.test_random_traffic import usual
 
-pytestmark = pytest.mark.usefixtures("steady_order")
+pytestmark = [pytest.mark.usefixtures("steady_order"), pytest.mark.repeats]
 
 
 async def traffic() -> None:

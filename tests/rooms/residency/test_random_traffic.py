@@ -20,7 +20,7 @@ from tests.fakes.card_traffic import Weather, blow
 SEEDS = 10
 PARALLEL = msgspec.structs.replace(LARGE, server=msgspec.structs.replace(LARGE.server, parallel=2))
 
-pytestmark = pytest.mark.usefixtures("steady_order")
+pytestmark = [pytest.mark.usefixtures("steady_order"), pytest.mark.repeats]
 
 
 def seeds() -> range:
