@@ -1,8 +1,8 @@
 """Which backups are kept, and why. Pure.
 
 Law: only verified ones count, and only they ever go: what nobody has verified, or what was found bad, is a person's
-to delete. The newest good one always stays. Of each of the last days, weeks and months that have one, the last is
-kept.
+to delete. The newest good one always stays, and what was made in the day before it: a mistake is often seen after the
+next one. Of each of the last days, weeks and months that have one, the last is kept.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +11,7 @@ from datetime import UTC, datetime, tzinfo
 from lodestard.domain.backup import Backup, BackupRules
 
 MS_PER_S = 1_000
+RECENT_MS = 24 * 3_600 * MS_PER_S
 NOT_VERIFIED = "not verified"
 Period = Callable[[datetime], object]
 
@@ -24,6 +25,9 @@ def choose_kept(backups: Sequence[Backup], rules: BackupRules, zone: tzinfo) -> 
     good = sorted((each for each in backups if each.verified_ms is not None), key=_newest_first)
     if good:
         reasons[good[0].id].append("latest")
+        for backup in good[1:]:
+            if backup.at_ms > good[0].at_ms - RECENT_MS:
+                reasons[backup.id].append("recent")
     periods: tuple[tuple[str, int, Period], ...] = (
         ("daily", rules.keep_daily, lambda when: when.date()),
         ("weekly", rules.keep_weekly, lambda when: when.isocalendar()[:2]),

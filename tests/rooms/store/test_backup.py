@@ -257,19 +257,23 @@ async def test_old_ones_go_and_one_always_stays(house: House) -> None:
     rules = BackupRules(keep_daily=1, keep_weekly=0, keep_monthly=0)
     first = house.back_up()
     second = house.room.make_now(rules, nothing, lambda: False)
-    assert second.deleted == (first.backup.id,)
-    assert not sum_of(Path(first.backup.file)).exists()
+    assert second.deleted == ()  # both are of the last day
+    assert first.backup.id in {each.id for each in house.room.read_shelf(rules).backups}
     none = BackupRules(keep_daily=0, keep_weekly=0, keep_monthly=0)
     assert house.room.prune(none) == ()
     foreign = house.backups / "notes.tar.zst"
     foreign.write_bytes(b"mine")
-    shutil.copy(second.backup.file, file_of(house.backups, "20200101T000000Z"))
+    old = file_of(house.backups, "20200101T000000Z")
+    shutil.copy(second.backup.file, old)
     assert house.room.prune(none) == ()
     assert foreign.exists()
     (unknown,) = (each for each in house.room.read_shelf(none).backups if each.verified_ms is None)
     assert unknown.kept == ("not verified",)
     house.room.verify_now(none, unknown.id, lambda: False)
+    shutil.copy(sum_of(Path(second.backup.file)), sum_of(old))
     assert house.room.prune(none) == (unknown.id,)
+    assert not old.exists()
+    assert not sum_of(old).exists()
 
 
 async def test_killed_between_two_deletions_no_sum_is_left_alone(

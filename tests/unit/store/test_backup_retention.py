@@ -46,7 +46,16 @@ def test_days_are_those_of_the_zone() -> None:
     after = late + 2 * 60_000
     rules = BackupRules(keep_daily=2, keep_weekly=0, keep_monthly=0)
     assert all(choose_kept([backup(late), backup(after)], rules, BERLIN).values())
-    assert not choose_kept([backup(late), backup(after)], rules, UTC)[backup(late).id]
+    assert choose_kept([backup(late), backup(after)], rules, BERLIN)[backup(late).id] == ("recent", "daily")
+    assert choose_kept([backup(late), backup(after)], rules, UTC)[backup(late).id] == ("recent",)
+
+
+def test_what_was_made_in_the_last_day_stays() -> None:
+    """Whoever makes one before a change and one after it has both."""
+    rules = BackupRules(keep_daily=1, keep_weekly=0, keep_monthly=0)
+    there = [backup(at_ms) for at_ms in (1, 9 * DAY_MS, 9 * DAY_MS + 1, 10 * DAY_MS - 1, 10 * DAY_MS)]
+    kept = choose_kept(there, rules, UTC)
+    assert list(kept.values()) == [(), (), ("recent",), ("recent",), ("latest", "daily")]
 
 
 BACKUPS = st.lists(
