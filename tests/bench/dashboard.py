@@ -20,7 +20,8 @@ import trio
 
 from lodestard.ledger.rollups import advance
 from tests.bench.ledger_rows import SetClock, opened
-from tests.fakes.process import Daemon, environ, free_port
+from tests.fakes.ports import free_port
+from tests.fakes.process import Daemon, environ
 from tests.fakes.pseudo_terminal import PseudoTerminal
 
 ROWS = 1_000_000

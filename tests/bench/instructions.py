@@ -22,7 +22,8 @@ from typing import Literal, get_args
 
 from tests.bench import load
 from tests.bench.load import Connection, LoadError
-from tests.bench.processes import CONFIG, free_port, printing_its_port, stop
+from tests.bench.processes import CONFIG, printing_its_port, stop
+from tests.fakes.ports import free_port
 
 Case = Literal["plain", "cached", "streamed", "paid"]
 

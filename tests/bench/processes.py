@@ -3,7 +3,6 @@
 import http.client
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from tests.bench.load import MODEL, Figures, LoadError, Mode
+from tests.fakes.ports import free_port
 
 START_S = 20.0
 STOP_S = 10.0
@@ -131,12 +131,6 @@ def stop(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _environ() -> dict[str, str]:

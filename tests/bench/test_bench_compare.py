@@ -17,7 +17,7 @@ from tests.bench.compare.plot import plot
 from tests.bench.compare.report import report
 from tests.bench.compare.results import About, Results, Row, Shot, read, write
 from tests.bench.compare.rounds import long_enough_s, measure
-from tests.bench.processes import free_port
+from tests.fakes.ports import free_port
 
 QUICK = tuple(answer for answer in ANSWERS if answer != "paced")  # it is as brief, four seconds long
 SPEEDS = {"direct": 40_000.0, "nginx": 20_000.0, "relay": 8_000.0, "lodestard": 2_500.0, "litellm": 50.0}

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.process import Daemon, free_port
+from tests.fakes.ports import free_port
+from tests.fakes.process import Daemon
 
 AIDER = Path(__file__).parents[2] / ".venv-aider" / "bin" / "aider"
 FILE = "greeting.py"

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.clients.conftest import MODELS
-from tests.fakes.process import QUIET, Daemon, World, free_port, get, overlay, simulated
+from tests.fakes.ports import free_port
+from tests.fakes.process import QUIET, Daemon, World, get, overlay, simulated
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ROOT / ".node-claude-code" / "node_modules" / "@anthropic-ai"

@@ -12,7 +12,8 @@ from openai.types.chat import ChatCompletionMessageParam
 from lodestard.domain.client import digest_of, write_key
 from tests.clients.conftest import MODELS
 from tests.fakes.certificate import make_certificate
-from tests.fakes.process import QUIET, Daemon, World, free_port, overlay
+from tests.fakes.ports import free_port
+from tests.fakes.process import QUIET, Daemon, World, overlay
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello with a key"}]
 RIGHT, GONE, WRONG = (write_key(bytes([number] * 20)) for number in range(3))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.fakes.process import MakeDaemon, World, free_port, wait_for
+from tests.fakes.ports import free_port
+from tests.fakes.process import MakeDaemon, World, wait_for
 
 pytestmark = pytest.mark.daemon
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.handing_over import holding
-from tests.fakes.process import PAID_MODEL, Daemon, MakeDaemon, Overlay, World, environ, free_port, get, wait_for
+from tests.fakes.ports import free_port
+from tests.fakes.process import PAID_MODEL, Daemon, MakeDaemon, Overlay, World, environ, get, wait_for
 
 pytestmark = pytest.mark.daemon
 

@@ -12,7 +12,8 @@ import pytest
 
 from tests.fakes.certificate import make_certificate
 from tests.fakes.handing_over import Holder
-from tests.fakes.process import CHAT, KEY, MakeDaemon, free_port, question, wait_for
+from tests.fakes.ports import free_port
+from tests.fakes.process import CHAT, KEY, MakeDaemon, question, wait_for
 
 pytestmark = pytest.mark.daemon
 

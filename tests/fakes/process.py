@@ -10,7 +10,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from lodestarctl.session import Session
 from lodestard.control.client import ControlClient
 from lodestard.panel import LEDGER_FILE, verify_file
 from tests.fakes import canaries
+from tests.fakes.ports import free_port
 
 T = TypeVar("T")
 PATIENCE_S = 30.0
@@ -58,12 +58,6 @@ def wait_for(look: Callable[[], T], what: str, *, patience_s: float = PATIENCE_S
                 return seen
         time.sleep(POLL_S)
     raise AssertionError(f"waited {patience_s:g} s in vain: {what}")
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environ(folder: Path, more: Mapping[str, str] | None = None, *, coverage: bool = True) -> dict[str, str]:

@@ -25,7 +25,7 @@ from tests.bench.compare.gateway import Gateway, StartError, refused_port
 from tests.bench.compare.results import Growth, median
 from tests.bench.compare.rounds import say
 from tests.bench.ledger_rows import fill
-from tests.bench.processes import free_port
+from tests.fakes.ports import free_port
 
 FULL, EMPTY = "full", "empty"
 CONNECTIONS = 32

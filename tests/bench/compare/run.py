@@ -24,7 +24,7 @@ from tests.bench.compare.loads import LoadFailedError, closed_loop
 from tests.bench.compare.results import About, Results, Row
 from tests.bench.compare.rounds import measure, say
 from tests.bench.compare.versions import machine, versions
-from tests.bench.processes import free_port
+from tests.fakes.ports import free_port
 
 REST_S = 0.7
 STARTS = 3

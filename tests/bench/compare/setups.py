@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.bench.compare import asks, kit
 from tests.bench.compare.gateway import Setup
-from tests.bench.processes import free_port
+from tests.fakes.ports import free_port
 
 MAIN = {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(kit.ROOT)}
 # What LiteLLM would fetch from the internet at its start; it has copies of its own.

@@ -11,7 +11,8 @@ import pytest
 
 from tests.clients.matrix import asked, cells
 from tests.clients.matrix.conftest import Ports, latest, say
-from tests.fakes.process import Daemon, free_port
+from tests.fakes.ports import free_port
+from tests.fakes.process import Daemon
 
 CODEX = Path(__file__).parents[3] / ".node-codex" / "node_modules" / ".bin" / "codex"
 PAID = [name for name in cells.UPSTREAMS if name != "ollama"]  # its prompt is more than a small card's context holds

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.matrix import asked, cells
-from tests.fakes.process import free_port
+from tests.fakes.ports import free_port
 
 proves = partial(cells.proves, "openai", "llm", upstreams=("ollama", "openai"))  # it takes seconds to start
 LLM = Path(__file__).parents[3] / ".venv-llm" / "bin" / "llm"

@@ -104,6 +104,7 @@ async def test_ask_that_is_cancelled_is_a_client_that_left(tmp_path: Path) -> No
         with world.ollama.held(after=3):
             nursery.start_soon(ask)
             await eventually(lambda: heard, "the first piece")
+            await world.ollama.wait_held()
             nursery.cancel_scope.cancel()
             with trio.CancelScope(shield=True):
                 await world.ollama.wait_left()
