@@ -19,7 +19,7 @@ from lodestard.boot import Reader, places
 from lodestard.config import ConfigError
 from lodestard.config.paths import find_paths
 from lodestard.control.messages import Refusal, write_answer, write_refusal
-from lodestard.control.messages.backup import BackupItem, Restored, RestoreItem
+from lodestard.control.messages.backup import BackupItem, Restored, RestoreItem, is_file
 from lodestard.daemon import zone_name
 from lodestard.domain.backup import BackupRules, Step
 from lodestard.domain.clock import SystemClock
@@ -120,11 +120,6 @@ class _Run:
 
     def _become(self, folder: Path) -> None:
         become_owner(folder, _service_ids())
-
-
-def is_file(which: str) -> bool:
-    """Whether a backup is named by its path, not by its id."""
-    return "/" in which or which.endswith(".tar.zst")
 
 
 def _service_ids() -> tuple[int, int]:

@@ -5,7 +5,7 @@ from lodestarctl.offline import report_offline
 from lodestarctl.render.backup import render_verified
 from lodestarctl.session import Session
 from lodestard.control.client import DaemonNotRunning
-from lodestard.control.messages.backup import Verified
+from lodestard.control.messages.backup import Verified, is_file
 
 
 def run(session: Session) -> int:
@@ -21,8 +21,3 @@ def _verify(session: Session, which: str) -> Verified | None:
             session.output.say("lodestard is not running; verifying without it.")
     words = ("--backup", "verify", *((which,) if which else ()))
     return report_offline(session, words, "backup.verify", Verified, render_verified)
-
-
-def is_file(which: str) -> bool:
-    """Whether a backup is named by its path, not by its id."""
-    return "/" in which or which.endswith(".tar.zst")

@@ -4,20 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-
-class Key:
-    """A provider's key. ``reveal`` is called only where it is stored or sent."""
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Key(…)"
+from lodestard.domain.secret import Secret
 
 
 class Choices(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,7 +18,7 @@ class Choices(msgspec.Struct, frozen=True, kw_only=True):
     aliases: Mapping[str, str] = {}
     swaps: Mapping[str, str] = {}
     pulls: tuple[str, ...] = ()
-    keys: Mapping[str, Key] = {}
+    keys: Mapping[str, Secret] = {}
     removed: tuple[str, ...] = ()
     budget_usd: str | None = None
     timezone: str | None = None

@@ -6,16 +6,16 @@ Law: a key that is there stays unless somebody says otherwise; it is tried only 
 from collections.abc import Callable, Mapping
 
 from lodestarctl.setup.asking import agree
-from lodestarctl.setup.choices import Key
 from lodestarctl.setup.facts import Facts
 from lodestarctl.setup.options import Options
 from lodestarctl.setup.plan import provider_named
 from lodestarctl.setup.probe import Tried
 from lodestarctl.setup.providers import Provider, doubts_about, read_key
 from lodestarctl.setup.terminal import Terminal
+from lodestard.domain.secret import Secret
 
 TRIES = 3
-TryKey = Callable[[Provider, str, Key], Tried]
+TryKey = Callable[[Provider, str, Secret], Tried]
 
 
 class KeysGuide:
@@ -26,7 +26,7 @@ class KeysGuide:
         self._facts = facts
         self._options = options
         self._try_key = try_key
-        self.keys: dict[str, Key] = {}
+        self.keys: dict[str, Secret] = {}
         self.removed: list[str] = []
 
     def run(self) -> None:
@@ -88,11 +88,11 @@ class KeysGuide:
                     return
                 self._terminal.say(f"That can't be a key: {error}.", "warn")
                 continue
-            if self._accept(provider, Key(key)):
+            if self._accept(provider, Secret(key)):
                 return
         self._terminal.say(f"{name} gets no key.", "dim", next_="lodestarctl setup asks again.")
 
-    def _accept(self, provider: Provider, key: Key) -> bool:
+    def _accept(self, provider: Provider, key: Secret) -> bool:
         doubt = doubts_about(provider, key.reveal())
         if doubt:
             self._terminal.say(doubt, "warn")
@@ -105,7 +105,7 @@ class KeysGuide:
         self.keys[provider.name] = key
         return True
 
-    def _take(self, name: str, key: Key) -> None:
+    def _take(self, name: str, key: Secret) -> None:
         """A key that an option gave."""
         fact, provider = self._facts.key_of(name), provider_named(name, self._facts)
         if fact.state == "set" and not self._options.replace:
@@ -121,7 +121,7 @@ class KeysGuide:
         self._terminal.say(f"{name}: the key is taken.", "good")
         self.keys[name] = key
 
-    def _tried(self, provider: Provider, key: Key) -> Tried:
+    def _tried(self, provider: Provider, key: Secret) -> Tried:
         upstream = self._facts.upstreams.get(self._facts.key_of(provider.name).upstream)
         url = str(upstream.get("url", "")) if isinstance(upstream, Mapping) else ""
         tried = self._try_key(provider, url or provider.url, key)

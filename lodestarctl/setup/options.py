@@ -14,11 +14,11 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from lodestarctl.setup.address import read_address
-from lodestarctl.setup.choices import Key
 from lodestarctl.setup.place import Asked
 from lodestarctl.setup.providers import BY_NAME, MOST_CHARACTERS, read_key
 from lodestarctl.usage import UsageError
 from lodestard.domain.money import parse_nano_usd
+from lodestard.domain.secret import Secret
 
 WAYS = "- (a line of standard input), env:NAME or file:PATH"
 FLAGS = "--yes (defaults), --ollama URL, --model ALIAS=MODEL, --key NAME=-, --budget USD, --check, --dry-run"
@@ -31,7 +31,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     ollama: tuple[str, ...] = ()
     models: dict[str, str] = {}
     pulls: tuple[str, ...] = ()
-    keys: dict[str, Key] = {}
+    keys: dict[str, Secret] = {}
     removed: tuple[str, ...] = ()
     replace: bool = False
     try_keys: bool = False
@@ -93,14 +93,14 @@ def _known(name: str) -> str:
     return name
 
 
-def _read_keys(words: Iterable[str], read_line: Callable[[str], str]) -> dict[str, Key]:
+def _read_keys(words: Iterable[str], read_line: Callable[[str], str]) -> dict[str, Secret]:
     """No message repeats what stands after the equals sign: it may be the key itself."""
     keys = {}
     for word in words:
         name, source = _pair(word, "--key", f"NAME=SOURCE, with SOURCE {WAYS}")
         _known(name)
         try:
-            keys[name] = Key(read_key(_fetch(name, source, read_line)))
+            keys[name] = Secret(read_key(_fetch(name, source, read_line)))
         except ValueError as error:
             raise UsageError(f"--key {name}: {error}") from None
     return keys

@@ -7,9 +7,9 @@ followed.
 import http.client
 from typing import NamedTuple
 
-from lodestarctl.setup.choices import Key
 from lodestarctl.setup.look import connect, reason_of
 from lodestarctl.setup.providers import Provider
+from lodestard.domain.secret import Secret
 
 TIMEOUT_S = 15.0
 REFUSED = (401, 403)
@@ -26,7 +26,7 @@ class Tried(NamedTuple):
     doubtful: bool = False
 
 
-def try_key(provider: Provider, url: str, key: Key) -> Tried:
+def try_key(provider: Provider, url: str, key: Secret) -> Tried:
     """Blocks for some seconds at most."""
     name = provider.name
     connection, base = connect(url, TIMEOUT_S)
@@ -41,7 +41,7 @@ def try_key(provider: Provider, url: str, key: Key) -> Tried:
     return judge(name, provider.dialect, response.status)
 
 
-def headers_for(provider: Provider, key: Key) -> dict[str, str]:
+def headers_for(provider: Provider, key: Secret) -> dict[str, str]:
     """Who asks, in the provider's own way."""
     match provider.dialect:
         case "anthropic":

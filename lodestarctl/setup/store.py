@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
-from lodestarctl.setup.choices import Key
 from lodestarctl.setup.files import remove, write_whole
 from lodestarctl.setup.place import CREDENTIAL_PREFIX, Place, Store, unit_drop_in_text
+from lodestard.domain.secret import Secret
 
 ENCRYPT_S = 30.0
 
@@ -22,7 +22,7 @@ class Stored(NamedTuple):
     note: str = ""
 
 
-def store_key(place: Place, name: str, key: Key) -> Stored:
+def store_key(place: Place, name: str, key: Secret) -> Stored:
     """Keep the key of credential ``name``. Raises ``OSError``."""
     places = place.places_of(name)
     kind, data, note = _seal(place.store, name, key)
@@ -34,7 +34,7 @@ def store_key(place: Place, name: str, key: Key) -> Stored:
     return Stored(path, note)
 
 
-def _seal(store: Store, name: str, key: Key) -> tuple[Store, bytes, str]:
+def _seal(store: Store, name: str, key: Secret) -> tuple[Store, bytes, str]:
     plain = key.reveal().encode() + b"\n"
     if store != "encrypted":
         return store, plain, ""
@@ -49,7 +49,7 @@ def _seal(store: Store, name: str, key: Key) -> tuple[Store, bytes, str]:
         )
 
 
-def encrypt(name: str, key: Key) -> bytes:
+def encrypt(name: str, key: Secret) -> bytes:
     """The credential, sealed by this machine's systemd under the name that the unit gives it.
 
     Source: systemd-creds(1); the name is that of the credential, not of its file.

@@ -57,3 +57,8 @@ class RestoreItem(Message, frozen=True):
 
     plan: RestorePlan | None = None
     restored: Restored | None = None
+
+
+def is_file(which: str) -> bool:
+    """Whether a backup is named by its path, not by its id. Pure."""
+    return "/" in which or which.endswith(".tar.zst")

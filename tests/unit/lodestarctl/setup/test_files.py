@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from lodestarctl.setup import store
-from lodestarctl.setup.choices import Key
 from lodestarctl.setup.files import keep_backup, write_whole
 from lodestarctl.setup.place import Place
 from lodestarctl.setup.store import remove_key, store_key, write_unit_drop_in
+from lodestard.domain.secret import Secret
 
 CANARY = "sk-canary-files-0123456789"
 
@@ -43,7 +43,7 @@ def test_a_key_is_its_owner_s_alone_from_the_first_byte(tmp_path: Path, monkeypa
     seen = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: seen.append(os.fstat(descriptor).st_mode & 0o777))
     place = Place(kind="user", config_file=tmp_path / "a/lodestard.toml")
-    stored = store_key(place, "openai", Key(CANARY))
+    stored = store_key(place, "openai", Secret(CANARY))
     assert stored.path == tmp_path / "a/keys/openai"
     assert stored.path.read_text().strip() == CANARY
     assert (mode(stored.path), mode(stored.path.parent), seen[0]) == (0o600, 0o700, 0o600)
@@ -96,7 +96,7 @@ def test_systemd_seals_it_under_the_credential_s_name_and_gets_it_by_standard_in
     monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
     service.plain_folder.mkdir(parents=True)
     (service.plain_folder / "lodestard.openai").write_text("old and plain")
-    stored = store_key(service, "openai", Key(CANARY))
+    stored = store_key(service, "openai", Secret(CANARY))
     assert stored.path == service.encrypted_folder / "lodestard.openai"
     assert stored.path.read_text() == f"sealed:{CANARY}"
     assert mode(stored.path) == 0o600
@@ -108,11 +108,11 @@ def test_systemd_seals_it_under_the_credential_s_name_and_gets_it_by_standard_in
 def test_where_systemd_can_t_seal_it_is_root_s_file_and_that_is_said(
     service: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_name: str, _key: Key) -> bytes:
+    def fail(_name: str, _key: Secret) -> bytes:
         raise FileNotFoundError(2, "No such file", "systemd-creds")
 
     monkeypatch.setattr(store, "encrypt", fail)
-    stored = store_key(service, "xai", Key(CANARY))
+    stored = store_key(service, "xai", Secret(CANARY))
     assert stored.path == service.plain_folder / "lodestard.xai"
     assert "can't encrypt here" in stored.note
     assert mode(stored.path) == 0o600
@@ -121,7 +121,7 @@ def test_where_systemd_can_t_seal_it_is_root_s_file_and_that_is_said(
 def test_the_unit_s_drop_in_follows_what_is_there(service: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "encrypt", lambda name, key: b"sealed")
     assert not write_unit_drop_in(service)
-    store_key(service, "openai", Key(CANARY))
+    store_key(service, "openai", Secret(CANARY))
     assert write_unit_drop_in(service)
     assert "LoadCredentialEncrypted=openai:lodestard.openai" in service.unit_drop_in.read_text()
     assert not write_unit_drop_in(service)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lodestarctl.render.words import columns_of
-from lodestarctl.setup.choices import Choices, Key
+from lodestarctl.setup.choices import Choices
 from lodestarctl.setup.facts import Facts, File, KeyFact, Server
 from lodestarctl.setup.guide import Ports, guide
 from lodestarctl.setup.options import Options
@@ -13,6 +13,7 @@ from lodestarctl.setup.place import Place
 from lodestarctl.setup.probe import Tried
 from lodestarctl.setup.providers import Provider
 from lodestarctl.setup.terminal import LeftError, wrap
+from lodestard.domain.secret import Secret
 from tests.fakes.scripted_terminal import ScriptedTerminal
 from tests.unit.lodestarctl.setup.test_plan import CONFIG, GPU, PLACE
 
@@ -39,7 +40,7 @@ class World:
     def look_at(self, url: str) -> Server:
         return self.servers.get(url, Server(url=url, error="Connection refused"))
 
-    def try_key(self, provider: Provider, url: str, key: Key) -> Tried:
+    def try_key(self, provider: Provider, url: str, key: Secret) -> Tried:
         self.trials.append((provider.name, url, key.reveal()))
         return self.tried
 
@@ -155,9 +156,9 @@ def test_a_key_is_not_tried_without_a_yes() -> None:
     assert world.trials == []
     assert set(chosen.keys) == {"openai"}
     assert chosen.budget_usd is None
-    run(silent(), facts(ELSEWHERE, tables=TABLES), world, keys={"openai": Key(CANARY)})
+    run(silent(), facts(ELSEWHERE, tables=TABLES), world, keys={"openai": Secret(CANARY)})
     assert world.trials == []
-    run(silent(), facts(ELSEWHERE, tables=TABLES), world, keys={"openai": Key(CANARY)}, try_keys=True)
+    run(silent(), facts(ELSEWHERE, tables=TABLES), world, keys={"openai": Secret(CANARY)}, try_keys=True)
     assert len(world.trials) == 1
 
 
@@ -181,8 +182,8 @@ def test_a_key_that_is_there_stays_unless_it_is_replaced_or_removed_on_purpose()
     have = (KeyFact(provider="openai", upstream="openai", state="set", where="/k", ours=True),)
     there = facts(ELSEWHERE, tables=TABLES, keys=have)
     assert run(ScriptedTerminal(["openai", "", "", ""]), there).keys == {}
-    assert run(silent(), there, keys={"openai": Key(CANARY)}).keys == {}
-    assert set(run(silent(), there, keys={"openai": Key(CANARY)}, replace=True).keys) == {"openai"}
+    assert run(silent(), there, keys={"openai": Secret(CANARY)}).keys == {}
+    assert set(run(silent(), there, keys={"openai": Secret(CANARY)}, replace=True).keys) == {"openai"}
     assert run(ScriptedTerminal(["-openai", ""]), there).removed == ("openai",)
     assert run(silent(), there, removed=("openai",)).removed == ("openai",)
     foreign = (KeyFact(provider="openai", upstream="openai", state="set", where="/k"),)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lodestarctl.setup.choices import Choices, Key
+from lodestarctl.setup.choices import Choices
 from lodestarctl.setup.facts import Facts, File, KeyFact, LocalModel, Server, lay_over
 from lodestarctl.setup.files import drop_in_text
 from lodestarctl.setup.models import missing_targets, nearest
@@ -18,9 +18,10 @@ from lodestarctl.setup.plan import overruled, tables_for
 from lodestarctl.setup.steps import report_on
 from lodestard.config.load import build
 from lodestard.config.source import Source
+from lodestard.domain.secret import Secret
 from tests.architecture.house import ROOT
 
-KEY = Key("sk-canary-plan-0123456789")
+KEY = Secret("sk-canary-plan-0123456789")
 CONFIG = Path("/c/lodestard.toml")
 PLACE = Place(kind="file", config_file=CONFIG)
 SYSTEM = Place(kind="system", config_file=CONFIG, unit=True, store="encrypted")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lodestarctl.parser import command_parser
 from lodestarctl.setup.address import own_address, read_address
-from lodestarctl.setup.choices import Choices, Key
+from lodestarctl.setup.choices import Choices
 from lodestarctl.setup.options import read_amount, read_options
 from lodestarctl.setup.place import UNIT, UNIT_CREDENTIALS, Asked, find_place, unit_drop_in_text
 from lodestarctl.setup.probe import headers_for, judge
@@ -20,6 +20,7 @@ from lodestarctl.setup.providers import BY_NAME, PROVIDERS, doubts_about, read_k
 from lodestarctl.table_house import HOUSE_COMMANDS
 from lodestarctl.usage import UsageError
 from lodestard.domain.money import parse_nano_usd
+from lodestard.domain.secret import Secret
 from tests.architecture.house import ROOT
 
 CANARY = "sk-canary-setup-0123456789"
@@ -183,12 +184,12 @@ def test_what_can_t_be_understood_is_said_and_no_key_with_it(words: list[str], s
 
 
 def test_nothing_that_is_printed_shows_a_key() -> None:
-    assert CANARY not in f"{Key(CANARY)} {Key(CANARY)!r} {Choices(keys={'openai': Key(CANARY)})}"
+    assert CANARY not in f"{Secret(CANARY)} {Secret(CANARY)!r} {Choices(keys={'openai': Secret(CANARY)})}"
 
 
 def test_each_provider_is_asked_in_its_own_way() -> None:
     for provider in PROVIDERS:
-        headers = headers_for(provider, Key(CANARY))
+        headers = headers_for(provider, Secret(CANARY))
         assert [name for name, value in headers.items() if CANARY in value] == [
             {"anthropic": "x-api-key", "gemini": "x-goog-api-key"}.get(provider.name, "authorization")
         ]
