@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from lodestarctl.render.blocks import Block
 from lodestarctl.session import Session
-from lodestard.control.client import ControlError, read_envelope
+from lodestard.control.client import ControlError, read_data, read_envelope
 from lodestard.control.messages import Code, Refusal
 
 T = TypeVar("T")
@@ -45,6 +45,33 @@ def report_offline(
         session.output.say(done.stdout.decode(errors="replace").strip() or str(error))
         return None
     return session.show(verb, data, kind, render)
+
+
+def each_offline(
+    session: Session, words: Sequence[str], verb: str, kind: type[T], write: Callable[[T], object]
+) -> list[T]:
+    """Run ``lodestard``, whose items go out as they come; all of them, none where it gave no answer (it has said why
+    on stderr). Raises ``ControlError`` where it refused.
+    """
+    import subprocess
+
+    config = ("--config", session.args.config) if session.args.config else ()
+    items: list[T] = []
+    with subprocess.Popen(  # noqa: S603 - our own program, words without a shell
+        [*find_lodestard(), *config, *words], stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        for line in child.stdout:
+            if not line.startswith(ENVELOPE):
+                session.output.say(line.decode(errors="replace").rstrip())
+                continue
+            data = read_envelope(line.strip())
+            items.append(read_data(data, kind))
+            if session.output.json:
+                session.output.envelope(verb, data, indent=0)
+            else:
+                write(items[-1])
+    return items
 
 
 def of_the_machine(session: Session) -> tuple[str, ...]:

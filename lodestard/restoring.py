@@ -1,8 +1,8 @@
 """``lodestard --backup``: backups without a daemon, when it is down or its machine is a new one.
 
 Law: what changes a state folder holds the ledger's lock, and as root goes on as the folder's owner first. A restore
-says what it will do, and waits for a line on standard input that agrees. With ``--json`` answers are the very
-envelopes that the control socket would give.
+says what it will do, and waits for a line on standard input that agrees. Answers are the very envelopes that the
+control socket would give, an item a line: whoever wants words asks ``lodestarctl backup``.
 """
 
 import argparse
@@ -31,11 +31,12 @@ from lodestard.store.backup_restore import become_owner, unfinished
 
 SERVICE_USER = "lodestar"
 AGREED = "yes"
+TELL_NS = 100_000_000
 EXIT_OK, EXIT_FAILURE, EXIT_INTERRUPTED = 0, 1, 130
 
 
 def run_backup(words: Sequence[str], config: Path | None, modules: Sequence[Module]) -> int:
-    """The exit status; what is wrong is said on stderr, or with ``--json`` in an envelope."""
+    """The exit status; what is wrong is said in an envelope, but for words that can't be understood."""
     asked = _parser().parse_args(words)
     try:
         reader = Reader(config or find_paths(os.environ, os.geteuid()).config_file, os.environ, modules)
@@ -67,6 +68,7 @@ class _Run:
         self._rules = rules
         self._asked = asked
         self._log = log
+        self._told, self._told_ns = "", 0
 
     def now(self) -> int:
         self._become(self._room.state_dir)
@@ -116,7 +118,11 @@ class _Run:
         return self._asked.yes or sys.stdin.readline().strip() == AGREED
 
     def _tell(self, step: Step) -> None:
-        """Only in words: a program has the end."""
+        """Not each of thousands: whoever looks sees ten a second."""
+        now_ns = self._room.clock.monotonic_ns()
+        if self._asked.steps and (step.what != self._told or now_ns - self._told_ns >= TELL_NS):
+            self._told, self._told_ns = step.what, now_ns
+            _say("backup.now", BackupItem(step=step))
 
     def _become(self, folder: Path) -> None:
         become_owner(folder, _service_ids())
@@ -146,7 +152,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--keep-spent", action="store_true", help="carry over what only the present ledger knows")
     parser.add_argument("--yes", action="store_true", help="do not wait for an agreement")
-    parser.add_argument("--json", action="store_true", help="as always")
+    parser.add_argument("--steps", action="store_true", help="with now: tell how far it is, an item a line")
+    parser.add_argument("--json", action="store_true", help="taken for its callers' sake: it is always JSON")
     return parser
 
 

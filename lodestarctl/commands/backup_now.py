@@ -1,7 +1,7 @@
 """``lodestarctl backup now``: by the daemon, which goes on serving; or without one when it is down."""
 
 from lodestarctl import exit_codes
-from lodestarctl.offline import report_offline
+from lodestarctl.offline import each_offline
 from lodestarctl.progress import Progress
 from lodestarctl.render.backup import render_made, step_line
 from lodestarctl.session import Session
@@ -17,13 +17,14 @@ def run(session: Session) -> int:
             progress.tell(step_line(item.step), item.step.what)
 
     try:
-        items: list[BackupItem] = session.each("backup.now", {}, BackupItem, tell)
+        items = session.each("backup.now", {}, BackupItem, tell)
     except DaemonNotRunning:
         session.output.say("lodestard is not running; backing up without it.")
-        made = report_offline(session, ("--backup", "now"), "backup.now", BackupItem, render_made)
-        return exit_codes.OK if made is not None else exit_codes.FAILURE
+        items = each_offline(session, ("--backup", "now", "--steps"), "backup.now", BackupItem, tell)
     finally:
         progress.end()
+    if not items or items[-1].made is None:
+        return exit_codes.FAILURE
     if not session.output.json:
         session.output.show(render_made(items[-1]))
     return exit_codes.OK

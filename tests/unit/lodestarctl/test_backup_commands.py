@@ -151,7 +151,6 @@ def test_without_a_daemon_the_program_is_run(
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     for words, verb, data in (
         ("list", "backup.list", samples.SHELF),
-        ("now", "backup.now", samples.MADE),
         ("verify", "backup.verify", samples.GOOD),
         ("verify ./x", "backup.verify", samples.GOOD),
     ):
@@ -159,3 +158,18 @@ def test_without_a_daemon_the_program_is_run(
         assert cli.main(["backup", *words.split()]) == exit_codes.OK
         assert (lodestard / "asked").read_text() == f"--backup {words} --json"
     assert "is good" in capsys.readouterr().out
+    steps = [write_answer("backup.now", item) for item in (samples.STEP, samples.MADE)]
+    (lodestard / "plan").write_bytes(b"\n".join(steps) + b"\n")
+    assert cli.main(["backup", "now"]) == exit_codes.OK
+    assert (lodestard / "asked").read_text() == "--backup now --steps"
+    told = capsys.readouterr()
+    assert "120.0 MB of 310.0 MB" in told.err
+    assert "Backed up and verified" in told.out
+    assert cli.main(["--json", "backup", "now"]) == exit_codes.OK
+    assert said(capsys.readouterr().out) == ["step", "made"]
+    (lodestard / "plan").write_bytes(b"it broke\n")
+    assert cli.main(["backup", "now"]) == exit_codes.FAILURE
+    assert "it broke" in capsys.readouterr().err
+    (lodestard / "plan").write_bytes(write_refusal(Refusal(code="store_unavailable", message="Full.")) + b"\n")
+    assert cli.main(["backup", "now"]) == exit_codes.FAILURE
+    assert "Full." in capsys.readouterr().err
