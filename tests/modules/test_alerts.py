@@ -389,3 +389,20 @@ def test_a_line_is_one_line(text: str, longest: int) -> None:
     assert len(line) <= longest
     assert all(char.isprintable() for char in line)
     assert presentable(an_alert("a", title=text)).title.splitlines() in ([], [one_line(text)])
+
+
+async def test_who_gives_up_waiting_for_the_file_writes_nothing_to_it(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    """Two reloads, one after the other: the generation between them never owned it."""
+    owner, between = Outbox(tmp_path / "alerts.json"), Outbox(tmp_path / "alerts.json")
+    await owner.open()
+    owner.add(an_alert("a"), NOW_MS, ["webhook"])
+    await owner.save()
+    written = (tmp_path / "alerts.json").read_bytes()
+    with trio.move_on_after(10):
+        await between.open()
+    await between.save()
+    between.close()
+    assert (tmp_path / "alerts.json").read_bytes() == written
+    owner.close()

@@ -68,9 +68,7 @@ class Outbox:
     async def open(self) -> None:
         """Wait until no other generation owns the file, then take in what it has. Without a file: in memory only."""
         try:
-            self._lock = os.open(self._file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            while not _try_lock(self._lock):  # noqa: ASYNC110  the kernel's lock has no event
-                await trio.sleep(LOCK_PAUSE_S)
+            self._lock = await _take_lock(self._file.with_suffix(".lock"))
             earlier = await trio.to_thread.run_sync(read_file, self._file)
         except OSError as error:
             self._note(error)
@@ -110,6 +108,18 @@ class Outbox:
         if self._sound:
             logger.error("alerts are kept in memory only: %s: %s", self._file.name, error.strerror)
         self._sound = False
+
+
+async def _take_lock(file: Path) -> int:
+    """A descriptor that has the file's lock. Whoever is cancelled while it waits has none, and may not write."""
+    descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        while not _try_lock(descriptor):  # noqa: ASYNC110  the kernel's lock has no event
+            await trio.sleep(LOCK_PAUSE_S)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 def _try_lock(descriptor: int) -> bool:
