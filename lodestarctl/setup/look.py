@@ -165,10 +165,10 @@ def _read(url: str, path: str) -> dict[str, Any]:
         raise ValueError("what answers there is not Ollama") from None
 
 
-def reason_of(error: Exception) -> str:
+def reason_of(error: Exception, timeout_s: float = TIMEOUT_S) -> str:
     """A word for a person about why nobody answered."""
     if isinstance(error, TimeoutError):
-        return f"no answer within {TIMEOUT_S:.0f} s"
+        return f"no answer within {timeout_s:.0f} s"
     if isinstance(error, ssl.SSLError):
         plain = any(word in (error.reason or "") for word in PLAIN_WORDS)
         return "it speaks no TLS; try http://" if plain else f"TLS: {error.reason or 'failed'}"

@@ -35,7 +35,9 @@ def try_key(provider: Provider, url: str, key: Secret) -> Tried:
         response = connection.getresponse()
         response.read(MOST_BYTES)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        return Tried(False, f"{name} can't be reached, so the key is not tried: {reason_of(error)}.", doubtful=True)
+        return Tried(
+            False, f"{name} can't be reached, so the key is not tried: {reason_of(error, TIMEOUT_S)}.", doubtful=True
+        )
     finally:
         connection.close()
     return judge(name, provider.dialect, response.status)

@@ -15,6 +15,7 @@ from lodestarctl.setup.look import connect, reason_of
 from lodestarctl.setup.models import NOT_FOR_CHAT
 from lodestard.control.messages import AskItem, ModelRow, ModelsReport, ModelTarget
 from lodestard.control.messages.aider import AiderFacts
+from lodestard.domain.money import format_usd
 
 QUESTION = "Say hello to Lodestar in at most six words."
 MOST_TOKENS = 60
@@ -95,7 +96,7 @@ def ask(session: Session, facts: AiderFacts, subject: Subject) -> Trial:
         response = connection.getresponse()
         data = response.read(MOST_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        return Trial(model=subject.name, error=f"{facts.base_url} gave no answer: {reason_of(error)}.")
+        return Trial(model=subject.name, error=f"{facts.base_url} gave no answer: {reason_of(error, ANSWER_S)}.")
     finally:
         connection.close()
     headers = {name.lower(): value for name, value in response.getheaders()}
@@ -135,7 +136,7 @@ def _ask_inside(session: Session, subject: Subject) -> Trial:
     for data in session.client.stream("ask", arguments):
         last = msgspec.json.decode(data, type=AskItem)
         text += last.text
-    cost = f"{last.cost_nano_usd / 1e9:.9f}" if last.cost_nano_usd is not None else ""
+    cost = format_usd(last.cost_nano_usd) if last.cost_nano_usd is not None else ""
     return Trial(
         model=last.target,
         answer=text,

@@ -60,8 +60,6 @@ def add_completions(tree: Path) -> None:
 
 def add_manuals(tree: Path) -> None:
     """``man1/…`` and so on, as packaging/manuals writes them."""
-    if not MANUALS.is_dir():
-        return
     folder = tree / "usr/share/man"
     python(str(MANUALS), "--out", str(folder))
     for page in sorted(path for path in folder.rglob("*") if path.is_file()):

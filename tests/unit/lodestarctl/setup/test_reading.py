@@ -3,22 +3,30 @@
 import os
 import re
 from argparse import Namespace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.json import encode
 
 from lodestarctl.parser import command_parser
+from lodestarctl.session import Session
 from lodestarctl.setup.address import own_address, read_address
 from lodestarctl.setup.choices import Choices
+from lodestarctl.setup.look import reason_of
 from lodestarctl.setup.options import read_amount, read_options
 from lodestarctl.setup.place import UNIT, UNIT_CREDENTIALS, Asked, find_place, unit_drop_in_text
 from lodestarctl.setup.probe import headers_for, judge
 from lodestarctl.setup.providers import BY_NAME, PROVIDERS, doubts_about, read_key, upstream_of
+from lodestarctl.setup.trial import Subject, ask
 from lodestarctl.table_house import HOUSE_COMMANDS
 from lodestarctl.usage import UsageError
+from lodestard.control.messages import AskItem
+from lodestard.control.messages.aider import AiderFacts
 from lodestard.domain.money import parse_nano_usd
 from lodestard.domain.secret import Secret
 from tests.architecture.house import ROOT
@@ -256,3 +264,21 @@ def test_the_unit_is_told_of_what_it_would_not_find() -> None:
         "LoadCredentialEncrypted=openai:lodestard.openai",
         "LoadCredential=openrouter:lodestard.openrouter",
     ]
+
+
+def test_where_clients_need_keys_it_is_asked_inside_and_costs_to_the_nano_dollar() -> None:
+    class Client:
+        def stream(self, verb: str, arguments: Mapping[str, Any]) -> Iterator[bytes]:
+            assert (verb, arguments["model"]) == ("ask", "paid")
+            yield encode(AskItem(text="Hello, "))
+            yield encode(AskItem(text="Lodestar.", target="openai/gpt-4o", cost_nano_usd=9_007_199_254_740_993))
+
+    facts = AiderFacts(base_url="http://127.0.0.1:4000/v1", models=(), key_needed=True)
+    trial = ask(cast("Session", SimpleNamespace(client=Client())), facts, Subject("paid", "openai/gpt-4o", None))
+    assert (trial.answer, trial.model) == ("Hello, Lodestar.", "openai/gpt-4o")
+    assert trial.cost_usd == "9007199.254740993"
+
+
+def test_a_silence_is_told_with_the_time_that_was_waited() -> None:
+    assert reason_of(TimeoutError()) == "no answer within 3 s"
+    assert reason_of(TimeoutError(), 420.0) == "no answer within 420 s"
