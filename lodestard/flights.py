@@ -25,7 +25,7 @@ class Flights:
     """The flights under way, by the key under which an identical request may join. Owner of that table.
 
     A paid answer that was drained, because its client had left, stays in it for a minute: the client's own retry
-    finds it instead of paying twice.
+    finds it instead of paying twice. ``keep_time`` ends that minute also where nobody comes.
     """
 
     def __init__(self, nursery: trio.Nursery, fly: Fly, policy: LeavePolicy, load: Load | None = None) -> None:
@@ -36,13 +36,13 @@ class Flights:
         self._by_retry: dict[RetryKey, Flight] = {}
         self._drained: deque[tuple[float, Flight]] = deque()
         self._drained_bytes = 0
+        self._kept = trio.lowlevel.ParkingLot()
         self.load = load or Load()
         self._waiting = trio.lowlevel.ParkingLot()
         self.under_way = 0
 
     def find(self, key: str) -> Flight | None:
         """The flight under ``key``, if it may still be joined."""
-        self._forget_drained()
         return joinable(self._by_key.get(key))
 
     def find_retried(self, key: RetryKey | None, ticket: Ticket) -> Flight | None:
@@ -51,7 +51,6 @@ class Flights:
         Raises ``CallerFault`` where that was another request: one whose answer the flight's first target would
         not have been asked for. (The order of targets may have changed since.)
         """
-        self._forget_drained()
         flight = self._by_retry.get(key) if key is not None else None
         if flight is not None and ticket.key_for(flight.plan.candidates[0].target) != flight.key:
             raise CallerFault(
@@ -79,6 +78,20 @@ class Flights:
         """Wait until none is under way."""
         while self.under_way:
             await self._waiting.park()
+
+    async def keep_time(self) -> None:
+        """Forget what nobody came back for when its time is up. Runs until cancelled; then nothing is kept."""
+        try:
+            while True:
+                while self._drained and self._drained[0][0] <= trio.current_time():
+                    self._forget_oldest()
+                if self._drained:
+                    await trio.sleep_until(self._drained[0][0])
+                else:
+                    await self._kept.park()
+        finally:
+            while self._drained:
+                self._forget_oldest()
 
     def leave(self, flight: Flight) -> None:
         """One subscriber of ``flight`` is gone, perhaps before it had read all of an answer that has landed."""
@@ -111,16 +124,11 @@ class Flights:
         self._drained.append((trio.current_time() + DRAINED_S, flight))
         self._drained_bytes += flight.size_bytes
         self.load.put(flight.size_bytes)
-        self._forget_drained()
-        return True
-
-    def _forget_drained(self) -> None:
-        """Those that nobody came back for in time, and the oldest of too many."""
-        most_bytes, now_s = self.load.limit_bytes * DRAINED_SHARE, trio.current_time()
-        while kept := self._drained:
-            if len(kept) <= DRAINED_MOST and self._drained_bytes <= most_bytes and kept[0][0] > now_s:
-                return
+        self._kept.unpark_all()
+        most_bytes = self.load.limit_bytes * DRAINED_SHARE
+        while len(self._drained) > DRAINED_MOST or self._drained_bytes > most_bytes:
             self._forget_oldest()
+        return True
 
     def _forget_oldest(self) -> None:
         _, flight = self._drained.popleft()

@@ -229,7 +229,11 @@ async def open_runtime(foundation: Foundation, blueprint: Blueprint) -> AsyncIte
         hooks.attempt_ended.always(foundation.paces.learn_attempt)
         hooks.request_ended.always(foundation.ended.tell)
         hooks.attempt_ended.always(foundation.attempts.tell)
-        yield runtime
+        async with trio.open_nursery() as keeping:
+            keeping.start_soon(runtime.flights.keep_time)
+            yield runtime
+            await runtime.flights.wait_idle()
+            keeping.cancel_scope.cancel()
 
 
 def open_admission(foundation: Foundation, upstreams: Mapping[str, Upstream]) -> Admission:

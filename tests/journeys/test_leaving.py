@@ -108,6 +108,20 @@ async def test_a_late_retry_finds_it_too(world: World, stream: bool) -> None:
     assert world.openai.asked == 2
 
 
+async def test_a_reload_counts_nothing_for_what_was_kept(world: World) -> None:
+    """What the house holds in memory is counted across generations; what one kept for retries goes with it."""
+    async with world.open() as talk:
+        with world.openai.held():
+            await talk.send("POST", CHAT, chat("gpt-4o-mini", stream=True))
+            await world.openai.wait_asked()
+            await talk.leave()
+    await world.settle()
+    load = world.house.foundation.load
+    assert load.held_bytes > 0
+    await world.house.reload()
+    await eventually(lambda: not load.held_bytes, "the old generation's end")
+
+
 async def test_an_idempotency_key_belongs_to_one_request(world: World) -> None:
     key = {"idempotency-key": "k1"}
     async with world.open() as talk:

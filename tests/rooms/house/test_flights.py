@@ -338,6 +338,34 @@ async def test_all_buffers_together_have_a_bound_and_what_waits_for_retries_make
     assert (load.held_bytes, load.heavy) == (0, False)
 
 
+async def test_what_nobody_came_back_for_is_forgotten_after_a_minute(autojump_clock: MockClock) -> None:
+    """Also in a house that nobody asks anything in the meantime."""
+    async with trio.open_nursery() as nursery:
+        sender = ScriptedSender({"paid": Script([[HELLO, END]] * 3)})
+        runtime = make_runtime(nursery, sender, policy=LeavePolicy(frozenset({"paid"}), 60, 32))
+        flights, load = runtime.flights, runtime.flights.load
+        nursery.start_soon(flights.keep_time)
+        for key, later_s in (("a", 20), ("b", 39)):
+            flight = make_flight(make_plan(make_candidate()), key=key)
+            flights.start(flight)
+            await flight.wait_landed()
+            flights.leave(flight)
+            await trio.sleep(later_s)
+        both_bytes = load.held_bytes
+        assert (flights.find("a") is None, flights.find("b") is None) == (False, False)
+        await trio.sleep(2)
+        assert (flights.find("a") is None, flights.find("b") is None) == (True, False)
+        assert load.held_bytes == both_bytes // 2 > 0
+        await trio.sleep(20)
+        assert (flights.find("b"), load.held_bytes) == (None, 0)
+        flights.start(flight := make_flight(make_plan(make_candidate()), key="c"))
+        await flight.wait_landed()
+        flights.leave(flight)
+        assert load.held_bytes > 0
+        nursery.cancel_scope.cancel()
+    assert load.held_bytes == 0, "when the house goes, nothing is kept"
+
+
 async def test_an_answer_larger_than_the_buffer_is_given_up(autojump_clock: MockClock) -> None:
     async with trio.open_nursery() as nursery:
         big = [Piece(text="x" * 600)]
