@@ -1,6 +1,7 @@
 """The simulator once, a daemon for each file that does not end it, and others on request."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -28,9 +29,9 @@ def make_daemon(world: World, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """Makes daemons that are not started yet, each in a folder of its own, and ends them all."""
     made: list[Daemon] = []
 
-    def make(more: Overlay | None = None, *, alone: bool = False) -> Daemon:
+    def make(more: Overlay | None = None, *, alone: bool = False, folder: Path | None = None) -> Daemon:
         base = {} if alone else overlay(world.settings(), QUIET)
-        made.append(Daemon(tmp_path_factory.mktemp("d"), overlay(base, more or {})))
+        made.append(Daemon(folder or tmp_path_factory.mktemp("d"), overlay(base, more or {})))
         return made[-1]
 
     yield make

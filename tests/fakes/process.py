@@ -480,6 +480,9 @@ class Daemon:
 
 
 class MakeDaemon(Protocol):
-    """Makes a daemon that is not started yet. ``alone``: with nothing but its places in its configuration."""
+    """Makes a daemon that is not started yet.
 
-    def __call__(self, more: Overlay | None = None, *, alone: bool = False) -> Daemon: ...
+    ``alone``: with nothing but its places in its configuration. ``folder``: where it lives, if not among the tests'.
+    """
+
+    def __call__(self, more: Overlay | None = None, *, alone: bool = False, folder: Path | None = None) -> Daemon: ...
