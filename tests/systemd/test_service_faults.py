@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.systemd.debian import Debian, boot, debian_tree
+from tests.systemd.load import Crowd, load
 from tests.systemd.service import (
     CONFIG,
     CTL,
@@ -31,6 +32,7 @@ from tests.systemd.service import (
 pytestmark = pytest.mark.systemd
 
 STATE = "/var/lib/lodestard"
+STREAM = Crowd(until="/run/enough", short=0, kept=0, streams=1, streamed="paced", stream_tokens=2)
 LOOK = "import urllib.request as r; r.urlopen('http://127.0.0.1:4000/health/live')"
 DROP_IN = f"/run/systemd/system/{UNIT}.d/test.conf"
 
@@ -171,11 +173,11 @@ def test_a_backup_is_made_in_the_sandbox_and_put_back_by_root(debian: Debian) ->
 
 
 def test_it_is_there_after_a_reboot(installed: Mapping[Path, str], tmp_path: Path) -> None:
-    """Enabled, it starts with the machine, with the ledger of before."""
+    """What is under way ends before the machine goes down; enabled, it starts with it, with the ledger of before."""
     units, state = tmp_path / "units", tmp_path / "state"
     for folder in (units, state):
         folder.mkdir()
-    (units / SIMULATOR).write_text(SIMULATOR_UNIT)
+    (units / SIMULATOR).write_text(f"[Unit]\nBefore={UNIT}\n{SIMULATOR_UNIT}")  # so it goes down after it
     for name, text in (("config", PACED), ("key", KEY)):
         (tmp_path / name).write_text(text)
     binds = {**installed, tmp_path / "config": CONFIG, tmp_path / "key": KEY_FILE}
@@ -184,10 +186,14 @@ def test_it_is_there_after_a_reboot(installed: Mapping[Path, str], tmp_path: Pat
         debian.run("systemctl", "enable", "--now", UNIT)
         debian.run("systemctl", "start", SIMULATOR)
         debian.wait_until(lambda: answered(debian, "before", "paid"), "the first answer")
-        debian.reboot()
+        with load(debian, STREAM) as seen:
+            debian.wait_until(lambda: ctl(debian, "status")["exchanges"] > 0, "the stream")
+            debian.run("touch", STREAM.until)
+            debian.reboot()
+        assert (seen.streamed, seen.broken) == (1, [])
         assert [shown(debian, "ActiveState", unit) for unit in (UNIT, *SOCKETS)] == ["active"] * 3
         debian.run("systemctl", "start", SIMULATOR)
         debian.wait_until(lambda: answered(debian, "after", "paid"), "an answer after the reboot")
         before = ctl(debian, "ledger", "verify")
         assert before["ok"]
-        assert before["requests"] >= 2
+        assert before["requests"] >= 3
