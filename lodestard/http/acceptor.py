@@ -1,7 +1,9 @@
 """Takes connections from one listening socket.
 
 Law: running out of file descriptors is no reason to spin or to die. One descriptor is kept in reserve, so that one
-more connection (the operator's, on the control socket) is still answered; beyond that it waits a moment.
+more connection (the operator's, on the control socket) is still answered; beyond that it waits a moment. The one that
+took the reserve's place gives it back as it ends, before anybody else gets to run: whoever waits at another door must
+not get the operator's.
 """
 
 import errno
@@ -9,6 +11,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import trio
 
@@ -19,17 +22,21 @@ _OUT_OF_RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.
 
 logger = logging.getLogger(__name__)
 
-Begin = Callable[[socket.socket, object], None]
+Begin = Callable[[socket.socket, object, Callable[[], None]], None]
 
 
 class Acceptor:
-    """``begin(sock, address)`` gets each connection; ``run`` it until cancelled."""
+    """``begin(sock, address, freed)`` gets each connection, and calls ``freed()`` where it has closed it, before any
+    other task runs. ``run`` it until cancelled.
+    """
 
     def __init__(self, sock: socket.socket, begin: Begin) -> None:
         self._sock = sock
         self._begin = begin
-        self._reserve = _open_reserve()
+        self._reserve: int | None = None
+        self._ended = False
         self._silent_until_s = -1.0
+        self._renew_reserve()
 
     async def run(self) -> None:
         try:
@@ -38,15 +45,15 @@ class Acceptor:
                 if not self._accept_burst():
                     await trio.sleep(BACK_OFF_S)
         finally:
+            self._ended = True  # connections may outlive it, in a drain
             self._give_up_reserve()
 
     def _accept_burst(self) -> bool:
         """Take what waits, but for the sake of the others not too much. False where nothing could be taken."""
-        if self._reserve is None:
-            self._reserve = _open_reserve()
+        self._renew_reserve()
         for _ in range(BURST):
             try:
-                self._begin(*self._sock.accept())
+                self._begin(*self._sock.accept(), self._renew_reserve)
             except BlockingIOError:
                 break
             except OSError as error:
@@ -63,19 +70,17 @@ class Acceptor:
             return False
         self._give_up_reserve()
         try:
-            self._begin(*self._sock.accept())
+            self._begin(*self._sock.accept(), self._renew_reserve)
         except OSError:
             return False
         return True
+
+    def _renew_reserve(self) -> None:
+        if self._reserve is None and not self._ended:
+            with suppress(OSError):
+                self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
 
     def _give_up_reserve(self) -> None:
         if self._reserve is not None:
             os.close(self._reserve)
             self._reserve = None
-
-
-def _open_reserve() -> int | None:
-    try:
-        return os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None

@@ -158,19 +158,21 @@ class HttpServer:
         await trio.sleep(DRAIN_GRACE_S)
         await self._traffic.run_sweeper(DRAIN_GRACE_S)
 
-    def _begin(self, lobby: "_Lobby", sock: socket.socket, address: object) -> None:
+    def _begin(self, lobby: "_Lobby", sock: socket.socket, address: object, freed: Callable[[], None]) -> None:
         try:
             sock.setblocking(False)
             peer = read_peer(sock, address)
         except OSError:
             sock.close()
+            freed()
             return
         if self._is_last_but_few(sock.fileno()) or not self._traffic.admit(peer):
             self._turn_away(sock, secure=lobby.secure)
+            freed()
             return
         wire = self._make_wire(sock, secure=lobby.secure)
         link = Link(wire, peer, self._limits, self._dates, lobby.sentry, self._traffic, lobby.secure)
-        lobby.connections.start_soon(self._run_connection, link)
+        lobby.connections.start_soon(self._run_connection, link, freed)
 
     def _make_wire(self, sock: socket.socket, *, secure: bool) -> Wire:
         if not secure:
@@ -178,10 +180,11 @@ class HttpServer:
         assert self._find_context is not None, "a secure listener without a certificate"
         return TlsWire(sock, self._limits.write_timeout_s, self._traffic.load, self._find_context())
 
-    async def _run_connection(self, link: Link) -> None:
+    async def _run_connection(self, link: Link, freed: Callable[[], None]) -> None:
         try:
             await Connection(link, self._terms).run()
         finally:
+            freed()
             self._traffic.release(link.peer)
 
     def _is_last_but_few(self, fd: int) -> bool:

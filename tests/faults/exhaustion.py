@@ -9,9 +9,8 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from itertools import count, islice
 from pathlib import Path
 
 from lodestard.http import KEPT_DESCRIPTORS
@@ -42,18 +41,30 @@ class Strain:
 
 @contextmanager
 def few_descriptors(daemon: Daemon, spare: int) -> Iterator[None]:
-    """The process can open ``spare`` more than it has now, and no more."""
+    """The process can open ``spare`` more than it has now, and no more.
+
+    As where it has come to its limit by itself, no number below that is free, but for the spare ones: a number above,
+    once given up, could not be had again. So clients that only stand there fill the gaps first.
+    """
     assert daemon.process is not None
     pid = daemon.process.pid
+    with ExitStack() as standing:
+        while gaps := count_gaps(pid):
+            for _ in range(gaps):
+                standing.enter_context(socket.create_connection(("127.0.0.1", daemon.port)))
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (descriptors(pid) + spare, before[1]))
+        try:
+            yield
+        finally:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+
+
+def count_gaps(pid: int) -> int:
+    """How many numbers are free below the highest that is taken, once none comes or goes."""
     wait_for(lambda: at_rest(pid), "descriptors at rest")
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     taken = {int(file.name) for file in Path(f"/proc/{pid}/fd").iterdir()}
-    free = (number for number in count() if number not in taken)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (next(islice(free, spare, None)), before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    return max(taken) + 1 - len(taken)
 
 
 def at_rest(pid: int) -> bool:

@@ -1,6 +1,7 @@
 """Money where things meet: who leaves before it is spent, who comes back for it, and what no price was given for."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,7 @@ async def test_a_provider_that_quotes_the_prompt_does_not_bring_it_into_the_ledg
         assert "bad input" in answer.error["message"]  # the client may know: it was its own
         await world.settle()
         assert "secret" not in str((await world.explain(answer)).trace)
-    with sqlite3.connect(tmp_path / "state" / "ledger.db") as database:
+    with closing(sqlite3.connect(tmp_path / "state" / "ledger.db")) as database:
         assert not [row for row in database.execute("SELECT body FROM trace") if "secret" in row[0]]
 
 

@@ -4,6 +4,9 @@ import errno
 import os
 import resource
 import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import pytest
 import trio
@@ -184,29 +187,55 @@ async def test_lingering_is_bounded(autojump_clock: trio.testing.MockClock) -> N
         assert running.server.connections == 0
 
 
+@contextmanager
+def without_descriptors() -> Iterator[None]:
+    """None can be opened any more; one that is given up can be had again, for no other below the limit is free."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(int(name) for name in os.listdir("/proc/self/fd"))
+    with ExitStack() as gaps:
+        while (limit := os.dup(0)) < highest:
+            gaps.callback(os.close, limit)
+        os.close(limit)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 async def test_running_out_of_descriptors(
     caplog: pytest.LogCaptureFixture, autojump_clock: trio.testing.MockClock
 ) -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     async with serving(build_server(echo)) as running:
         clients = [socket.socket() for _ in range(3)]
         for client in clients:
             client.setblocking(False)
-        lowest = os.dup(0)
-        os.close(lowest)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
-        try:
+        with without_descriptors():
             for client in clients:
                 client.connect_ex(("127.0.0.1", running.port))
             await trio.sleep(20)
             assert running.server.connections == 1  # the reserve
-        finally:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         await trio.sleep(0.2)
         assert running.server.connections == 3
         for client in clients:
             client.close()
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2  # at most one in ten seconds
+
+
+async def test_what_one_door_kept_in_reserve_comes_back_to_it(autojump_clock: trio.testing.MockClock) -> None:
+    """Clients wait at the proxy's door for any descriptor; the operator is answered at the other, again and again."""
+    async with serving(build_server(echo)) as proxy, serving(build_server(echo)) as control:
+        with ExitStack() as stack:
+            clients, operators = ([stack.enter_context(trio.socket.socket()) for _ in range(3)] for _ in range(2))
+            stack.enter_context(without_descriptors())
+            for client in clients:
+                await client.connect(("127.0.0.1", proxy.port))
+            for operator in operators:
+                await trio.sleep(1)
+                await operator.connect(("127.0.0.1", control.port))
+                await operator.send(GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
+                with trio.fail_after(5):
+                    assert (await operator.recv(100)).startswith(b"HTTP/1.1 200")
 
 
 class ScriptedListener:
@@ -227,7 +256,7 @@ class ScriptedListener:
 async def test_what_accept_says() -> None:
     begun: list[tuple[object, object]] = []
 
-    def begin(sock: object, address: object) -> None:
+    def begin(sock: object, address: object, _freed: object) -> None:
         begun.append((sock, address))
 
     listener = ScriptedListener([errno.ECONNABORTED, 0, errno.EMFILE, 0, 0, errno.EMFILE, errno.EMFILE, errno.ENFILE])
@@ -243,15 +272,15 @@ async def test_what_accept_says() -> None:
 
 
 async def test_a_connection_that_is_gone_at_once_is_no_trouble() -> None:
-    begun = []
+    begun: list[str] = []
     async with serving(build_server(echo)) as running:
         ours, theirs = socket.socketpair()
         theirs.close()
         ours.close()
         async with trio.open_nursery() as nursery:
-            running.server._begin(None, ours, None)  # type: ignore[arg-type]
-            begun.append(len(nursery.child_tasks))
-    assert begun == [0]
+            running.server._begin(None, ours, None, partial(begun.append, "freed"))  # type: ignore[arg-type]
+            assert not nursery.child_tasks
+    assert begun == ["freed"]
 
 
 async def test_the_last_descriptors_are_kept(

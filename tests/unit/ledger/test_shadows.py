@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 from lodestard.ledger.shadows import SHADOWS, ShadowRow, shadow_row
@@ -13,7 +14,7 @@ CREATE TABLE trace (request_seq INTEGER, body TEXT);
 
 
 def summed(*rows: tuple[str, str, int, dict[str, Any]]) -> list[ShadowRow]:
-    with sqlite3.connect(":memory:") as database:
+    with closing(sqlite3.connect(":memory:")) as database:
         database.executescript(TABLES)
         for seq, (upstream, model, cost, trace) in enumerate(rows):
             database.execute("INSERT INTO request VALUES (?, 10, ?, ?, ?)", (seq, upstream, model, cost))

@@ -228,7 +228,7 @@ TOO_DEEP = b'{"a":' * 70 + b"1" + b"}" * 70
         b'{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":{"a":"\xff"}}}]}}]}',
         b'{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f","args":' + TOO_DEEP + b"}}]}}]}",
         b'{"candidates":[{"content":{"parts":[{"functionCall":{"args":{}}}]}}]}',
-        b'{"x":' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"x":' + b"[" * 200_000 + b"]" * 200_000 + b"}",
         b'{"candidates":[{"content":{"parts":[{"text":"\xff"}]}}]}',
     ],
 )  # fmt: skip
