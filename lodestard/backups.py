@@ -70,7 +70,8 @@ class BackupRoom:
         return await self._in_thread(partial(self.verify_now, rules, which, check_cancelled))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
-        return await trio.to_thread.run_sync(work, limiter=trio.CapacityLimiter(1))
+        own = trio.CapacityLimiter(1)  # it takes minutes: none of the threads that others share
+        return await trio.to_thread.run_sync(work, limiter=own)
 
     # -- what blocks -------------------------------------------------------------------------------------------
 

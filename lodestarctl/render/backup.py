@@ -129,11 +129,12 @@ UNKNOWN_ADVICE = "lodestarctl reconcile compares with the providers' bills; lowe
 
 
 def _known(plan: RestorePlan) -> list[Block]:
-    held = plan.forgotten_held_nano_usd or 0
-    spent = usd((plan.forgotten_nano_usd or 0) + held)
-    if not plan.forgotten and not plan.forgotten_nano_usd:
+    requests, spent = plan.forgotten or 0, (plan.forgotten_nano_usd or 0) + (plan.forgotten_held_nano_usd or 0)
+    if not requests and not spent:
         return [Note("Nothing came after the backup: no request is lost.", "good", "✓")]
-    what = f"{plural(plan.forgotten or 0, 'request')} after the backup, {spent} in all"
+    what = f"{plural(requests, 'request')} after the backup, {usd(spent)} in all"
+    if not requests:  # one of before it was still under way
+        what = f"{usd(spent)} for requests that were under way at the backup"
     if plan.keep_spent:
         return [Note(f"{what}: carried over from the ledger that is there.", "good", "✓")]
     advice = "--keep-spent carries them over. They stay in what is set aside in any case."
@@ -143,7 +144,7 @@ def _known(plan: RestorePlan) -> list[Block]:
 def render_restored(done: Restored) -> list[Block]:
     """What is in place now, and what to do next."""
     if done.resumed:
-        return [Note(f"An earlier restore of {done.id} was brought to its end; {NEXT}.", "good", "✓")]
+        return [Note(f"An earlier restore of {done.id} was brought to its end. Now: {NEXT}.", "good", "✓")]
     carried = f", {count(done.carried)} of them carried over" if done.carried else ""
     what = f"{plural(done.requests, 'request')}{carried}, {usd(done.cost_nano_usd)}"
     pairs = [("Folder", Cell(done.folder))]
@@ -158,4 +159,4 @@ def render_restored(done: Restored) -> list[Block]:
     ]
 
 
-NEXT = "systemctl start lodestard"
+NEXT = "start lodestard again (as a service: systemctl start lodestard)"

@@ -161,7 +161,7 @@ def _read(url: str, path: str) -> dict[str, Any]:
         raise ValueError(f"it answers {response.status}; is it Ollama?")
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         raise ValueError("what answers there is not Ollama") from None
 
 

@@ -107,7 +107,7 @@ def read_answer(subject: Subject, status: int, headers: Mapping[str, str], data:
     """What came back, as a result. Pure."""
     try:
         body = msgspec.json.decode(data, type=dict[str, Any])
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         body = {}
     trial = Trial(
         model=headers.get("x-lodestar-model", subject.target),
@@ -119,14 +119,11 @@ def read_answer(subject: Subject, status: int, headers: Mapping[str, str], data:
         told = body.get("error")
         message = told.get("message") if isinstance(told, dict) else ""
         return msgspec.structs.replace(trial, error=str(message or f"it answered {status}"))
-    return msgspec.structs.replace(trial, answer=_text_of(body))
-
-
-def _text_of(body: Mapping[str, Any]) -> str:
     try:
-        return str(body["choices"][0]["message"]["content"] or "")
+        answer = str(body["choices"][0]["message"]["content"] or "")
     except (KeyError, IndexError, TypeError):
-        return ""
+        return msgspec.structs.replace(trial, error="what it answered is no chat completion")
+    return msgspec.structs.replace(trial, answer=answer)
 
 
 def _ask_inside(session: Session, subject: Subject) -> Trial:

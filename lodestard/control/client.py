@@ -117,7 +117,7 @@ def read_data(data: msgspec.Raw, kind: type[T]) -> T:
     """JSON → ``kind``. Raises ``ControlError`` where the daemon's version of it is another."""
     try:
         return msgspec.json.decode(data, type=kind)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         raise _error(
             Code.INTERNAL, f"lodestard answered with another version of {kind.__name__} than this lodestarctl knows."
         ) from None
@@ -175,7 +175,7 @@ def read_envelope(line: bytes) -> msgspec.Raw:
     """The data inside an envelope. Raises ``ControlError`` for an error in it, and where it is none."""
     try:
         envelope = msgspec.json.decode(line, type=Envelope)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         raise _error(Code.INTERNAL, "What answers on this socket is not lodestard.") from None
     if envelope.version != VERSION:
         raise _error(Code.INTERNAL, f"lodestard speaks version {envelope.version} of the control format.")

@@ -17,7 +17,8 @@ import msgspec
 
 from lodestard.domain.backup import Backup, BusyFault
 from lodestard.domain.errors import CallerFault, Code
-from lodestard.store.database import prepare_folder, sync_folder
+from lodestard.store.database import prepare_folder
+from lodestard.store.whole_file import write_whole
 
 NOTES = "verified.json"
 LOCK = ".lock"
@@ -99,7 +100,7 @@ def read_notes(folder: Path) -> dict[str, Note]:
     """What was verified; nothing where the notes are lost, for then it is verified again."""
     try:
         return msgspec.json.decode((folder / NOTES).read_bytes(), type=dict[str, Note])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):
         return {}
 
 
@@ -108,23 +109,6 @@ def delete_backup(folder: Path, backup: Backup) -> None:
     file = file_of(folder, backup.id)
     sum_of(file).unlink(missing_ok=True)
     file.unlink(missing_ok=True)
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """A small file (0600), whole or not at all. Raises ``OSError``."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(descriptor)
-        part.replace(path)
-        sync_folder(path.parent)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 @contextmanager

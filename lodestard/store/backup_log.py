@@ -39,7 +39,7 @@ def _attempts(path: Path) -> Iterator[_Line]:
             for text in file:
                 try:
                     line = decoder.decode(text)
-                except msgspec.DecodeError:
+                except (ValueError, RecursionError):
                     continue
                 if line.event == "attempt":
                     yield line

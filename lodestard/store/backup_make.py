@@ -26,11 +26,12 @@ from lodestard.store.backup_archive import (
     sum_file,
     write_archive,
 )
-from lodestard.store.backup_folder import file_of, id_of, making, note_verified, sum_of, write_whole
+from lodestard.store.backup_folder import file_of, id_of, making, note_verified, sum_of
 from lodestard.store.backup_secrets import find_secrets
 from lodestard.store.backup_verify import SPARE_BYTES
 from lodestard.store.database import prepare_file, sync_folder
 from lodestard.store.faults import fault_of
+from lodestard.store.whole_file import write_whole
 
 PAGES_A_STEP = 256
 SYNC_BYTES = 16 << 20

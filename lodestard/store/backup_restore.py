@@ -15,10 +15,10 @@ import msgspec
 
 from lodestard.domain.errors import Code, HouseFault
 from lodestard.store.backup_archive import LEDGER
-from lodestard.store.backup_folder import write_whole
 from lodestard.store.database import prepare_folder, sync_folder
 from lodestard.store.faults import fault_of
 from lodestard.store.lock import Lock, hold_lock
+from lodestard.store.whole_file import write_whole
 
 PLAN = f"{LEDGER}.restoring"
 STAGED = ".restore"
@@ -88,7 +88,7 @@ def unfinished(folder: Path) -> Moves | None:
         return msgspec.json.decode((folder / PLAN).read_bytes(), type=Moves)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise HouseFault(Code.STORE_UNAVAILABLE, f"{folder / PLAN} can't be read: {error}") from error
 
 

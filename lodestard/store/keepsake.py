@@ -14,9 +14,10 @@ from functools import partial
 from pathlib import Path
 
 from lodestard.domain.errors import Code, HouseFault
-from lodestard.store.database import prepare_folder, sync_folder
+from lodestard.store.database import prepare_folder
 from lodestard.store.executor import Run, run_in_thread
 from lodestard.store.faults import fault_of
+from lodestard.store.whole_file import write_whole
 
 MOST_BYTES = 4 * 1024 * 1024
 _MARK = b"lodestard keepsake 1 "
@@ -79,29 +80,12 @@ def _save(path: Path, data: bytes) -> None:
         raise HouseFault(
             Code.STORE_UNAVAILABLE, f"{path}: {len(data)} bytes are more than it may hold ({MOST_BYTES})"
         )
-    part = path.with_name(path.name + ".part")
     with _WRITING:
         try:
             prepare_folder(path.parent)
-            _write(part, _head(data) + data)
-            part.replace(path)
-            sync_folder(path.parent)
+            write_whole(path, _head(data) + data)
         except OSError as error:
             raise fault_of(path, error) from error
-
-
-def _write(part: Path, text: bytes) -> None:
-    """A new file of our own, durable. What an earlier try has left is taken away, never written into."""
-    part.unlink(missing_ok=True)
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
 
 
 def _head(data: bytes) -> bytes:

@@ -148,6 +148,8 @@ def test_a_fault_in_the_midst_of_a_stream(path: Path) -> None:
         (b"SSH-2.0-OpenSSH\r\n", ControlError, "cut off"),
         (OK_HEAD + b"content-length: 100\r\n\r\n{", ControlError, "cut off"),
         (plain(b"<html>"), ControlError, "not lodestard"),
+        (plain(b'{"version":1,"verb":"\xff"}'), ControlError, "not lodestard"),
+        (plain(b"[" * 200_000), ControlError, "not lodestard"),
         (plain(b'{"version":2,"verb":"x","data":1}'), ControlError, "version 2"),
     ],
 )
@@ -218,8 +220,9 @@ def test_an_answer_that_came_before_the_whole_request_was_read(path: Path) -> No
 def test_data_of_another_shape_is_said_to_be_another_version() -> None:
     import msgspec
 
-    with pytest.raises(ControlError, match="another version of LogLevel"):
-        read_data(msgspec.Raw(b"{}"), LogLevel)
+    for data in (b"{}", b'{"level":"\xff"}', b"[" * 200_000):
+        with pytest.raises(ControlError, match="another version of LogLevel"):
+            read_data(msgspec.Raw(data), LogLevel)
 
 
 @pytest.mark.parametrize(

@@ -37,12 +37,13 @@ from lodestard.store.backup_archive import (
     sum_file,
     write_archive,
 )
-from lodestard.store.backup_folder import delete_backup, file_of, sum_of
+from lodestard.store.backup_folder import NOTES, delete_backup, file_of, list_backups, sum_of
 from lodestard.store.backup_restore import unfinished
 from tests.fakes.small_ledger import COST_NANO_USD, HOLD_NANO_USD, PAID, opened_ledger, serve
 
 RULES = BackupRules()
 ZSTD = load_zstd()
+NO_TEXT = b'{"id":"\xff","at":"\xff"}'
 
 
 def nothing(_step: Step) -> None:
@@ -542,7 +543,7 @@ async def test_after_the_ledger_was_lost_or_spoilt(house: House) -> None:
     log = house.state_dir / "ledger-log"
     log.mkdir()
     lines = '{"at":"2099-01-01T00:00:00.000Z","event":"attempt","cost_nano_usd":7}\n' * 2 + "{broken\n"
-    (log / "ledger-2099-01-01.jsonl").write_text(lines)
+    (log / "ledger-2099-01-01.jsonl").write_bytes(lines.encode() + NO_TEXT + b"\n")
     plan, done = house.restore(Path(made.backup.file))
     assert plan is not None and done is not None
     assert "ledger.db" in plan.unreadable
@@ -552,6 +553,25 @@ async def test_after_the_ledger_was_lost_or_spoilt(house: House) -> None:
     assert plan is not None and plan.requests_now is None and done is not None
     async with opened_ledger(house.ledger):
         assert len(requests_of(house.ledger)) == 3
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", NO_TEXT, b"[" * 200_000])
+def test_notes_that_are_lost_are_written_anew(house: House, data: bytes) -> None:
+    made = house.back_up()
+    (house.backups / NOTES).write_bytes(data)
+    (known,) = list_backups(house.backups)
+    assert known.verified_ms is None
+    assert not house.room.verify_now(RULES, made.backup.id, lambda: False).faults
+    (known,) = list_backups(house.backups)
+    assert known.verified_ms is not None
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", NO_TEXT, b"[" * 200_000])
+def test_a_plan_that_is_damaged_stops_everybody(house: House, data: bytes) -> None:
+    plan = house.state_dir / backup_restore.PLAN
+    plan.write_bytes(data)
+    with pytest.raises(HouseFault, match=r"restoring can't be read"):
+        unfinished(house.state_dir)
 
 
 def test_a_file_is_no_place_for_one(house: House) -> None:

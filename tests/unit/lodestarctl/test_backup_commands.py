@@ -78,6 +78,8 @@ def test_plans_say_what_will_be_gone() -> None:
     assert "no request is lost" in painted(
         backup.render_plan(replace(samples.PLAN, forgotten=0, forgotten_nano_usd=0))
     )
+    held = replace(samples.PLAN, forgotten=0, forgotten_nano_usd=0, forgotten_held_nano_usd=1_000_000_000)
+    assert "$1.00 for requests that were under way at the backup, will be gone" in painted(backup.render_plan(held))
     lost = replace(samples.PLAN, requests_now=None, forgotten=None, aside="")
     assert "What was spent after the backup is not known here" in painted(backup.render_plan(lost))
     spoilt = replace(lost, unreadable="it is damaged", logged=3, logged_nano_usd=5)

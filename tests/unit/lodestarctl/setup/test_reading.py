@@ -22,7 +22,7 @@ from lodestarctl.setup.options import read_amount, read_options
 from lodestarctl.setup.place import UNIT, UNIT_CREDENTIALS, Asked, find_place, unit_drop_in_text
 from lodestarctl.setup.probe import headers_for, judge
 from lodestarctl.setup.providers import BY_NAME, PROVIDERS, doubts_about, read_key, upstream_of
-from lodestarctl.setup.trial import Subject, ask
+from lodestarctl.setup.trial import Subject, ask, read_answer
 from lodestarctl.table_house import HOUSE_COMMANDS
 from lodestarctl.usage import UsageError
 from lodestard.control.messages import AskItem
@@ -277,6 +277,12 @@ def test_where_clients_need_keys_it_is_asked_inside_and_costs_to_the_nano_dollar
     trial = ask(cast("Session", SimpleNamespace(client=Client())), facts, Subject("paid", "openai/gpt-4o", None))
     assert (trial.answer, trial.model) == ("Hello, Lodestar.", "openai/gpt-4o")
     assert trial.cost_usd == "9007199.254740993"
+
+
+@pytest.mark.parametrize("data", [b"", b"<html>", b'{"id":"\xff"}', b"[" * 200_000])
+def test_an_answer_that_nobody_can_read_is_told_as_none(data: bytes) -> None:
+    trial = read_answer(Subject("local", "t600/llama3.1:8b", 0), 200, {}, data, 1.0)
+    assert trial.error and not trial.answer
 
 
 def test_a_silence_is_told_with_the_time_that_was_waited() -> None:
