@@ -28,6 +28,8 @@ CLAUDE_CODE_STAMP := .node-claude-code/ready.stamp
 CLAUDE_CODE_LOCKS := packaging/locks/clients-claude-code
 PIP_INSTALL := -m pip install -qq --no-input --disable-pip-version-check --require-hashes --no-deps
 INSTALL_OURSELVES := $(BIN)/python -m pip install -qq --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable .
+# What is made for one version of Python is made with .venv, which may be of another than the one that was named.
+REQUIRE_NAMED_PYTHON = [ "$(origin PYTHON)" = file ] || [ ! -x $(BIN)/python ] || bash packaging/setup/same-python.sh "$(PYTHON)" $(BIN)/python
 UNLESS_ROOT_AND_TOOLS := bash packaging/setup/need.sh --optional
 
 ##@ Use
@@ -210,12 +212,14 @@ manuals: $(RUN_STAMP) ## write the manual pages to build/manuals
 
 .PHONY: onefile
 onefile: systemd-tools ## dist/lodestard and dist/lodestarctl: one file each, for a machine with nothing but Python
+	@$(REQUIRE_NAMED_PYTHON)
 	@$(MAKE) systemd-extra
 	@$(BIN)/python $(PIP_INSTALL) -r packaging/locks/build.txt
 	@$(BIN)/python packaging/onefile/build.py --cache .cache/onefile
 
 .PHONY: wheels
 wheels: systemd-tools ## dist/wheels: what install.sh --wheels takes on a machine without an index
+	@$(REQUIRE_NAMED_PYTHON)
 	@$(MAKE) systemd-extra
 	@$(BIN)/python $(PIP_INSTALL) -r packaging/locks/build.txt
 	@bash packaging/setup/wheels.sh $(BIN)/python dist/wheels
@@ -225,8 +229,9 @@ check-artefacts: $(ARTEFACTS_STAMP) ## the image's recipe, the manifests, workfl
 	@bash packaging/check-artefacts.sh .venv-artefacts/bin
 
 .PHONY: checksums
-checksums: ## dist/SHA256SUMS of everything in dist
-	@cd dist && rm -f SHA256SUMS && sha256sum -- * >SHA256SUMS.part && mv SHA256SUMS.part SHA256SUMS && cat SHA256SUMS
+checksums: ## dist/SHA256SUMS of every file in dist that a release has
+	@cd dist && rm -f SHA256SUMS* && sums=$$(find . -maxdepth 1 -type f ! -name release-notes.md -printf '%P\0' | sort -z \
+	| xargs -0 sha256sum --) && echo "$$sums" | tee SHA256SUMS
 
 TAG ?=
 .PHONY: release-notes

@@ -28,7 +28,7 @@ for file in packaging/kubernetes/*.yaml; do
     case $file in */kustomization.yaml | */podmonitor.yaml) ;; *) manifests+=("$file") ;; esac
 done
 scripts=()
-for file in packaging/*.sh packaging/setup/*.sh packaging/onefile/head.sh; do
+for file in packaging/*.sh packaging/setup/*.sh packaging/onefile/head.sh packaging/deb/scripts/*; do
     scripts+=("$file")
 done
 

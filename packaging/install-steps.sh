@@ -28,6 +28,10 @@ run() { # COMMAND...: carried out, or only told
     if [ "$dry" = yes ]; then say "+ $*"; else "$@"; fi
 }
 
+run_quietly() { # the same, for what may well fail
+    if [ "$dry" = yes ]; then say "+ $*"; else "$@" 2>/dev/null || true; fi
+}
+
 usage() { # the script's own head
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
 }
@@ -61,7 +65,11 @@ require_python() {
     "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' ||
         fail "Lodestar needs Python 3.11 to 3.14; $python is $("$python" --version 2>&1). Name another: --python python3.12"
     "$python" -c 'import ensurepip, venv' 2>/dev/null || fail "Python's venv is missing; Debian: apt-get install python3-venv"
+}
+
+require_compiler() { # unless a wheel of systemd-python was brought along
     [ -z "$(prebuilt_systemd)" ] || return 0
+    local tool
     for tool in gcc pkg-config; do
         command -v $tool >/dev/null || fail "systemd-python is built here, and $tool is missing; $(apt_line)"
     done
@@ -70,10 +78,12 @@ require_python() {
 
 apt_line() { printf 'Debian: apt-get install gcc pkg-config libsystemd-dev python3-dev'; }
 
-prebuilt_systemd() {
+prebuilt_systemd() { # the one of the locked version
     [ -n "$wheels" ] || return 0
+    local tag locked
     tag=$("$python" -c 'import sys; print("cp%d%d" % sys.version_info[:2])')
-    find "$wheels" -name "systemd_python-*-$tag-*.whl" | head -n 1
+    locked=$(sed -n 's/^systemd-python==\([^ ]*\).*/\1/p' "$root/packaging/locks/systemd.txt")
+    find "$wheels" -name "systemd_python-$locked-$tag-*.whl" | head -n 1
 }
 
 # Builds the release and leaves its name in $name. One that is there is kept.
@@ -99,6 +109,7 @@ build_release() {
     name=$version-$(cat "${made_of[@]}" <("$python" --version) | sha256sum | cut -c1-8)
     release=$prefix/releases/$name
     [ ! -e "$release/.complete" ] || return 0
+    require_compiler
     "$python" -m venv "$work/builder"
     "${pip[@]}" install "${source[@]}" --require-hashes --no-deps -r "$locks/build.txt"
     SOURCE_DATE_EPOCH=315532800 "${pip[@]}" wheel --no-deps --no-build-isolation --wheel-dir "$work/ours" "$work/source"
@@ -128,8 +139,9 @@ link() { # TARGET LINK: at once
 }
 
 switch_to() { # NAME
-    was=$(current_name)
-    if [ -n "$was" ] && [ "$was" != "$1" ]; then run link "releases/$was" "$prefix/previous"; fi
+    local left
+    left=$(current_name)
+    if [ -n "$left" ] && [ "$left" != "$1" ]; then run link "releases/$left" "$prefix/previous"; fi
     run link "releases/$1" "$prefix/current"
     run link current/bin "$prefix/bin"
     install_units "$1"
@@ -137,7 +149,7 @@ switch_to() { # NAME
 
 # The units and users are the release's own, so that a way back takes them back too.
 install_units() { # NAME
-    from=$prefix/releases/$1/units
+    local from=$prefix/releases/$1/units unit
     if [ "$dry" = yes ]; then say "+ install the units, users and folders of $1 into $units" && return; fi
     for unit in "$from"/*.service "$from"/*.socket "$from"/*.timer; do
         [ -e "$unit" ] || continue
@@ -161,10 +173,10 @@ is_running() { systemctl --quiet is-active lodestard.service; }
 
 # Restarts and waits for an answer. Clients wait in systemd's sockets meanwhile.
 restart_and_look() { # NAME
-    run systemctl reset-failed lodestard.service 2>/dev/null || true
+    run_quietly systemctl reset-failed lodestard.service
     run systemctl restart lodestard.service || return 1
     [ "$dry" = no ] || return 0
-    wanted=${1%-*}
+    local wanted=${1%-*} deadline
     deadline=$((SECONDS + READY_S))
     while [ $SECONDS -lt $deadline ]; do
         case $(version_and_state) in "$wanted ready" | "$wanted degraded") return 0 ;; esac
@@ -184,38 +196,30 @@ print(status.get("version"), status.get("state"))
 
 last_words() { journalctl -u lodestard --no-pager --lines=15 --output=cat >&2 || true; }
 
-# A copy of the ledger as it is before another release may change its schema: SQLite's own online backup.
-copy_ledger() { # NAME that is left
-    ledger=$state/ledger.db
-    [ -e "$ledger" ] || return 0
-    copy=$state/before-update/$1.db
-    say "Copying the ledger to $copy ..."
-    run runuser -u lodestar -- "$prefix/bin/python3" -c '
-import os, sqlite3, sys
-source, copy = sys.argv[1:]
-os.umask(0o077)
-os.makedirs(os.path.dirname(copy), exist_ok=True)
-unfinished = copy + ".part"
-if os.path.exists(unfinished):
-    os.unlink(unfinished)
-with sqlite3.connect(unfinished) as into:
-    sqlite3.connect(f"file:{source}?mode=ro", uri=True).backup(into)
-into.close()
-os.rename(unfinished, copy)
-' "$ledger" "$copy"
+# A backup of the ledger before another release may change its schema. Its id stands in the release that is left.
+back_up_ledger() { # NAME that is left
+    local said
+    say "Backing the ledger up ..."
+    if [ "$dry" = yes ]; then say "+ $prefix/releases/$1/bin/lodestard --backup now" && return; fi
+    if ! said=$("$prefix/releases/$1/bin/lodestard" --config "$config" --backup now); then
+        case $said in *"no ledger yet"*) return 0 ;; esac
+        say "$said"
+        fail "the ledger could not be backed up (above); nothing has changed"
+    fi
+    printf '%s' "$said" | "$prefix/releases/$1/bin/python3" -c '
+import json, sys
+print(json.load(sys.stdin)["data"]["made"]["backup"]["id"])
+' >"$prefix/releases/$1/backup"
 }
 
-# The ledger that NAME left behind comes back; the newer one is set aside, with all that was spent since.
+# The ledger that NAME left behind comes back; the newer one is set aside, with all that was spent since. The sockets
+# stop too, for a client that waits there would start the daemon in the midst of it.
 restore_ledger() { # NAME
-    copy=$state/before-update/$1.db
-    [ -e "$copy" ] || fail "there is no copy of the ledger from before the update: $copy"
-    aside=$state/ledger.db.set-aside-$(date -u +%Y%m%dT%H%M%SZ)
-    run systemctl stop lodestard.service
-    for end in '' -wal -shm; do
-        [ ! -e "$state/ledger.db$end" ] || run mv "$state/ledger.db$end" "$aside$end"
-    done
-    run cp --preserve=mode,ownership "$copy" "$state/ledger.db"
-    say "The ledger is the one from before the update. What was spent since is in $aside, and in no sum."
+    local release=$prefix/releases/$1
+    [ -s "$release/backup" ] || fail "$1 has left no backup; lodestarctl backup list shows all"
+    run systemctl stop lodestard.socket lodestard-control.socket lodestard.service || fail "lodestard can't be stopped"
+    run "$release/bin/lodestarctl" --config "$config" backup restore "$(cat "$release/backup")" --yes >&2 ||
+        fail "the ledger is as it was, and lodestard is stopped. lodestarctl backup list shows what else there is"
 }
 
 # The current release and the one before stay; older ones go.

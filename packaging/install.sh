@@ -24,7 +24,7 @@ while [ $# -gt 0 ]; do
 done
 
 remove_everything() {
-    run systemctl disable --now lodestard.socket lodestard-control.socket lodestard.service 2>/dev/null || true
+    run_quietly systemctl disable --now lodestard.socket lodestard-control.socket lodestard.service
     for unit in lodestard.service lodestard.socket lodestard-control.socket; do run rm -f "$units/$unit"; done
     run rm -f /etc/sysusers.d/lodestard.conf /etc/tmpfiles.d/lodestard.conf
     [ "$(readlink /usr/local/bin/lodestarctl || true)" != "$prefix/bin/lodestarctl" ] || run rm -f /usr/local/bin/lodestarctl
@@ -35,6 +35,9 @@ remove_everything() {
         run rm -rf /etc/lodestard "$state"
         if getent passwd lodestar >/dev/null; then run userdel lodestar; fi
         if getent group lodestar >/dev/null; then run groupdel lodestar; fi
+    fi
+    [ $dry = no ] || return 0
+    if [ $purge = yes ]; then
         say "Lodestar is removed, with its configuration and data. Keys in /etc/credstore and /etc/credstore.encrypted," \
             "and drop-ins of lodestard.service, are yours to remove."
     else

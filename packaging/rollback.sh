@@ -4,7 +4,7 @@
 #   rollback.sh [--with-ledger] [--prefix /opt/lodestard] [--no-start] [--dry-run]
 #
 # The ledger's schema goes forward only. Where the newer version has changed it, the older one refuses to start on it;
-# --with-ledger brings back the copy that update.sh made. The newer ledger is set aside, and what was spent since the
+# --with-ledger restores the backup that update.sh made. The newer ledger is set aside, and what was spent since the
 # update is then in no sum and no budget.
 set -euo pipefail
 # shellcheck source=packaging/install-steps.sh
@@ -26,8 +26,11 @@ to=$(previous_name)
 check_release "$to" || fail "the configuration is not right for $to (above); nothing has changed"
 running=no
 is_running && running=yes
+waiting=no
+systemctl --quiet is-active lodestard.socket && waiting=yes
 [ $with_ledger = no ] || restore_ledger "$to"
 switch_to "$to"
+[ $waiting = no ] || run systemctl start lodestard.socket lodestard-control.socket
 if [ $start = no ] || [ $running = no ]; then
     say "Lodestar $to takes over at the next start."
     exit 0

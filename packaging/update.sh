@@ -5,7 +5,7 @@
 #
 # The new version is built beside the old one and checks the configuration; only then it takes the old one's place.
 # Clients that connect meanwhile wait in systemd's sockets; what is under way has server.restart_drain_s.
-# The ledger is copied before, for its schema goes forward only: an older version does not open a newer ledger.
+# The ledger is backed up before, for its schema goes forward only: an older version does not open a newer ledger.
 set -euo pipefail
 # shellcheck source=packaging/install-steps.sh
 . "$(dirname "$0")/install-steps.sh"
@@ -15,15 +15,18 @@ while [ $# -gt 0 ]; do
     shift "$taken"
 done
 
-go_back() { # NAME
+# Called plainly: behind an "if" or "||" the shell would go on after whatever fails in it.
+go_back() { # NAME; sets is_back
+    is_back=yes
     last_words
     say "The new version does not get ready; going back to $1 ..."
     switch_to "$1"
     run rm -f "$prefix/previous"
-    restart_and_look "$1" && return 0
+    if restart_and_look "$1"; then return; fi
     say "It does not start with the ledger as the new version left it."
     restore_ledger "$1"
-    restart_and_look "$1"
+    if restart_and_look "$1"; then return; fi
+    is_back=no
 }
 
 require_machine
@@ -37,7 +40,7 @@ if [ "$was" = "$name" ]; then
 fi
 say "Updating $was to $name ..."
 check_release "$name" || fail "the configuration is not right for the new version (above); nothing has changed"
-copy_ledger "$was"
+back_up_ledger "$was"
 running=no
 is_running && running=yes
 before=$(previous_name)
@@ -51,9 +54,10 @@ if restart_and_look "$name"; then
     say "Lodestar $name runs. rollback.sh goes back to $was."
     exit 0
 fi
-go_back "$was" || {
+go_back "$was"
+if [ $is_back = no ]; then
     last_words
     fail "$was does not get ready either; the lines above are its last words"
-}
+fi
 [ -z "$before" ] || run link "releases/$before" "$prefix/previous"
 fail "$name did not get ready; $was runs as before. The journal says why: journalctl -u lodestard"

@@ -128,6 +128,8 @@ def _require_room(state_dir: Path, folder: Path) -> None:
     """The copy and its archive, at half of it. On the ledger's own disk no hold could be written once it is full,
     so the least is left; more than that is found out by writing.
     """
+    if not (state_dir / LEDGER).exists():
+        raise HouseFault(Code.STORE_UNAVAILABLE, f"{state_dir} has no ledger yet: the first start makes it")
     wal = state_dir / f"{LEDGER}-wal"
     size = (state_dir / LEDGER).stat().st_size + (wal.stat().st_size if wal.exists() else 0)
     free = shutil.disk_usage(folder).free

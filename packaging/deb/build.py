@@ -42,10 +42,14 @@ def epoch_s() -> int:
     """The time that all files get: SOURCE_DATE_EPOCH, the commit's, or that of the newest change told."""
     if given := os.environ.get("SOURCE_DATE_EPOCH"):
         return int(given)
-    told = subprocess.run(
-        ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"], capture_output=True, text=True, check=False
-    )
-    return int(told.stdout) if told.stdout.strip() else int((ROOT / "CHANGELOG.md").stat().st_mtime)
+    if not (ROOT / ".git").exists():
+        return int((ROOT / "CHANGELOG.md").stat().st_mtime)
+    try:
+        return int(told("git", "-C", str(ROOT), "log", "-1", "--format=%ct"))
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise SystemExit(
+            f"git can't tell when the commit was made: {error}. Mend that, or set SOURCE_DATE_EPOCH."
+        ) from None
 
 
 def version() -> str:

@@ -4,6 +4,7 @@ The tests run in order, over one boot: install, again, update, an update that fa
 """
 
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,13 @@ pytestmark = pytest.mark.systemd
 
 SOURCES = ("pyproject.toml", "README.md", "LICENSE", "config", "lodestard", "lodestarctl", "packaging")
 BROKEN = 'raise SystemExit("this version is broken")\n'
+SPOILING = """\
+import os, sqlite3
+if "NOTIFY_SOCKET" in os.environ:
+    with sqlite3.connect("/var/lib/lodestard/ledger.db") as ledger:
+        ledger.execute("UPDATE schema_version SET version = 9999")
+    raise SystemExit("this version has spoilt the ledger")
+"""
 NEWER_SCHEMA = """\
 import sqlite3
 with sqlite3.connect("/var/lib/lodestard/ledger.db") as ledger:
@@ -24,8 +32,8 @@ with sqlite3.connect("/var/lib/lodestard/ledger.db") as ledger:
 """
 
 
-def copy_sources(folder: Path, version: str, *, broken: bool = False) -> Path:
-    """The checkout of another version; ``broken``: one that passes its check and does not start."""
+def copy_sources(folder: Path, version: str, *, broken: str = "") -> Path:
+    """The checkout of another version; ``broken``: what it does at its start, in one that passes its check."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     for name in SOURCES:
@@ -37,7 +45,7 @@ def copy_sources(folder: Path, version: str, *, broken: bool = False) -> Path:
         file.write_text(file.read_text().replace(form.format("0.1.0"), form.format(version)))
     if broken:
         start = folder / "lodestard/daemon.py"
-        start.write_text(BROKEN + start.read_text())
+        start.write_text(broken + start.read_text())
     return folder
 
 
@@ -49,7 +57,8 @@ def debian(tmp_path_factory: pytest.TempPathFactory, wheels: Path, debs: Path) -
     binds = {
         copy_sources(folder / "old", "0.1.0"): "/src/old",
         copy_sources(folder / "new", "0.2.0"): "/src/new",
-        copy_sources(folder / "broken", "0.3.0", broken=True): "/src/broken",
+        copy_sources(folder / "broken", "0.3.0", broken=BROKEN): "/src/broken",
+        copy_sources(folder / "spoiling", "0.4.0", broken=SPOILING): "/src/spoiling",
         wheels: "/wheels",
         debs: "/debs",
         ROOT / "config/lodestard.demo.toml": "/src/lodestard.toml",
@@ -106,15 +115,32 @@ def test_an_update_keeps_the_configuration_and_copies_the_ledger(debian: Debian)
     assert status == 0, said
     assert version_of(debian) == "0.2.0"
     assert "# mine" in debian.run("cat", "/etc/lodestard/lodestard.toml")
-    copies = debian.run("sh", "-c", "stat -c '%a %U' /var/lib/lodestard/before-update/0.1.0-*.db")
-    assert copies.split() == ["600", "lodestar"]
+    (backup,) = json.loads(debian.run("lodestarctl", "backup", "list", "--json"))["data"]["backups"]
+    assert debian.run("stat", "-c", "%a %U", backup["file"]).split() == ["600", "lodestar"]
+    assert debian.run("sh", "-c", "cat /opt/lodestard/releases/0.1.0-*/backup").strip() == backup["id"]
 
 
 def test_one_that_does_not_start_is_taken_back(debian: Debian) -> None:
     status, said = script(debian, "broken", "update", "--wheels", "/wheels")
     assert status == 1
     assert "this version is broken" in said
+    assert re.search(r"0\.3\.0-\w+ did not get ready; 0\.2\.0-\w+ runs as before", said), said
     assert version_of(debian) == "0.2.0"
+
+
+def test_one_that_spoils_the_ledger_is_taken_back_with_the_ledger(debian: Debian) -> None:
+    status, said = script(debian, "spoiling", "update", "--wheels", "/wheels")
+    assert status == 1
+    for words in ("has spoilt the ledger", "with the ledger as the new version left it", "is in place"):
+        assert words in said, said
+    assert re.search(r"0\.4\.0-\w+ did not get ready; 0\.2\.0-\w+ runs as before", said), said
+    assert version_of(debian) == "0.2.0"
+    assert debian.run("systemctl", "is-active", "lodestard.socket").strip() == "active"
+
+
+def test_the_package_does_not_go_over_it(debian: Debian) -> None:
+    done = debian.ask("sh", "/src/new/packaging/deb/scripts/preinst", "install")
+    assert (done.returncode, "by install.sh" in done.stderr) == (1, True)
 
 
 def test_one_that_refuses_the_configuration_never_takes_over(debian: Debian) -> None:
@@ -133,6 +159,17 @@ def test_it_goes_back_and_forward_again(debian: Debian) -> None:
         assert version_of(debian) == version
 
 
+def test_a_way_back_that_fails_is_taken_back(debian: Debian) -> None:
+    """What was there runs again, and is called by its name."""
+    broken = "/opt/lodestard/releases/0.1.0-*/lib/python3.11/site-packages/lodestard/daemon.py"
+    debian.run("sh", "-c", f"cp {broken} /root/daemon.py; echo '{BROKEN.strip()}' >$(echo {broken})")
+    status, said = script(debian, "new", "rollback")
+    debian.run("sh", "-c", f"cp /root/daemon.py $(echo {broken})")
+    assert (status, "this version is broken" in said) == (1, True), said
+    assert re.search(r"0\.2\.0-\w+ runs as before.*rollback\.sh --with-ledger", said), said
+    assert version_of(debian) == "0.2.0"
+
+
 def test_a_ledger_of_a_newer_version_comes_back_only_when_asked(debian: Debian) -> None:
     debian.run("systemctl", "stop", "lodestard.socket", "lodestard-control.socket", "lodestard")
     debian.run("python3", "-c", NEWER_SCHEMA)
@@ -141,7 +178,7 @@ def test_a_ledger_of_a_newer_version_comes_back_only_when_asked(debian: Debian) 
     assert status == 0, said
     debian.run("systemctl", "start", "lodestard")
     assert version_of(debian) == "0.1.0"
-    assert debian.run("sh", "-c", "ls /var/lib/lodestard/ledger.db.set-aside-*")
+    assert debian.run("sh", "-c", "ls /var/lib/lodestard/set-aside-*/ledger.db")
 
 
 def test_it_goes_and_leaves_what_is_yours(debian: Debian) -> None:

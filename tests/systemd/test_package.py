@@ -161,8 +161,16 @@ def test_sockets_whose_units_have_changed_are_opened_anew(machine: Installing) -
     unit = "/usr/lib/systemd/system/lodestard.socket"
     debian.run("sed", "--in-place", "s/^Backlog=.*/Backlog=16/", unit)  # as an older package had it
     was = shown(debian, "ActiveEnterTimestampMonotonic", "lodestard.socket")
+    pid = shown(debian, "MainPID")
+    debian.write("/etc/lodestard/conf.d/99-bad.toml", "nonsense = 1\n")
+    said = machine.apt("install", "--reinstall", f"/root/{package_name('0.1.0')}")
+    assert "nonsense" in said and "goes on" in said
+    assert (states(machine), shown(debian, "MainPID")) == ({"active"}, pid)
+    debian.run("rm", "/etc/lodestard/conf.d/99-bad.toml")
+    debian.run("sed", "--in-place", "s/^Backlog=.*/Backlog=16/", unit)
     machine.apt("install", "--reinstall", f"/root/{package_name('0.1.0')}")
     assert states(machine) == {"active"}
+    assert shown(debian, "MainPID") != pid
     assert shown(debian, "ActiveEnterTimestampMonotonic", "lodestard.socket") != was
     assert shown(debian, "Backlog", "lodestard.socket") == "4096"
     assert debian.ask("test", "-e", "/run/lodestard.sockets-were").returncode == 1
