@@ -73,6 +73,12 @@ def _choose(args: Namespace) -> tuple[Run, Namespace]:
 
 
 def _open_session(args: Namespace) -> Session:
+    if args.config and not args.socket and not os.environ.get("LODESTAR_SOCKET"):
+        from pathlib import Path
+
+        from lodestarctl.named_socket import socket_of
+
+        args.socket = socket_of(Path(args.config))
     paths = (args.socket,) if args.socket else socket_paths(os.environ, os.getuid())
     colour = not args.no_color and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     output = Output(sys.stdout, sys.stderr, json=args.json, colour=colour, width=terminal_width())

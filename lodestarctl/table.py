@@ -17,7 +17,7 @@ from lodestarctl.table_routing import ROUTING_COMMANDS
 GLOBAL_OPTIONS = (
     Option(("--json",), "print data as JSON (a versioned envelope) for programs", "flag"),
     Option(("--socket",), "the control socket (default: $LODESTAR_SOCKET, or where lodestard puts it)", "file"),
-    Option(("--config",), "a configuration, for what works without the daemon", "file"),
+    Option(("--config",), "a configuration: its daemon is asked, or none where that is down", "file"),
     Option(("--no-color",), "no colours (as NO_COLOR does)", "flag"),
 )
 

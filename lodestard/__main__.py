@@ -32,6 +32,13 @@ EXIT_INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """The command ``lodestard``. Returns the exit status."""
     arguments = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:  # also while what is needed is still being imported
+        return EXIT_INTERRUPTED
+
+
+def _run(arguments: argparse.Namespace) -> int:
     if arguments.verify_ledger is not None:
         from lodestard.offline import verify_ledger
 
@@ -46,12 +53,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         run = offline.check if arguments.check else offline.doctor
         return run(arguments.config, MODULES, as_json=arguments.json)
     gc.disable()  # a fifth of the start otherwise; daemon.spare_the_collector turns it on again
-    from lodestard.start import start
-
     try:
+        from lodestard.start import start
+
         return start(arguments, MODULES)
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
     finally:
         gc.enable()
 

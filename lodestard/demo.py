@@ -37,12 +37,10 @@ simulated 4 GB GPU, not from a model. Three things to try in another terminal:
 
   {ctl} status
 
-For real models, this finds your Ollama server, takes keys and writes the
-configuration:
+Ctrl-C stops the demo. For real models, stop it, then this finds your Ollama
+server, takes keys and writes the configuration:
 
   {ctl} setup
-
-Ctrl-C stops the demo.
 """
 
 

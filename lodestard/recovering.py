@@ -23,7 +23,6 @@ from lodestard.store import Snapshot, open_snapshot
 from lodestard.store.backup_archive import LEDGER, BadBackupError, bad
 from lodestard.store.backup_log import sum_log
 from lodestard.store.backup_restore import (
-    CONFIG,
     PLAN,
     STAGED,
     finish,
@@ -112,13 +111,12 @@ def _restore(wanted: Wanted, staged: Path, lock: Lock, agree: Agree) -> Restored
     if wanted.keep_spent:  # also where no request came: one that was under way has ended, a budget was lifted
         mark = _carry(staged / LEDGER, wanted.folder / LEDGER)
         carried = mark.requests - manifest.ledger.requests
-    put_in_place(wanted.folder, moves, lock)
-    config = wanted.folder / f"{CONFIG}-{manifest.id}"
+    config = put_in_place(wanted.folder, moves, lock)
     return Restored(
         id=manifest.id,
         folder=str(wanted.folder),
         aside=plan.aside,
-        config=str(config) if config.exists() else "",
+        config=str(config or ""),
         requests=mark.requests,
         cost_nano_usd=mark.cost_nano_usd,
         carried=carried,
@@ -137,6 +135,7 @@ def _plan(wanted: Wanted, manifest: Manifest, staged: Path) -> RestorePlan:
     current = wanted.folder / LEDGER
     if current.exists():
         try:
+            plan = replace(plan, requests_now=_count(current))
             return _compare(plan, staged / LEDGER, current)
         except HouseFault as fault:
             plan = replace(plan, unreadable=fault.message)
@@ -146,14 +145,18 @@ def _plan(wanted: Wanted, manifest: Manifest, staged: Path) -> RestorePlan:
     return replace(plan, logged=logged[0], logged_nano_usd=logged[1])
 
 
+def _count(current: Path) -> int:
+    """How many requests the ledger that is there has. Raises ``HouseFault`` where it can't be read."""
+    with open_snapshot(current) as snapshot:
+        return int(snapshot.read("SELECT count(*) FROM request")[0][0] or 0)
+
+
 def _compare(plan: RestorePlan, backup: Path, current: Path) -> RestorePlan:
-    """What the ledger that is there has, and what only it has. Raises ``HouseFault`` where it can't be read."""
+    """What only the ledger that is there has. Raises ``HouseFault``, also where it is another one, or an earlier."""
     with open_snapshot(backup) as old, open_snapshot(current) as new:
-        count = new.read("SELECT count(*) FROM request")[0][0]
         found: Forgotten = find_forgotten(old, new)
     return replace(
         plan,
-        requests_now=int(count or 0),
         forgotten=found.requests,
         forgotten_nano_usd=found.cost_nano_usd,
         forgotten_held_nano_usd=found.held_nano_usd,

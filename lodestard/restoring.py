@@ -163,7 +163,11 @@ def _say(verb: str, data: msgspec.Struct) -> None:
 
 
 def _refuse(error: ConfigError | Fault | OSError) -> int:
-    code = error.code if isinstance(error, Fault) else Code.INVALID_REQUEST
+    code = Code.INVALID_REQUEST if isinstance(error, ConfigError) else Code.STORE_UNAVAILABLE
     message = error.message if isinstance(error, CallerFault) else str(error)
+    if isinstance(error, Fault):
+        code = error.code
+    elif isinstance(error, OSError):
+        message = f"{error.filename or 'A file'}: {error.strerror or error}."
     sys.stdout.write(write_refusal(Refusal(code=code.value, message=message)).decode() + "\n")
     return EXIT_FAILURE

@@ -26,7 +26,8 @@ AGREED = b"yes\n"
 def run(session: Session) -> int:
     import subprocess
 
-    if not session.args.yes and not session.stdin.isatty():
+    resumes = not session.args.backup  # which asks nothing
+    if not (resumes or session.args.yes or session.stdin.isatty()):
         raise UsageError("a restore asks before it changes anything; say --yes to have it done")
     child = subprocess.Popen(_command(session), stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  our own
     try:
@@ -52,7 +53,7 @@ def _talk(session: Session, child: "Popen[bytes]") -> int:
     if item is None or item.restored is None:
         return exit_codes.FAILURE
     if not session.output.json:
-        session.output.show(render_restored(item.restored))
+        session.output.show(render_restored(item.restored, elsewhere=bool(session.args.to)))
     return exit_codes.OK
 
 

@@ -102,7 +102,7 @@ def render_plan(plan: RestorePlan) -> list[Block]:
     """From what to what, and what will not be known any more."""
     ledger = plan.manifest.ledger
     there = "none" if plan.requests_now is None else plural(plan.requests_now, "request")
-    if plan.unreadable:
+    if plan.unreadable and plan.requests_now is None:
         there = "one that can't be read"
     comes = f"{plural(ledger.requests, 'request')}, {usd(ledger.cost_nano_usd)}, of {moment(plan.manifest.at_ms)}"
     pairs = [("Folder", Cell(plan.folder)), ("Ledger now", Cell(there)), ("Ledger then", Cell(comes, "strong"))]
@@ -116,8 +116,12 @@ def _forgotten(plan: RestorePlan) -> list[Block]:
         return _known(plan)
     if plan.requests_now is None and not plan.unreadable and plan.logged is None:
         return [Note(UNKNOWN_SPENT, "warn", "!", UNKNOWN_ADVICE)]
-    why = f"The ledger that is there can't be read: {plan.unreadable}" if plan.unreadable else ""
-    notes: list[Block] = [Note(why, "bad", "✗")] if why else []
+    notes: list[Block] = []
+    if plan.unreadable and plan.requests_now is None:
+        notes.append(Note(f"The ledger that is there can't be read: {plan.unreadable}", "bad", "✗"))
+    elif plan.unreadable:
+        why = "The ledger that is there is older than the backup, or another one. It stays in what is set aside."
+        notes.append(Note(why, "warn", "!"))
     if plan.logged is None:
         return [*notes, Note(UNKNOWN_SPENT, "warn", "!", UNKNOWN_ADVICE)]
     what = f"{plural(plan.logged, 'attempt')} after the backup, {usd(plan.logged_nano_usd)} in all"
@@ -141,8 +145,8 @@ def _known(plan: RestorePlan) -> list[Block]:
     return [Note(f"{what}, will be gone: reports and budgets will not count them.", "bad", "✗", advice)]
 
 
-def render_restored(done: Restored) -> list[Block]:
-    """What is in place now, and what to do next."""
+def render_restored(done: Restored, *, elsewhere: bool = False) -> list[Block]:
+    """What is in place now, and what to do next. ``elsewhere``: in another folder than the configured one."""
     if done.resumed:
         return [Note(f"An earlier restore of {done.id} was brought to its end. Now: {NEXT}.", "good", "✓")]
     carried = f", {count(done.carried)} of them carried over" if done.carried else ""
@@ -155,7 +159,7 @@ def render_restored(done: Restored) -> list[Block]:
     return [
         Note(f"{done.id} is in place: {what}.", "good", "✓"),
         Facts(tuple(pairs)),
-        Note(f"Now: {NEXT}.", "dim", "·"),
+        *([] if elsewhere else [Note(f"Now: {NEXT}.", "dim", "·")]),
     ]
 
 

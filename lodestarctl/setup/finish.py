@@ -54,9 +54,10 @@ class Finish:
         words = Output(output.stderr, output.stderr, colour=output.colour, width=output.width)
         self._words = Session(session.args, session.client, words, session.stdin)
         self._trial: Trial | None = None
+        self._undone: list[str] = []
 
     def run(self, facts: Facts) -> int:
-        """The exit status."""
+        """The exit status: a failure also where something that was asked for is not done."""
         runs = self._daemon(facts)
         status = exit_codes.OK
         if runs:
@@ -65,17 +66,25 @@ class Finish:
             if self._options.test:
                 status = self._try()
         else:
-            for target in self._choices.pulls:
-                self._terminal.say(
-                    f"{target} is still to be downloaded.", "warn", next_=f"lodestarctl models pull {target}"
-                )
-        if not runs and self._options.test:
+            self._tell_undone()
+        if not (runs or facts.running) and self._options.test:
             self._terminal.say(
                 "Run setup again when it runs: it goes on with a first request.", "dim", next_=facts.place.command
             )
         if self._session.output.json:
-            self._say_json(facts, runs=runs)
-        return status
+            self._say_json(facts, runs=runs or (facts.running and not self._options.start))
+        return exit_codes.FAILURE if self._undone else status
+
+    def _tell_undone(self) -> None:
+        """What needs a daemon that runs with all this."""
+        for target in self._choices.pulls:
+            self._terminal.say(
+                f"{target} is still to be downloaded.", "warn", next_=f"lodestarctl models pull {target}"
+            )
+            self._undone.append(f"pull {target}")
+        if self._options.aider:
+            self._terminal.say("Aider's files are still to be written.", "warn", next_="lodestarctl aider --write")
+            self._undone.append(f"aider {self._options.aider}")
 
     def _daemon(self, facts: Facts) -> bool:
         self._terminal.title("Daemon")
@@ -102,6 +111,7 @@ class Finish:
             try:
                 models_pull.run(words)
             except (ControlError, DaemonNotRunning) as error:
+                self._undone.append(f"pull {target}")
                 self._terminal.say(str(error), "bad", next_=f"lodestarctl models pull {target}")
 
     # -- clients -------------------------------------------------------------------------------------------------
@@ -128,9 +138,12 @@ class Finish:
         args = Namespace(folder=str(folder), write=True, force=False, tell_waiting=False, **dict.fromkeys(names))
         words = Session(args, self._session.client, self._words.output, self._session.stdin)
         try:
-            aider_command.run(words)
+            status = aider_command.run(words)
         except UsageError as error:
             self._terminal.say(f"{error}", "warn")
+            status = exit_codes.USAGE
+        if status != exit_codes.OK:
+            self._undone.append(f"aider {folder}")
 
     def _aider_facts(self) -> AiderFacts | None:
         try:
@@ -198,6 +211,7 @@ class Finish:
             "kind": facts.place.kind,
             "config": str(facts.place.config_file),
             "done": self._work.done if self._work is not None else [],
+            "undone": self._undone,
             "running": runs,
             "request": msgspec.to_builtins(self._trial) if self._trial is not None else None,
         }

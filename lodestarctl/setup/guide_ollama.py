@@ -123,7 +123,7 @@ class OllamaGuide:
             for model, aliases in sorted(missing_targets(tables, name, server).items()):
                 if not {*aliases} <= {*self.aliases}:
                     self._stand_in(name, server, model, aliases)
-        if answering and not local_aliases(tables) and not self.aliases:
+        if answering and not local_aliases(tables) and not {LOCAL, CODE} <= {*self.aliases}:
             self._first_alias(*next(iter(answering.items())))
 
     def _take_given(self, answering: Mapping[str, Server]) -> None:
@@ -132,10 +132,18 @@ class OllamaGuide:
             target = self._target(model, answering)
             if target:
                 self.aliases[alias] = target
-                self._terminal.say(f"{alias} is answered by {target}.", "good")
+                self._tell_given(alias, target, answering)
             else:
                 self._terminal.say(f"No Ollama server to ask for {model}; {alias} stays as it is.", "warn")
         self.pulls += [target for model in self._options.pulls if (target := self._target(model, answering))]
+
+    def _tell_given(self, alias: str, target: str, answering: Mapping[str, Server]) -> None:
+        name, _, model = target.partition("/")
+        if name not in answering or answering[name].has(model) or model in self._options.pulls:
+            self._terminal.say(f"{alias} is answered by {target}.", "good")
+        else:
+            what = f"{alias} will be answered by {target}, which {name} does not have."
+            self._terminal.say(what, "warn", next_=f"lodestarctl models pull {target}")
 
     def _target(self, model: str, answering: Mapping[str, Server]) -> str:
         urls = self._urls()
@@ -167,12 +175,12 @@ class OllamaGuide:
             self._terminal.say("It is left as it is.", "dim", next_=f"lodestarctl models pull {target}")
 
     def _first_alias(self, name: str, server: Server) -> None:
-        """No alias asks a local model yet."""
+        """No alias asks a local model yet. Those that an option gave stay."""
         able = _listed(server, nearest(RECOMMENDED[0], server.models))
         if not able:
             self._terminal.say(f"{name} has no model yet.", "warn")
             model = RECOMMENDED[0]
-            self.aliases |= dict.fromkeys((LOCAL, CODE), f"{name}/{model}")
+            self.aliases = {**dict.fromkeys((LOCAL, CODE), f"{name}/{model}"), **self.aliases}
             if agree(self._terminal, f"Download {model} when the rest is done (some GB)?", default=False):
                 self.pulls.append(f"{name}/{model}")
             else:
@@ -180,12 +188,15 @@ class OllamaGuide:
                     "Without it nothing local answers.", "dim", next_=f"lodestarctl models pull {model}"
                 )
             return
-        rows = [(str(number), f"{each.name}  {size(each.size_bytes)}") for number, each in enumerate(able, 1)]
-        picked = choose(self._terminal, f"Which model answers the alias {LOCAL}?", rows, 0)
-        coder = nearest(RECOMMENDED[1], server.models)
-        for alias, model in {LOCAL: able[picked].name, CODE: coder}.items():
-            self.aliases[alias] = f"{name}/{model}"
-            self._terminal.say(f"{alias} is answered by {model}.", "good")
+        found = {CODE: nearest(RECOMMENDED[1], server.models)}
+        if LOCAL not in self.aliases:
+            rows = [(str(number), f"{each.name}  {size(each.size_bytes)}") for number, each in enumerate(able, 1)]
+            picked = choose(self._terminal, f"Which model answers the alias {LOCAL}?", rows, 0)
+            found = {LOCAL: able[picked].name, **found}
+        for alias, model in found.items():
+            if alias not in self.aliases:
+                self.aliases[alias] = f"{name}/{model}"
+                self._terminal.say(f"{alias} is answered by {model}.", "good")
 
 
 def _listed(server: Server, best: str) -> list[LocalModel]:

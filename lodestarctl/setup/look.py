@@ -158,7 +158,7 @@ def _read(url: str, path: str) -> dict[str, Any]:
     finally:
         connection.close()
     if response.status != http.client.OK:
-        raise ValueError(f"it answers {response.status}; is it Ollama?")
+        raise ValueError(f"it answers {response.status}, as no Ollama does")
     try:
         return msgspec.json.decode(body, type=dict[str, Any])
     except (ValueError, RecursionError):

@@ -30,7 +30,7 @@ from lodestard.store.backup_folder import file_of, id_of, making, note_verified,
 from lodestard.store.backup_secrets import find_secrets
 from lodestard.store.backup_verify import SPARE_BYTES
 from lodestard.store.database import prepare_file, sync_folder
-from lodestard.store.faults import fault_of
+from lodestard.store.faults import fault_of, half_restored
 from lodestard.store.whole_file import write_whole
 
 PAGES_A_STEP = 256
@@ -66,6 +66,8 @@ def make_backup(source: Source, folder: Path, hands: Hands) -> tuple[Backup, Man
         with making(folder) as work:
             _require_room(source.state_dir, folder)
             return _make(source, folder, work, hands)
+    except (apsw.NotADBError, apsw.CorruptError) as error:  # what is written is new; what is read may be damaged
+        raise fault_of(source.state_dir / LEDGER, error) from error
     except (OSError, apsw.Error) as error:
         raise fault_of(folder, error) from error
     except BadBackupError as error:
@@ -128,6 +130,8 @@ def _require_room(state_dir: Path, folder: Path) -> None:
     """The copy and its archive, at half of it. On the ledger's own disk no hold could be written once it is full,
     so the least is left; more than that is found out by writing.
     """
+    if (state_dir / f"{LEDGER}.restoring").exists():
+        raise half_restored(state_dir / LEDGER)
     if not (state_dir / LEDGER).exists():
         raise HouseFault(Code.STORE_UNAVAILABLE, f"{state_dir} has no ledger yet: the first start makes it")
     wal = state_dir / f"{LEDGER}-wal"

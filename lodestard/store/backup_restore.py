@@ -70,8 +70,9 @@ def plan_moves(folder: Path, name: str, small: Sequence[str]) -> Moves:
     return Moves(name, aside, tuple(leave), tuple(come))
 
 
-def put_in_place(folder: Path, moves: Moves, lock: Lock) -> None:
-    """Write down the moves, then make them. Raises ``OSError``; ``finish`` goes on from wherever that was.
+def put_in_place(folder: Path, moves: Moves, lock: Lock) -> Path | None:
+    """Write down the moves, then make them. Raises ``OSError``; ``finish`` goes on from wherever that was. The folder
+    in which the backup's configuration is, if it has one.
 
     What is staged has durable names first: otherwise a power failure could leave the moves and nothing to be moved.
     """
@@ -79,7 +80,7 @@ def put_in_place(folder: Path, moves: Moves, lock: Lock) -> None:
         if staged.is_dir():
             sync_folder(staged)
     write_whole(folder / PLAN, msgspec.json.encode(moves))
-    _move(folder, moves, lock)
+    return _move(folder, moves, lock)
 
 
 def unfinished(folder: Path) -> Moves | None:
@@ -104,7 +105,7 @@ def finish(folder: Path, moves: Moves, lock: Lock) -> None:
     _move(folder, moves, lock)
 
 
-def _move(folder: Path, moves: Moves, lock: Lock) -> None:
+def _move(folder: Path, moves: Moves, lock: Lock) -> Path | None:
     """Each move is one rename; which are done is seen from what is still staged."""
     staged, aside = folder / STAGED, folder / moves.aside
     aside.mkdir(mode=0o700, exist_ok=True)
@@ -117,7 +118,7 @@ def _move(folder: Path, moves: Moves, lock: Lock) -> None:
     for name in moves.come:
         if _staged(staged, name).exists():
             _staged(staged, name).rename(folder / name)
-    _keep_config(folder, staged, moves.id)
+    config = _keep_config(folder, staged, moves.id)
     sync_folder(folder)
     lock.kept = True
     lock.mark_closed()
@@ -126,22 +127,24 @@ def _move(folder: Path, moves: Moves, lock: Lock) -> None:
     (folder / PLAN).unlink()
     shutil.rmtree(staged, ignore_errors=True)
     sync_folder(folder)
+    return config
 
 
 def _staged(staged: Path, name: str) -> Path:
     return staged / name if name == LEDGER else staged / "state" / name
 
 
-def _keep_config(folder: Path, staged: Path, name: str) -> None:
+def _keep_config(folder: Path, staged: Path, name: str) -> Path | None:
     """The configuration is laid beside, for a person to compare: it is not put in force."""
     source = staged / "config"
-    if source.is_dir():
-        target = folder / f"{CONFIG}-{name}"
-        number = 1
-        while target.exists():
-            number += 1
-            target = folder / f"{CONFIG}-{name}-{number}"
-        source.rename(target)
+    if not source.is_dir():
+        return None
+    target = folder / f"{CONFIG}-{name}"
+    number = 1
+    while target.exists():
+        number += 1
+        target = folder / f"{CONFIG}-{name}-{number}"
+    return source.rename(target)
 
 
 def become_owner(folder: Path, wanted: Sequence[int]) -> None:

@@ -217,6 +217,12 @@ def test_a_script_sets_all_of_it_up_and_a_second_run_changes_nothing(
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout)["data"]["done"] == []
     assert drop_in(daemon).read_bytes() == before
+    undone = setup(daemon, "--yes", "--no-test", "--json", "--pull", "nosuch:1b", "--aider", "/nodir")
+    assert undone.returncode == 1
+    assert json.loads(undone.stdout)["data"]["undone"] == ["pull t600/nosuch:1b", "aider /nodir"]
+    left = setup(daemon, "--yes", "--no-start", "--json", "--aider", str(daemon.folder))
+    assert (left.returncode, "when it runs" in left.stderr) == (1, False), left.stderr
+    assert json.loads(left.stdout)["data"]["undone"] == [f"aider {daemon.folder}"]
     gone = setup(daemon, "--yes", "--remove-key", "openai", "--no-test")
     assert gone.returncode == 0, gone.stderr
     assert not (daemon.folder / "keys/openai").exists()

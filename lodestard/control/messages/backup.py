@@ -20,10 +20,10 @@ class BackupItem(Message, frozen=True):
 class RestorePlan(Message, frozen=True, kw_only=True):
     """What a restore would do, before anything is changed.
 
-    ``requests_now`` are those of the ledger that is there, None where there is none or it can't be read
-    (``unreadable`` says why). ``forgotten`` is what only that one knows: how many requests came after the
-    backup and what they were charged, or are still held. ``logged`` is what the ledger's log says instead, where the
-    ledger can't: attempts, and nano-USD.
+    ``requests_now`` are those of the ledger that is there, None where there is none or it can't be read.
+    ``unreadable`` says why it can't be read, or not be compared with the backup. ``forgotten`` is what only that one
+    knows: how many requests came after the backup and what they were charged, or are still held. ``logged`` is what
+    the ledger's log says instead, where the ledger can't: attempts, and nano-USD.
     """
 
     manifest: Manifest

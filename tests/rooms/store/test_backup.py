@@ -574,6 +574,26 @@ def test_a_plan_that_is_damaged_stops_everybody(house: House, data: bytes) -> No
         unfinished(house.state_dir)
 
 
+def test_a_damaged_ledger_is_no_fault_of_the_backups(house: House) -> None:
+    house.ledger.write_bytes(b"nonsense" * 1_000)
+    with pytest.raises(HouseFault, match=r"state/ledger\.db is damaged"):
+        house.back_up()
+
+
+def test_what_is_half_restored_is_not_backed_up(house: House) -> None:
+    (house.state_dir / backup_restore.PLAN).write_bytes(b"{}")
+    with pytest.raises(HouseFault, match="that was interrupted"):
+        house.back_up()
+    assert not list(house.backups.glob("*.zst"))
+
+
+def test_each_restore_tells_where_its_configuration_is(house: House) -> None:
+    file = Path(house.back_up().backup.file)
+    told = [done.config for _, done in (house.restore(file), house.restore(file)) if done is not None]
+    assert len(set(told)) == 2
+    assert all((Path(folder) / "lodestard.toml").is_file() for folder in told)
+
+
 def test_a_file_is_no_place_for_one(house: House) -> None:
     made = house.back_up()
     (house.folder / "file").write_text("mine")
@@ -750,3 +770,4 @@ def test_nothing_is_carried_over_from_another_ledger(tmp_path: Path) -> None:
     assert other.ledger.read_bytes() == there
     plan, _ = other.restore(Path(made.backup.file), agree=False)
     assert plan is not None and plan.forgotten is None and "not the same ledger" in plan.unreadable
+    assert plan.requests_now == 3, "it can be read all the same"

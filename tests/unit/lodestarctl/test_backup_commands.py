@@ -82,6 +82,9 @@ def test_plans_say_what_will_be_gone() -> None:
     assert "$1.00 for requests that were under way at the backup, will be gone" in painted(backup.render_plan(held))
     lost = replace(samples.PLAN, requests_now=None, forgotten=None, aside="")
     assert "What was spent after the backup is not known here" in painted(backup.render_plan(lost))
+    older = painted(backup.render_plan(replace(samples.PLAN, forgotten=None, unreadable="it is not the same")))
+    assert "older than the backup, or another one" in older and "81,320 requests" in older
+    assert "can't be read" not in older
     spoilt = replace(lost, unreadable="it is damaged", logged=3, logged_nano_usd=5)
     text = painted(backup.render_plan(spoilt))
     assert "it is damaged" in text and "3 attempts after the backup, $0.000000005 in all" in text
@@ -130,6 +133,9 @@ def test_nobody_is_asked_where_nobody_types(run: Run, lodestard: Path) -> None:
     assert not (lodestard / "asked").exists()
     assert run("backup", "restore", "ID", "--yes", "--to", "/x") == exit_codes.OK
     assert (lodestard / "asked").read_text() == "--backup restore ID --to /x"
+    assert "start lodestard" not in run.out
+    assert run("backup", "restore", "ID", "--yes") == exit_codes.OK
+    assert "Now: start lodestard again" in run.out
     assert run("--json", "backup", "restore", "ID", "-y") == exit_codes.OK
     assert said(run.out) == ["plan", "restored"]
 

@@ -141,6 +141,13 @@ def test_options_name_models_for_aliases_and_downloads() -> None:
     assert chosen.pulls == ("t600/llama3.1:8b",)
 
 
+def test_a_model_that_an_option_names_and_nobody_has_is_told_and_the_usual_names_stay() -> None:
+    terminal = silent()
+    chosen = run(terminal, facts(GPU), models={"mine": "nope", "local-llama": "nope"}, pulls=())
+    assert chosen.aliases == {**ALIASES, "mine": "ollama/nope", "local-llama": "ollama/nope"}
+    assert sum("which ollama does not have" in text for text in terminal.said) == 2
+
+
 def test_a_key_is_asked_for_unseen_tried_on_a_yes_and_a_budget_follows() -> None:
     world = World()
     terminal = ScriptedTerminal(["openai", f"  {CANARY}\n", "", "", ""])
