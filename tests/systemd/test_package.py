@@ -12,7 +12,7 @@ from tests.systemd.debian import missing_tools
 from tests.systemd.installed import BUMPED, Installing, installing, next_package
 from tests.systemd.load import Crowd, load
 from tests.systemd.product import missing_python, package
-from tests.systemd.service import CONFIG, KEY, KEY_FILE, SOCKETS, UNIT, ctl, shown
+from tests.systemd.service import CONFIG, KEY, KEY_FILE, SOCKETS, UNIT, ctl, messages, shown
 
 pytestmark = pytest.mark.systemd
 
@@ -171,6 +171,8 @@ def test_sockets_whose_units_have_changed_are_opened_anew(machine: Installing) -
     machine.apt("install", "--reinstall", f"/root/{package_name('0.1.0')}")
     assert states(machine) == {"active"}
     assert shown(debian, "MainPID") != pid
+    drains = [text for text in messages(debian) if text.startswith("draining: ")]
+    assert drains[-1].endswith("at most 20 s"), "a restart's, not a stop's"
     assert shown(debian, "ActiveEnterTimestampMonotonic", "lodestard.socket") != was
     assert shown(debian, "Backlog", "lodestard.socket") == "4096"
     assert debian.ask("test", "-e", "/run/lodestard.sockets-were").returncode == 1
